@@ -1,0 +1,67 @@
+# Everything a person does with a clone. `make` alone lists it.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+.NOTPARALLEL:
+
+# What may be given: the Python to make .venv with, and flags for the command behind a target.
+PYTHON ?=
+ARGS ?=
+export PYTHON
+
+BIN := .venv/bin
+UV := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 \
+      --generate-hashes --no-emit-index-url --no-emit-find-links
+
+.PHONY: help up demo test lint types bench format lock clean runtime dev
+
+help: ## list what there is
+	@echo "Gristmill: what make can do. ARGS= passes flags on, for instance: make up ARGS=--rabbitmq"
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/\1\t\2/' \
+	    | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+up: runtime ## run the whole platform here, without Docker; Ctrl-C stops it
+	@exec $(BIN)/gristmill up $(ARGS)
+
+demo: runtime ## post real jobs of every kind and watch them end
+	@exec $(BIN)/gristmill demo $(ARGS)
+
+test: dev ## run all tests on real services (ARGS="-k name" for some)
+	@bash requirements/rabbitmq.sh
+	@exec $(BIN)/pytest $(ARGS)
+
+lint: dev ## look at style, imports, security, containers and manifests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/bandit -q -c pyproject.toml -r gristmill ingress workers tasks shared migrations
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/kubernetes-validate --strict --quiet deploy/k8s/*.yaml
+	$(BIN)/docker-compose config --quiet --no-interpolate
+
+types: dev ## check the types
+	$(BIN)/mypy
+
+bench: dev ## measure: accepted, published and executed a second, latencies, memory
+	@exec $(BIN)/python -m bench $(ARGS)
+
+format: dev ## put the code into its format, and repair what ruff can
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+lock: dev ## write requirements/*.txt anew (ARGS=--upgrade takes newer versions)
+	$(UV) $(ARGS) requirements/runtime.in --output-file requirements/runtime.txt
+	$(UV) $(ARGS) requirements/dev.in --output-file requirements/dev.txt
+
+clean: ## remove what was made here: .venv, caches, and the data of `make up`
+	@if pids=$$(grep -alsF -f <(printf '%s\n' "$$PWD/.venv/bin/" "$$PWD/.gristmill/") /proc/[0-9]*/cmdline | cut -d/ -f3 | xargs); \
+	    [ -n "$$pids" ]; then \
+	    echo "Something of this folder is still running (process $$pids). Stop it first: Ctrl-C where make up runs." >&2; exit 1; \
+	fi
+	rm -rf .venv .cache .ruff_cache .import_linter_cache .hypothesis .schemathesis .gristmill build dist gristmill.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# .venv with what the processes need, or with what tests and checks need on top. Silent when it is there.
+runtime dev:
+	@bash requirements/install.sh $@
