@@ -1,0 +1,219 @@
+"""Start programs that cannot outlive us, and stop them within a deadline."""
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from gristmill.tether import NOBODY
+
+Identity = Literal["same", "namespace", "nobody"]
+Process = subprocess.Popen[bytes]
+
+_TETHER = Path(__file__).with_name("tether.py")
+_LOG_LIMIT_BYTES = 10 * 1024 * 1024  # a longer log is moved to <name>.1 at the next start, so that two files bound it
+_POLL_SECONDS = 0.02
+_INHERITED = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "TZ")  # what a program needs to be found and to run; nothing secret
+
+
+class ServiceFailedError(RuntimeError):
+    """A private server did not start, or ended by itself; the message says what to do."""
+
+
+def plain_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the small environment a server gets: what finds programs, UTF-8, and `extra`; none of our own settings."""
+    kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return {"PATH": os.defpath, **kept, "LANG": "C.UTF-8", **(extra or {})}
+
+
+def spawn(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str],
+    log: Path | None = None,
+    cwd: Path | None = None,
+    identity: Identity = "same",
+) -> Process:
+    """Start a program in a session of its own that the kernel kills when this process dies, however it dies.
+
+    Args:
+        command: The program and its arguments; no shell is involved.
+        env: Its whole environment.
+        log: Where its output is appended (mode 0600). Without one, read it from the pipe `process.stdout`.
+        cwd: Its working folder; ours by default.
+        identity: As whom it runs: `same` as us, `namespace` (nobody, in a user namespace where nobody stands for us),
+            or the real user `nobody`. The last two are for programs that refuse root.
+
+    The program's own children are not covered: servers look after theirs, a process pool has to be told to.
+    """
+    tethered = [sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), identity, *map(str, command)]
+
+    def start() -> Process:
+        with contextlib.ExitStack() as stack:
+            output = subprocess.PIPE if log is None else stack.enter_context(_opened(log)).fileno()
+            return subprocess.Popen(
+                tethered,
+                env=dict(env),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    return _on_a_lasting_thread(start)
+
+
+def stop(process: Process, sig: signal.Signals = signal.SIGTERM, deadline_seconds: float = 10.0) -> int:
+    """End a spawned program: ask by signal, wait, then kill its process group; return its exit code.
+
+    Args:
+        process: What `spawn` returned; one that has ended already is fine.
+        sig: The signal that asks it to end.
+        deadline_seconds: How long it may take before it is killed.
+    """
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, sig)
+            os.kill(process.pid, signal.SIGCONT)  # a paused process could not hear us
+        _wait_without_reaping(process, deadline_seconds)
+        # Not reaped yet, so the number of the group is still its own: nobody else can be hit.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    code = process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+    return code
+
+
+def wait_until_ready(
+    name: str, process: Process, is_ready: Callable[[], bool], *, log: Path, deadline_seconds: float
+) -> None:
+    """Return once `is_ready()` is true; otherwise stop the process and explain, with the end of its log.
+
+    Raises:
+        ServiceFailedError: it ended, or was not ready in time.
+    """
+    ends_at = time.monotonic() + deadline_seconds
+    while not is_ready():
+        if process.poll() is not None:
+            raise ServiceFailedError(
+                f"{name} ended while it started (exit code {process.returncode}). {_evidence(log)}"
+            )
+        if time.monotonic() > ends_at:
+            stop(process, signal.SIGTERM, deadline_seconds=2)
+            raise ServiceFailedError(f"{name} was not ready within {deadline_seconds:g} s. {_evidence(log)}")
+        time.sleep(_POLL_SECONDS)
+
+
+def tail(path: Path, lines: int = 15) -> str:
+    """Return the last lines of a text file, or nothing when there is no such file."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 200 * lines))
+        return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
+
+
+@cache
+def identity_for_servers_that_refuse_root() -> Identity:
+    """Return as whom to run a program that refuses root: as ourselves when we are not root."""
+    if os.geteuid() != 0:
+        return "same"
+    probe = spawn(["true"], env=plain_environment(), identity="namespace")
+    return "namespace" if stop(probe, signal.SIGCONT, deadline_seconds=10) == 0 else "nobody"
+
+
+def owner_of(identity: Identity) -> int | None:
+    """Return the user id to whom the files of such a program have to belong; None when nothing has to be changed."""
+    if identity == "nobody":
+        return NOBODY
+    return os.geteuid() if identity == "namespace" else None
+
+
+def output_of(
+    command: Sequence[str | Path], deadline_seconds: float = 10.0, *, env: Mapping[str, str] | None = None
+) -> str:
+    """Return what a short program prints; its environment is the plain one unless another is given.
+
+    Raises:
+        ServiceFailedError: it failed, or took too long.
+    """
+    try:
+        done = subprocess.run(
+            [*map(str, command)],
+            env=env or plain_environment(),
+            capture_output=True,
+            timeout=deadline_seconds,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ServiceFailedError(f"{command[0]} could not be run: {error}") from error
+    return done.stdout.decode(errors="replace").strip()
+
+
+def _evidence(log: Path) -> str:
+    return f"The end of its log ({log}):\n{tail(log)}"
+
+
+def _opened(log: Path) -> BinaryIO:
+    if log.exists() and log.stat().st_size > _LOG_LIMIT_BYTES:
+        log.replace(log.with_name(f"{log.name}.1"))
+    log.touch(mode=0o600)
+    return log.open("ab")
+
+
+def _wait_without_reaping(process: Process, deadline_seconds: float) -> None:
+    ends_at = time.monotonic() + deadline_seconds
+    with contextlib.suppress(ChildProcessError):  # somebody's poll() reaped it
+        while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+            if time.monotonic() > ends_at:
+                return
+            time.sleep(_POLL_SECONDS / 2)
+
+
+class _Starter:
+    """A thread that lasts as long as the process, for children started from threads that do not.
+
+    The kernel takes the end of the thread that made a child for the death of its parent.
+    """
+
+    def __init__(self) -> None:
+        self._wanted: queue.SimpleQueue[tuple[Callable[[], Process], queue.SimpleQueue[Process | Exception]]]
+        self._wanted = queue.SimpleQueue()
+        threading.Thread(target=self._run, name="process-starter", daemon=True).start()
+
+    def start(self, make: Callable[[], Process]) -> Process:
+        answer: queue.SimpleQueue[Process | Exception] = queue.SimpleQueue()
+        self._wanted.put((make, answer))
+        made = answer.get(timeout=30)
+        if isinstance(made, Exception):
+            raise made
+        return made
+
+    def _run(self) -> None:
+        while True:
+            make, answer = self._wanted.get()
+            try:
+                answer.put(make())
+            except Exception as error:  # noqa: BLE001  handed over to the thread that asked
+                answer.put(error)
+
+
+@cache
+def _starter() -> _Starter:
+    return _Starter()
+
+
+def _on_a_lasting_thread(make: Callable[[], Process]) -> Process:
+    if threading.current_thread() is threading.main_thread():
+        return make()
+    return _starter().start(make)

