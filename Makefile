@@ -34,7 +34,7 @@ test: dev ## run all tests on real services (ARGS="-k name" for some)
 lint: dev ## look at style, imports, security, containers and manifests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports --no-logo
+	$(BIN)/lint-imports --no-logo --cache-dir .cache/imports
 	$(BIN)/bandit -q -c pyproject.toml -r gristmill ingress workers tasks shared migrations
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/kubernetes-validate --strict --quiet deploy/k8s/*.yaml
@@ -59,7 +59,7 @@ clean: ## remove what was made here: .venv, caches, and the data of `make up`
 	    [ -n "$$pids" ]; then \
 	    echo "Something of this folder is still running (process $$pids). Stop it first: Ctrl-C where make up runs." >&2; exit 1; \
 	fi
-	rm -rf .venv .cache .ruff_cache .import_linter_cache .hypothesis .schemathesis .gristmill build dist gristmill.egg-info
+	rm -rf .venv .cache .hypothesis .schemathesis .gristmill build dist gristmill.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # .venv with what the processes need, or with what tests and checks need on top. Silent when it is there.

@@ -16,7 +16,7 @@ stamps=$venv/.stamps
 log=.cache/install.log
 
 die() {
-    printf '\n%s\n' "$@" >&2
+    printf '%s\n' "$@" >&2
     exit 1
 }
 
