@@ -1,0 +1,33 @@
+"""How Alembic runs a revision here: one at a time, in one transaction, with a limit on every wait."""
+
+from __future__ import annotations
+
+from alembic import context
+from sqlalchemy import create_engine, pool, text
+
+from shared.db import driver_url
+from shared.models import Base
+
+MIGRATION_LOCK = 0x6772697374  # "grist": the advisory lock that lets one process migrate at a time
+LOCK_TIMEOUT = "5s"  # a migration that waits for a table lock blocks every statement behind it: give up and try again
+STATEMENT_TIMEOUT = "15min"
+
+
+def run() -> None:
+    """Apply revisions on a connection of our own."""
+    engine = create_engine(driver_url(context.config.attributes["database_url"]), poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        connection.execute(text("SELECT set_config('statement_timeout', '60s', false)"))
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+        connection.execute(
+            text("SELECT set_config('lock_timeout', :lock, false), set_config('statement_timeout', :statement, false)"),
+            {"lock": LOCK_TIMEOUT, "statement": STATEMENT_TIMEOUT},
+        )
+        connection.commit()
+        context.configure(connection=connection, target_metadata=Base.metadata, compare_server_default=True)
+        with context.begin_transaction():
+            context.run_migrations()
+    engine.dispose()
+
+
+run()

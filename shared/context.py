@@ -1,0 +1,95 @@
+"""What a handler is given beside its arguments: the job it runs for, its session, and the way to enqueue more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from shared.producer import JobOptions, enqueue
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
+    from shared.task import Task
+
+
+class TaskSession(Session):
+    """The session of a running job. The platform commits it, together with the job's completion."""
+
+    def commit(self) -> NoReturn:
+        """Refuse: effects and completion commit together, or not at all."""
+        msg = "A handler does not commit: return, and its effects commit together with the job's completion"
+        raise RuntimeError(msg)
+
+    def rollback(self) -> NoReturn:
+        """Refuse: raise an error to fail the attempt, or use `session.begin_nested()` for a part that may fail."""
+        msg = "A handler does not roll back: raise an error to fail the attempt, or open session.begin_nested()"
+        raise RuntimeError(msg)
+
+    def finish(self) -> None:
+        """Write what is pending to the database; called by the platform when the handler has returned."""
+        self.flush()
+        self.expunge_all()
+
+    def drop(self) -> None:
+        """Forget what is pending; called by the platform when the attempt did not succeed."""
+        self.expunge_all()
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """The job that a handler runs for.
+
+    A task with `effects="database"` works on `session`. A task with `effects="outside"` holds no transaction while it
+    waits for the world; it opens short ones with `transaction()`, which fail when the attempt has lost its fence.
+    """
+
+    job_id: UUID
+    task: str
+    attempt: int
+    max_attempts: int
+    settings: Settings
+    traceparent: str | None = None
+    bound_session: Session | None = None
+    open_transaction: Callable[[], AbstractContextManager[Session]] | None = None
+    is_cancelled: Callable[[], bool] = field(default=lambda: False)
+
+    @property
+    def session(self) -> Session:
+        """The session whose commit is also the job's completion.
+
+        Raises:
+            RuntimeError: the task declares `effects="outside"`; use `transaction()`.
+        """
+        if self.bound_session is None:
+            msg = f'{self.task} declares effects="outside": open a short transaction with ctx.transaction()'
+            raise RuntimeError(msg)
+        return self.bound_session
+
+    def transaction(self) -> AbstractContextManager[Session]:
+        """Open a short transaction that commits at its end (or, in a database task, take part in the job's own).
+
+        Raises:
+            FenceLostError: at once, when another attempt has taken over.
+        """
+        if self.open_transaction is not None:
+            return self.open_transaction()
+        return nullcontext(self.session)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody asked for this job to be cancelled. A long handler looks now and then, and returns."""
+        return self.is_cancelled()
+
+    def enqueue(self, task: Task | str, options: JobOptions | None = None, /, **args: Any) -> UUID:
+        """Enqueue a child of this job in the job's own transaction: it exists if and only if this job succeeds."""
+        return self.enqueue_in(self.session, task, options, **args)
+
+    def enqueue_in(self, session: Session, task: Task | str, options: JobOptions | None = None, /, **args: Any) -> UUID:
+        """Enqueue a child of this job in `session`, for tasks with outside effects."""
+        chosen = (options or JobOptions()).child_of(self.job_id, self.traceparent)
+        return enqueue(session, task, chosen, **args)

@@ -1,0 +1,58 @@
+"""What is kept of an error: bounded, free of secrets, with a fingerprint that groups equal failures."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import traceback as tracebacks
+from dataclasses import dataclass
+from typing import Final
+
+from shared.errors import PermanentError, TransientError
+
+MESSAGE_LIMIT: Final = 2_000  # characters: a server's whole reply, not a page of it
+TRACEBACK_LIMIT: Final = 16_000  # characters; the innermost frames, which tell most, are kept
+_SECRETS: Final = re.compile(
+    r"(?i)(password|passwd|secret|token|authorization|api[_-]?key)(['\"]?\s*[=:]\s*['\"]?)(?:bearer\s+)?[^\s'\",;&)]+"
+)
+_URL_PASSWORD: Final = re.compile(r"(\w+://[^:/@\s]*):[^@/\s]+@")
+_VARIABLE: Final = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|\d+|'[^']*'|\"[^\"]*\"", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """The evidence of one failed attempt, fit to be stored and shown."""
+
+    type: str
+    code: str
+    message: str
+    traceback: str
+    fingerprint: str
+
+
+def describe(error: BaseException, *, task: str) -> Failure:
+    """Return what is kept of `error`. The fingerprint is stable over line numbers, ids, counts and quoted values."""
+    error_type = type(error).__qualname__
+    message = _clean(str(error), MESSAGE_LIMIT)
+    frames = tracebacks.extract_tb(error.__traceback__)
+    places = [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.name}" for frame in frames[-3:]]
+    trace = "".join(tracebacks.format_exception(error))
+    code = error.error_code if isinstance(error, (TransientError, PermanentError)) else getattr(error, "code", None)
+    return Failure(
+        type=error_type,
+        code=code if isinstance(code, str) and code else error_type,
+        message=message,
+        traceback=_clean(trace[-TRACEBACK_LIMIT:], TRACEBACK_LIMIT),
+        fingerprint=fingerprint(task, error_type, _VARIABLE.sub("?", message), *places),
+    )
+
+
+def fingerprint(*parts: str) -> str:
+    """Return 16 hexadecimal digits that are the same for the same parts (SHA-256, cut)."""
+    return hashlib.sha256("\x00".join(parts).encode(errors="replace")).hexdigest()[:16]
+
+
+def _clean(text: str, limit: int) -> str:
+    """Bound `text`, blank what looks like a secret, and drop what Postgres cannot store (NUL, lone surrogates)."""
+    shown = _URL_PASSWORD.sub(r"\1:***@", _SECRETS.sub(r"\1\2***", text))
+    return shown.replace("\x00", "\\x00").encode(errors="replace").decode()[:limit]

@@ -1,0 +1,55 @@
+"""Who may post jobs, with which keys, and the log of what operators did."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.models.base import Base, CreatedAt, Key
+
+
+class Producer(Base):
+    """An application that posts jobs."""
+
+    __tablename__ = "producers"
+
+    id: Mapped[Key]
+    name: Mapped[str] = mapped_column(unique=True)
+    scopes: Mapped[list[str]]
+    allowed_tasks: Mapped[list[str] | None]
+    created_at: Mapped[CreatedAt]
+    disabled_at: Mapped[datetime | None]
+
+
+class ApiKey(Base):
+    """One key of a producer: its public id, and the SHA-256 of its 256-bit secret."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    producer_id: Mapped[UUID] = mapped_column(ForeignKey("producers.id", ondelete="CASCADE"))
+    secret_hash: Mapped[bytes]
+    created_at: Mapped[CreatedAt]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("ix_api_keys_producer", "producer_id"),)
+
+
+class AuditEntry(Base):
+    """Who did what to what, and when."""
+
+    __tablename__ = "audit_log"
+
+    id: Mapped[Key]
+    at: Mapped[CreatedAt]
+    actor: Mapped[str]
+    action: Mapped[str]
+    subject: Mapped[str]
+    details: Mapped[dict[str, Any]]
+
+    __table_args__ = (Index("ix_audit_log_subject", "subject", "id"),)

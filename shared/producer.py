@@ -1,0 +1,137 @@
+"""Accept jobs: check them against their task, and write them with their hints in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID
+
+import orjson
+from uuid_utils.compat import uuid7
+
+from shared.db import SECRET_KEY
+from shared.errors import IdempotencyConflictError, InvalidArgsError
+from shared.queries.jobs import Accepted, insert_jobs
+from shared.queues import PRIORITY_QUEUE
+from shared.sealing import seal
+from shared.task import Task, registry
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from shared.settings import Secret
+
+Priority = Literal["normal", "high"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """What a producer may say about a job beside its task and arguments.
+
+    Attributes:
+        run_at: not before this time; in the past means now. Instead of `delay`.
+        delay: not before this long after it was accepted.
+        expires_at: no longer wanted after this time; by default run_at plus the time to live of its queue.
+        unique_key: while a live job of the same producer and task has this key, no second one is made.
+    """
+
+    run_at: datetime | None = None
+    delay: timedelta | None = None
+    priority: Priority = "normal"
+    expires_at: datetime | None = None
+    max_attempts: int | None = None
+    unique_key: str | None = None
+    callback_url: str | None = None
+    tags: tuple[str, ...] = ()
+    parent_id: UUID | None = None
+    producer_id: UUID | None = None
+    traceparent: str | None = None
+
+    def child_of(self, parent_id: UUID, traceparent: str | None) -> JobOptions:
+        """Return the same options for a child of job `parent_id`."""
+        return replace(self, parent_id=parent_id, traceparent=self.traceparent or traceparent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A job that was checked and can be written. `row` is what `shared.queries.jobs.insert_jobs` reads."""
+
+    id: UUID
+    row: dict[str, Any]
+
+    def with_idempotency_key(self, key: str, body_hash: str) -> NewJob:
+        """Return the same job under a producer's idempotency key; `body_hash` tells a replay from a misuse."""
+        return replace(self, row={**self.row, "idempotency_key": key, "body_hash": body_hash})
+
+
+def prepare(task: Task, args: Mapping[str, Any], options: JobOptions, *, secret_key: Secret) -> NewJob:
+    """Check `args` (as JSON knows them) against the task and return the job to be written. Touches nothing.
+
+    Raises:
+        InvalidArgsError: the arguments do not fit the task's schema.
+    """
+    task.load_args(args)
+    queue = PRIORITY_QUEUE if options.priority == "high" else task.queue
+    job_id = uuid7()
+    return NewJob(
+        id=job_id,
+        row={
+            "id": job_id,
+            "task": task.name,
+            "queue": queue.name,
+            "args": seal(secret_key, args, task.secret_args),
+            "priority": options.priority,
+            "max_attempts": options.max_attempts or task.retry.max_attempts,
+            "run_at": options.run_at,
+            "delay": options.delay.total_seconds() if options.delay is not None else None,
+            "expires_at": options.expires_at,
+            "time_to_live": queue.time_to_live.total_seconds() if queue.time_to_live is not None else None,
+            "unique_key": options.unique_key,
+            "callback_url": options.callback_url,
+            "tags": options.tags,
+            "parent_id": options.parent_id,
+            "producer_id": options.producer_id,
+            "traceparent": options.traceparent,
+            "idempotency_key": None,
+            "body_hash": None,
+        },
+    )
+
+
+def accept(session: Session, jobs: list[NewJob]) -> list[Accepted | IdempotencyConflictError]:
+    """Write `jobs` with their hints, by one statement; they exist when the caller's transaction commits.
+
+    Returns:
+        One result for each, in order: the job, the earlier job of the same idempotency or unique key, or (as a value)
+        the error of an idempotency key that was used with another body.
+    """
+    return insert_jobs(session, [job.row for job in jobs])
+
+
+def enqueue(session: Session, task: Task | str, options: JobOptions | None = None, /, **args: Any) -> UUID:
+    """Enqueue one job in the caller's transaction: it exists if and only if that transaction commits.
+
+    Args:
+        session: from `Database.transaction()` or `ctx.session`.
+        args: the task's arguments; UUIDs, datetimes and the like are written as JSON writes them.
+
+    Returns:
+        The id of the job, or of the live job with the same unique key.
+
+    Raises:
+        UnknownTaskError: no task has this name.
+        InvalidArgsError: the arguments do not fit its schema.
+    """
+    chosen = registry.get(task) if isinstance(task, str) else task
+    try:
+        plain: dict[str, Any] = orjson.loads(orjson.dumps(args))
+    except orjson.JSONEncodeError as error:
+        msg = f"The arguments of {chosen.name} cannot be written as JSON: {error}"
+        raise InvalidArgsError(msg) from error
+    job = prepare(chosen, plain, options or JobOptions(), secret_key=session.info[SECRET_KEY])
+    result = accept(session, [job])[0]
+    if isinstance(result, IdempotencyConflictError):
+        raise result
+    return result.id

@@ -1,0 +1,240 @@
+"""Jobs as rows: write new ones, find and list what is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, cast
+from uuid import UUID
+
+import orjson
+from sqlalchemy import RowMapping, select, text
+from sqlalchemy.orm import Session
+
+from shared.errors import IdempotencyConflictError, JobNotFoundError, UnavailableError
+from shared.models.jobs import Attempt, Job
+from shared.states import LIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+OUTBOX_CHANNEL: Final = "gristmill_outbox"
+_TRIES: Final = 3  # a live twin can end between our INSERT and our look at it, hardly three times in a row
+
+_INSERT = text(
+    """
+    WITH incoming AS (
+        SELECT r.*, statement_timestamp() AS created_at,
+               greatest(coalesce(r.run_at, statement_timestamp() + coalesce(r.delay, 0) * interval '1 second'),
+                        statement_timestamp()) AS due_at
+        FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(
+            id uuid, task text, queue text, args jsonb, priority text, max_attempts int, run_at timestamptz,
+            delay double precision, expires_at timestamptz, time_to_live double precision, unique_key text,
+            callback_url text, tags text[], parent_id uuid, producer_id uuid, traceparent text,
+            idempotency_key text, body_hash text)
+    ), keyed AS (
+        INSERT INTO idempotency_keys (producer_id, key, body_hash, job_id, state, run_at, created_at, expires_at)
+        SELECT DISTINCT ON (producer_id, idempotency_key) producer_id, idempotency_key, body_hash, id,
+               CASE WHEN due_at > created_at THEN 'scheduled' ELSE 'queued' END, due_at, created_at,
+               created_at + interval '24 hours'
+        FROM incoming WHERE idempotency_key IS NOT NULL
+        ORDER BY producer_id, idempotency_key
+        ON CONFLICT (producer_id, key) DO UPDATE
+        SET body_hash = excluded.body_hash, job_id = excluded.job_id, state = excluded.state,
+            run_at = excluded.run_at, created_at = excluded.created_at, expires_at = excluded.expires_at
+        WHERE idempotency_keys.expires_at <= statement_timestamp()
+        RETURNING job_id
+    ), inserted AS (
+        INSERT INTO jobs (id, task, queue, args, state, priority, max_attempts, run_at, expires_at, unique_key,
+                          callback_url, tags, parent_id, producer_id, traceparent, created_at)
+        SELECT id, task, queue, args, CASE WHEN due_at > created_at THEN 'scheduled' ELSE 'queued' END, priority,
+               max_attempts, due_at, coalesce(expires_at, due_at + time_to_live * interval '1 second'), unique_key,
+               callback_url, coalesce(tags, '{}'), parent_id, producer_id, traceparent, created_at
+        FROM incoming
+        WHERE idempotency_key IS NULL OR id IN (SELECT job_id FROM keyed)
+        ON CONFLICT (task, unique_key, producer_id)
+            WHERE unique_key IS NOT NULL AND state IN ('scheduled', 'queued', 'running', 'retrying')
+            DO NOTHING
+        RETURNING id, task, queue, state, priority, run_at, expires_at, created_at
+    ), hinted AS (
+        INSERT INTO outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at FROM inserted
+    ), notified AS (
+        SELECT pg_notify('gristmill_outbox', '') FROM inserted WHERE state = 'queued' LIMIT 1
+    )
+    SELECT inserted.*, (SELECT count(*) FROM notified) AS notified FROM inserted
+    """
+)
+
+_EARLIER_BY_KEY = text(
+    """
+    SELECT k.body_hash, k.job_id AS id, j.task, j.queue, k.state, j.priority, k.run_at, j.expires_at, k.created_at
+    FROM idempotency_keys k JOIN jobs j ON j.id = k.job_id
+    WHERE k.producer_id = :producer_id AND k.key = :idempotency_key
+    """
+)
+
+_LIVE_TWIN = text(
+    """
+    SELECT id, task, queue, state, priority, run_at, expires_at, created_at FROM jobs
+    WHERE task = :task AND unique_key = :unique_key AND producer_id IS NOT DISTINCT FROM :producer_id
+      AND state IN ('scheduled', 'queued', 'running', 'retrying')
+    """
+)
+
+_POINT_KEY_AT = text(
+    """
+    UPDATE idempotency_keys SET job_id = :job_id, state = :state, run_at = :run_at, created_at = :created_at
+    WHERE producer_id = :producer_id AND key = :idempotency_key
+    """
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """What a producer is told of a job that was accepted. Its times are the database's."""
+
+    id: UUID
+    task: str
+    queue: str
+    state: str
+    priority: str
+    run_at: datetime
+    expires_at: datetime | None
+    created_at: datetime
+    replayed: bool = False
+    duplicate: bool = False
+
+
+def insert_jobs(session: Session, rows: list[dict[str, Any]]) -> list[Accepted | IdempotencyConflictError]:
+    """Write jobs, their idempotency keys and their hints by one statement, and wake the relays at its commit.
+
+    Args:
+        rows: as `shared.producer.prepare` makes them.
+
+    Returns:
+        One result for each row, in order: the job; or the earlier job (`replayed`, `duplicate`) of the same
+        idempotency or unique key; or, as a value, the error of a key that was used with another body.
+    """
+    results: dict[UUID, Accepted | IdempotencyConflictError] = {}
+    waiting = rows
+    for _ in range(_TRIES):
+        found = session.execute(_INSERT, {"rows": orjson.dumps(waiting).decode()}).mappings()
+        results |= {row["id"]: _accepted(row) for row in found}
+        waiting = [row for row in waiting if row["id"] not in results]
+        for row in waiting:
+            earlier = _find_earlier(session, row)
+            if earlier is not None:
+                results[row["id"]] = earlier
+        waiting = [row for row in waiting if row["id"] not in results]
+        if not waiting:
+            return [results[row["id"]] for row in rows]
+    msg = "A job with the same unique key is ending and starting over; try again"
+    raise UnavailableError(msg)
+
+
+def _accepted(row: RowMapping, **marks: bool) -> Accepted:
+    return Accepted(
+        id=row["id"],
+        task=row["task"],
+        queue=row["queue"],
+        state=row["state"],
+        priority=row["priority"],
+        run_at=row["run_at"],
+        expires_at=row["expires_at"],
+        created_at=row["created_at"],
+        **marks,
+    )
+
+
+def _find_earlier(session: Session, row: dict[str, Any]) -> Accepted | IdempotencyConflictError | None:
+    if row["idempotency_key"] is not None:
+        key = session.execute(_EARLIER_BY_KEY, row).mappings().one_or_none()
+        if key is not None and key["id"] != row["id"]:
+            if key["body_hash"] != row["body_hash"]:
+                msg = (
+                    f"Idempotency-Key {row['idempotency_key']!r} was used with another body in the last 24 hours; "
+                    "send the same body again, or another key"
+                )
+                return IdempotencyConflictError(msg, {"idempotency_key": ["used with another body"]})
+            return _accepted(key, replayed=True)
+    if row["unique_key"] is not None:
+        twin = session.execute(_LIVE_TWIN, row).mappings().one_or_none()
+        if twin is not None:
+            if row["idempotency_key"] is not None:
+                session.execute(_POINT_KEY_AT, {**row, **dict(twin), "job_id": twin["id"]})
+            return _accepted(twin, duplicate=True)
+    return None
+
+
+def find_job(session: Session, job_id: UUID) -> Job | None:
+    """Return the job, or None."""
+    return session.get(Job, job_id)
+
+
+def get_job(session: Session, job_id: UUID, *, producer_id: UUID | None = None) -> Job:
+    """Return the job.
+
+    Args:
+        producer_id: whose it must be; None sees all.
+
+    Raises:
+        JobNotFoundError: there is none, or it is another producer's.
+    """
+    job = find_job(session, job_id)
+    if job is None or (producer_id is not None and job.producer_id != producer_id):
+        msg = f"No job {job_id}"
+        raise JobNotFoundError(msg)
+    return job
+
+
+def list_jobs(
+    session: Session,
+    *,
+    limit: int,
+    before: UUID | None = None,
+    state: str | None = None,
+    task: str | None = None,
+    queue: str | None = None,
+    tag: str | None = None,
+    created_after: datetime | None = None,
+    created_before: datetime | None = None,
+    producer_id: UUID | None = None,
+) -> Sequence[Job]:
+    """Return at most `limit` jobs, newest first (UUIDv7 ids sort by time); `before` is the last id of a page."""
+    query = select(Job).order_by(Job.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(Job.id < before)
+    if state is not None:
+        query = query.where(Job.state == state)
+    if task is not None:
+        query = query.where(Job.task == task)
+    if queue is not None:
+        query = query.where(Job.queue == queue)
+    if tag is not None:
+        query = query.where(Job.tags.contains([tag]))
+    if created_after is not None:
+        query = query.where(Job.created_at > created_after)
+    if created_before is not None:
+        query = query.where(Job.created_at < created_before)
+    if producer_id is not None:
+        query = query.where(Job.producer_id == producer_id)
+    return session.scalars(query).all()
+
+
+def list_attempts(session: Session, job_id: UUID) -> Sequence[Attempt]:
+    """Return the attempts of a job that did not succeed, oldest first (the row of a job tells of its latest)."""
+    return session.scalars(select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.attempt)).all()
+
+
+def list_children(session: Session, job_id: UUID) -> list[UUID]:
+    """Return the ids of the first hundred jobs that this job enqueued."""
+    query = select(Job.id).where(Job.parent_id == job_id).order_by(Job.id).limit(100)
+    return list(session.scalars(query))
+
+
+def count_live(session: Session) -> dict[str, int]:
+    """Return how many jobs are in each live state."""
+    rows = session.execute(
+        text("SELECT state, count(*) FROM jobs WHERE state = ANY(:live) GROUP BY state"), {"live": sorted(LIVE)}
+    )
+    return {cast("str", state): cast("int", number) for state, number in rows}

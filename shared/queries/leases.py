@@ -1,0 +1,91 @@
+"""Who works on a running job: the lock of a transactional attempt, the lease of every attempt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.orm import Session
+
+
+def lock_key(job_id: UUID) -> int:
+    """Return the advisory lock key of a job: the low 64 bits of its UUIDv7, 62 of them random (RFC 9562, 5.7)."""
+    low = job_id.int & 0xFFFF_FFFF_FFFF_FFFF
+    return low - (1 << 64) if low >> 63 else low
+
+
+_TRY_LOCK = text("SELECT key FROM unnest(CAST(:keys AS bigint[])) AS key WHERE pg_try_advisory_xact_lock(key)")
+
+
+def try_lock(session: Session, ids: Sequence[UUID]) -> set[UUID]:
+    """Take the locks of `ids` until the end of the transaction; those that another transaction holds are left out."""
+    by_key = {lock_key(job_id): job_id for job_id in ids}
+    return {by_key[key] for key in session.execute(_TRY_LOCK, {"keys": list(by_key)}).scalars()}
+
+
+_CURRENT = text(
+    """
+    SELECT jobs.id FROM jobs JOIN jsonb_to_recordset(CAST(:rows AS jsonb)) AS mine(id uuid, attempt int)
+      ON jobs.id = mine.id AND jobs.attempt = mine.attempt
+    WHERE jobs.state = 'running'
+    """
+)
+
+
+def find_current(session: Session, attempts: Sequence[tuple[UUID, int]]) -> set[UUID]:
+    """Return the ids whose current attempt is the given one, and which are running."""
+    rows = [{"id": job_id, "attempt": attempt} for job_id, attempt in attempts]
+    return set(session.execute(_CURRENT, {"rows": orjson.dumps(rows).decode()}).scalars())
+
+
+_RENEW = text(
+    """
+    UPDATE jobs SET lease_until = clock_timestamp() + :lease * interval '1 second'
+    WHERE id = :id AND attempt = :attempt AND state = 'running'
+    RETURNING cancel_requested_at IS NOT NULL
+    """
+)
+
+
+def renew(session: Session, job_id: UUID, attempt: int, *, lease: float) -> bool | None:
+    """Prolong the lease of a running attempt by `lease` seconds from now.
+
+    Returns:
+        Whether a cancel was asked for; None when the attempt is no longer the job's current one.
+    """
+    asked: bool | None = session.execute(
+        _RENEW, {"id": job_id, "attempt": attempt, "lease": lease}
+    ).scalar_one_or_none()
+    return asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overdue:
+    """A running attempt whose lease is over: its worker is gone, or a transaction still holds its lock."""
+
+    id: UUID
+    task: str
+    attempt: int
+    max_attempts: int
+    worker: str | None
+
+
+_OVERDUE = text(
+    """
+    SELECT id, task, attempt, max_attempts, worker FROM jobs
+    WHERE state = 'running' AND lease_until <= statement_timestamp()
+    ORDER BY lease_until LIMIT :limit FOR UPDATE SKIP LOCKED
+    """
+)
+
+
+def claim_overdue(session: Session, *, limit: int) -> list[Overdue]:
+    """Lock up to `limit` running jobs whose lease is over, passing by those that somebody else looks at."""
+    return [Overdue(**row) for row in session.execute(_OVERDUE, {"limit": limit}).mappings()]

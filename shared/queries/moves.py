@@ -1,0 +1,243 @@
+"""Every move of a job from one state to another: a guarded UPDATE each, with a count of the rows that moved.
+
+Each function here is one `shared.states.Move`. None of them commits. A row that is not in an allowed state, or whose
+attempt is no longer the caller's, does not move, and the caller is told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import orjson
+from sqlalchemy import CursorResult, text
+from uuid_utils.compat import uuid7
+
+from shared.states import MOVES, AttemptOutcome, DeadReason, Move
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import TextClause
+    from sqlalchemy.orm import Session
+
+    from shared.failure import Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A job that this worker may execute now: its attempt number is the fence of everything that follows."""
+
+    id: UUID
+    task: str
+    queue: str
+    args: dict[str, Any]
+    attempt: int
+    max_attempts: int
+    traceparent: str | None
+    run_at: datetime
+    started_at: datetime
+
+
+def _statement(move: Move, sql: str) -> TextClause:
+    """Fill in the states that `move` may start from and the one it ends in, from the one table of moves."""
+    sources, target = MOVES[move]
+    listed = ", ".join(f"'{state}'" for state in sorted(sources))
+    return text(sql.replace("{sources}", listed).replace("{target}", f"'{target}'"))
+
+
+_FENCED: Final = "id = :id AND attempt = :attempt AND state IN ({sources})"
+_ATTEMPT_ROW: Final = """
+    INSERT INTO attempts (job_id, attempt, outcome, worker, started_at, error_type, error_code, error_message,
+                          traceback)
+    SELECT id, attempt, :outcome, worker, started_at, :error_type, :error_code, :error_message, :traceback FROM moved
+"""
+_DEAD_LETTER_ROW: Final = """
+    INSERT INTO dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message, traceback,
+                              fingerprint, attempts)
+    SELECT :letter_id, id, task, queue, :reason, :error_type, :error_code, :error_message, :traceback, :fingerprint,
+           attempt
+    FROM moved
+"""
+
+_CLAIM = _statement(
+    Move.CLAIM,
+    """
+    UPDATE jobs
+    SET state = {target}, attempt = attempt + 1, worker = :worker, started_at = clock_timestamp(),
+        lease_until = clock_timestamp() + :lease * interval '1 second'
+    WHERE id = ANY(:ids) AND state IN ({sources}) AND run_at <= statement_timestamp() AND attempt < max_attempts
+      AND (expires_at IS NULL OR expires_at > statement_timestamp())
+    RETURNING id, task, queue, args, attempt, max_attempts, traceparent, run_at, started_at
+    """,
+)
+
+
+def claim(session: Session, ids: Sequence[UUID], *, worker: str, lease: float) -> list[Claimed]:
+    """Begin an attempt of each of `ids` that is due; the others are done, not due, running or no longer wanted.
+
+    Args:
+        worker: who claims, for the record.
+        lease: seconds until somebody may look whether this worker is still there.
+    """
+    rows = session.execute(_CLAIM, {"ids": list(ids), "worker": worker, "lease": lease}).mappings()
+    return [Claimed(**row) for row in rows]
+
+
+_SUCCEED = _statement(
+    Move.SUCCEED,
+    """
+    UPDATE jobs SET state = {target}, result = done.result, finished_at = clock_timestamp(), lease_until = NULL
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS done(id uuid, attempt int, result jsonb)
+    WHERE jobs.id = done.id AND jobs.attempt = done.attempt AND jobs.state IN ({sources})
+    RETURNING jobs.id
+    """,
+)
+
+
+def succeed(session: Session, done: Sequence[tuple[UUID, int, Any]]) -> set[UUID]:
+    """End jobs with success: `done` holds (id, attempt, result). Returns the ids that moved; the caller compares."""
+    rows = [{"id": job_id, "attempt": attempt, "result": result} for job_id, attempt, result in done]
+    return set(session.execute(_SUCCEED, {"rows": orjson.dumps(rows).decode()}).scalars())
+
+
+_RETRY = _statement(
+    Move.RETRY,
+    f"""
+    WITH moved AS (
+        UPDATE jobs
+        SET state = {{target}}, run_at = clock_timestamp() + :delay * interval '1 second', lease_until = NULL
+        WHERE {_FENCED}
+        RETURNING id, task, queue, run_at, attempt, worker, started_at
+    ), history AS ({_ATTEMPT_ROW}), hinted AS (
+        INSERT INTO outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at FROM moved
+    )
+    SELECT id, pg_notify('gristmill_outbox', '') FROM moved
+    """,
+)
+
+
+def retry(
+    session: Session,
+    job_id: UUID,
+    attempt: int,
+    *,
+    delay: timedelta,
+    failure: Failure,
+    outcome: AttemptOutcome = AttemptOutcome.FAILED,
+) -> bool:
+    """Put a failed job back to wait for `delay`, with its error on record and a hint for when it is due."""
+    values = {"id": job_id, "attempt": attempt, "delay": delay.total_seconds(), "outcome": str(outcome)}
+    return _moved(session, _RETRY, values | _evidence(failure))
+
+
+_SNOOZE = _statement(
+    Move.SNOOZE,
+    f"""
+    WITH moved AS (
+        UPDATE jobs
+        SET state = {{target}}, run_at = clock_timestamp() + :delay * interval '1 second', lease_until = NULL,
+            max_attempts = max_attempts + 1
+        WHERE {_FENCED}
+        RETURNING id, task, queue, run_at, attempt, worker, started_at
+    ), history AS ({_ATTEMPT_ROW}), hinted AS (
+        INSERT INTO outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at FROM moved
+    )
+    SELECT id, pg_notify('gristmill_outbox', '') FROM moved
+    """,
+)
+
+
+def snooze(session: Session, job_id: UUID, attempt: int, *, delay: timedelta) -> bool:
+    """Put a job back to wait for `delay` because its handler asked so; the attempt does not count against the limit."""
+    values = {"id": job_id, "attempt": attempt, "delay": delay.total_seconds(), "outcome": str(AttemptOutcome.SNOOZED)}
+    return _moved(session, _SNOOZE, values | _evidence(None))
+
+
+_KILL = _statement(
+    Move.KILL,
+    f"""
+    WITH moved AS (
+        UPDATE jobs SET state = {{target}}, finished_at = clock_timestamp(), lease_until = NULL
+        WHERE {_FENCED}
+        RETURNING id, task, queue, attempt, worker, started_at
+    ), history AS ({_ATTEMPT_ROW}), letter AS ({_DEAD_LETTER_ROW})
+    SELECT id FROM moved
+    """,
+)
+
+
+def kill(
+    session: Session,
+    job_id: UUID,
+    attempt: int,
+    *,
+    reason: DeadReason,
+    failure: Failure,
+    outcome: AttemptOutcome = AttemptOutcome.FAILED,
+) -> bool:
+    """End a running job without success; its dead letter is written by the same statement."""
+    values = {"id": job_id, "attempt": attempt, "reason": str(reason), "outcome": str(outcome), "letter_id": uuid7()}
+    return _moved(session, _KILL, values | _evidence(failure))
+
+
+_EXPIRE = _statement(
+    Move.EXPIRE,
+    """
+    WITH moved AS (
+        UPDATE jobs SET state = {target}, finished_at = clock_timestamp()
+        WHERE id = ANY(:ids) AND state IN ({sources}) AND expires_at <= statement_timestamp()
+        RETURNING id, task, queue, attempt, expires_at
+    ), letter AS (
+        INSERT INTO dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message, fingerprint,
+                                  attempts)
+        SELECT gen_random_uuid(), id, task, queue, :reason, 'Expired', 'JOB_EXPIRED',
+               'no longer wanted after ' || CAST(expires_at AS text),
+               substr(encode(sha256(convert_to('expired ' || task, 'UTF8')), 'hex'), 1, 16), attempt
+        FROM moved
+    )
+    SELECT id FROM moved
+    """,
+)
+
+
+def expire(session: Session, ids: Sequence[UUID]) -> set[UUID]:
+    """End those of `ids` that waited past their `expires_at`, each with its dead letter."""
+    return set(session.execute(_EXPIRE, {"ids": list(ids), "reason": str(DeadReason.EXPIRED)}).scalars())
+
+
+_CANCEL = _statement(
+    Move.CANCEL,
+    f"""
+    WITH moved AS (
+        UPDATE jobs SET state = {{target}}, finished_at = clock_timestamp(), lease_until = NULL
+        WHERE {_FENCED}
+        RETURNING id, attempt, worker, started_at
+    ), history AS ({_ATTEMPT_ROW})
+    SELECT id FROM moved
+    """,
+)
+
+
+def cancel(session: Session, job_id: UUID, attempt: int, *, reason: str) -> bool:
+    """End a running job as cancelled, because its handler said that it is no longer wanted."""
+    values = {"id": job_id, "attempt": attempt, "outcome": str(AttemptOutcome.CANCELLED)}
+    return _moved(session, _CANCEL, values | _evidence(None) | {"error_message": reason})
+
+
+def _evidence(failure: Failure | None) -> dict[str, str | None]:
+    return {
+        "error_type": failure.type if failure else None,
+        "error_code": failure.code if failure else None,
+        "error_message": failure.message if failure else None,
+        "traceback": failure.traceback if failure else None,
+        "fingerprint": failure.fingerprint if failure else None,
+    }
+
+
+def _moved(session: Session, statement: TextClause, values: dict[str, Any]) -> bool:
+    result = session.execute(statement, values)
+    assert isinstance(result, CursorResult)  # noqa: S101  what Session.execute returns for a text statement
+    return result.rowcount == 1

@@ -1,0 +1,57 @@
+"""The outbox: take the hints that are due, and know when the next one is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from sqlalchemy import text
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """One hint that is due: which job, of which task, through which queue."""
+
+    id: int
+    job_id: UUID
+    task: str
+    queue: str
+
+
+# statement_timestamp() and not clock_timestamp(): a volatile function cannot bound an index scan, and the hints of
+# all scheduled jobs would be read each time.
+_TAKE = text(
+    """
+    DELETE FROM outbox WHERE id IN (
+        SELECT id FROM outbox WHERE due_at <= statement_timestamp()
+        ORDER BY due_at, id LIMIT :limit FOR UPDATE SKIP LOCKED)
+    RETURNING id, job_id, task, queue, due_at
+    """
+)
+
+
+def take_due(session: Session, *, limit: int) -> list[Due]:
+    """Take up to `limit` hints that are due, oldest first. They are gone for good only when the caller commits."""
+    rows = sorted(session.execute(_TAKE, {"limit": limit}), key=lambda row: (row.due_at, row.id))
+    return [Due(id=row.id, job_id=row.job_id, task=row.task, queue=row.queue) for row in rows]
+
+
+_NEXT_DUE = text("SELECT extract(epoch FROM min(due_at) - clock_timestamp()) FROM outbox")
+
+
+def seconds_to_next(session: Session) -> float | None:
+    """Return how many seconds from now the next hint is due (0 or less: it is), None when there is none."""
+    seconds = session.execute(_NEXT_DUE).scalar_one()
+    return None if seconds is None else float(seconds)
+
+
+_COUNT = text("SELECT count(*) FROM outbox WHERE due_at <= statement_timestamp()")
+
+
+def count_due(session: Session) -> int:
+    """Return how many hints are due and not yet published."""
+    return int(session.execute(_COUNT).scalar_one())

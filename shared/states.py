@@ -1,0 +1,68 @@
+"""The states of a job, and the one table of the moves between them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class State(StrEnum):
+    """Where a job stands. The last three are final; `dead` leaves only by redrive."""
+
+    SCHEDULED = "scheduled"
+    QUEUED = "queued"
+    RUNNING = "running"
+    RETRYING = "retrying"
+    SUCCEEDED = "succeeded"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+class Move(StrEnum):
+    """What can happen to a job. `shared.queries.moves` has one function of each name."""
+
+    CLAIM = "claim"
+    SUCCEED = "succeed"
+    RETRY = "retry"
+    SNOOZE = "snooze"
+    KILL = "kill"
+    EXPIRE = "expire"
+    CANCEL = "cancel"
+    REDRIVE = "redrive"
+
+
+WAITING: Final = frozenset({State.SCHEDULED, State.QUEUED, State.RETRYING})
+LIVE: Final = WAITING | {State.RUNNING}
+FINAL: Final = frozenset({State.SUCCEEDED, State.DEAD, State.CANCELLED})
+
+MOVES: Final[dict[Move, tuple[frozenset[State], State]]] = {
+    Move.CLAIM: (WAITING, State.RUNNING),
+    Move.SUCCEED: (frozenset({State.RUNNING}), State.SUCCEEDED),
+    Move.RETRY: (frozenset({State.RUNNING}), State.RETRYING),
+    Move.SNOOZE: (frozenset({State.RUNNING}), State.SCHEDULED),
+    Move.KILL: (frozenset({State.RUNNING}), State.DEAD),
+    Move.EXPIRE: (WAITING, State.DEAD),
+    Move.CANCEL: (LIVE, State.CANCELLED),
+    Move.REDRIVE: (frozenset({State.DEAD}), State.QUEUED),
+}
+
+
+class DeadReason(StrEnum):
+    """Why a job ended without success."""
+
+    EXHAUSTED = "exhausted"
+    PERMANENT = "permanent"
+    DISCARDED = "discarded"
+    EXPIRED = "expired"
+    CRASH_LOOP = "crash_loop"
+    DELIVERY_LIMIT = "delivery_limit"
+    MALFORMED = "malformed"
+
+
+class AttemptOutcome(StrEnum):
+    """How one attempt ended, when it did not succeed."""
+
+    FAILED = "failed"
+    LOST = "lost"
+    SNOOZED = "snoozed"
+    CANCELLED = "cancelled"

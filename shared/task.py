@@ -1,0 +1,210 @@
+"""`@task`: what a task declares, and the registry of all of them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, Final, Literal
+
+from marshmallow import Schema, ValidationError, missing
+
+from shared.errors import InvalidArgsError, TaskDefinitionError, UnknownTaskError
+from shared.queues import QUEUES, Queue
+from shared.retry import RetryPolicy
+
+Effects = Literal["database", "outside"]
+Handler = Callable[..., Any]
+
+SHORTEST_LIMIT: Final = timedelta(seconds=1)
+LONGEST_LIMIT: Final = timedelta(hours=6)  # RabbitMQ is told to wait this long for an ack, and a little more
+LARGEST_BUNDLE: Final = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """Code with a name, an argument schema, a queue and a retry policy. Calling it calls the handler.
+
+    Attributes:
+        time_limit: how long one attempt may take.
+        effects: `database`: the handler works on `ctx.session`, and its effects commit with the job's completion.
+            `outside`: it talks to the world under a lease, and keeps what it did in a ledger.
+        bundle: how many jobs one hint may carry, one commit ending them all.
+        demo: only there when GRISTMILL_DEMO_TASKS is on.
+    """
+
+    name: str
+    handler: Handler
+    schema: Schema
+    queue: Queue
+    retry: RetryPolicy
+    time_limit: timedelta
+    effects: Effects
+    bundle: int
+    demo: bool
+
+    def __call__(self, ctx: Any, /, **args: Any) -> Any:
+        """Run the handler, as a worker would with validated arguments."""
+        return self.handler(ctx, **args)
+
+    @cached_property
+    def summary(self) -> str:
+        """The first line of the handler's docstring."""
+        return (inspect.getdoc(self.handler) or self.name).splitlines()[0]
+
+    @cached_property
+    def secret_args(self) -> frozenset[str]:
+        """Names of the arguments that are sealed in the database: schema fields with `metadata={"secret": True}`."""
+        return frozenset(name for name, field in self.schema.fields.items() if field.metadata.get("secret"))
+
+    def load_args(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `args` (as JSON knows them) as the handler takes them.
+
+        Raises:
+            InvalidArgsError: they do not fit the schema; `details` has each wrong field by its path.
+        """
+        try:
+            loaded: dict[str, Any] = self.schema.load(args)
+        except ValidationError as error:
+            msg = f"The arguments of {self.name} are not valid: see details, and GET /api/v1/tasks for its schema"
+            raise InvalidArgsError(msg, flatten(error.messages, "args")) from None
+        return loaded
+
+
+def flatten(messages: Any, path: str) -> dict[str, list[str]]:
+    """Return marshmallow's nested messages as `{"args.address.city": ["…"]}`."""
+    if isinstance(messages, Mapping):
+        flat: dict[str, list[str]] = {}
+        for name, inner in messages.items():
+            inner_path = path if name == "_schema" else f"{path}.{name}".lstrip(".")
+            for key, texts in flatten(inner, inner_path).items():
+                flat.setdefault(key, []).extend(texts)
+        return flat
+    return {path: [str(text) for text in messages] if isinstance(messages, list) else [str(messages)]}
+
+
+class Registry:
+    """The tasks of this process, by name."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Task] = {}
+
+    def add(self, task: Task) -> None:
+        """Register `task`.
+
+        Raises:
+            TaskDefinitionError: its name is taken.
+        """
+        if task.name in self._tasks:
+            other = self._tasks[task.name].handler
+            msg = f"@task {task.name}: the name is taken by {other.__module__}.{other.__qualname__}; choose another"
+            raise TaskDefinitionError(msg)
+        self._tasks[task.name] = task
+
+    def get(self, name: str, *, demo: bool = True) -> Task:
+        """Return the task of this name.
+
+        Raises:
+            UnknownTaskError: there is none, or it is a demo task and `demo` is off.
+        """
+        task = self._tasks.get(name)
+        if task is None or (task.demo and not demo):
+            msg = f"No task is called {name!r}: GET /api/v1/tasks lists them"
+            raise UnknownTaskError(msg, {"task": [f"unknown task {name!r}"]})
+        return task
+
+    def find(self, name: str) -> Task | None:
+        """Return the task of this name, or None."""
+        return self._tasks.get(name)
+
+    def __iter__(self) -> Iterator[Task]:
+        """Iterate over the tasks by name."""
+        return iter(sorted(self._tasks.values(), key=lambda task: task.name))
+
+
+registry: Final = Registry()
+
+
+def task(
+    *,
+    name: str,
+    queue: str,
+    args: type[Schema],
+    retry: RetryPolicy | None = None,
+    time_limit: timedelta = timedelta(seconds=30),
+    effects: Effects = "database",
+    bundle: int = 1,
+    demo: bool = False,
+    into: Registry = registry,
+) -> Callable[[Handler], Task]:
+    """Declare a task; everything that could not work is refused at import.
+
+    Raises:
+        TaskDefinitionError: says which option is wrong and what to write instead.
+    """
+
+    def refuse(problem: str) -> TaskDefinitionError:
+        return TaskDefinitionError(f"@task {name}: {problem}")
+
+    if queue not in QUEUES:
+        raise refuse(f"queue {queue!r} is not in the topology; choose one of {', '.join(QUEUES)} (shared/queues.py)")
+    if "." not in name or name != name.lower() or not name.isascii():
+        raise refuse("the name must read like `email.send`: lower case, with a dot")
+    if not SHORTEST_LIMIT <= time_limit <= LONGEST_LIMIT:
+        raise refuse(f"time_limit={time_limit} must lie between {SHORTEST_LIMIT} and {LONGEST_LIMIT}")
+    if effects not in ("database", "outside"):
+        raise refuse(f'effects={effects!r}: write "database" or "outside"')
+    if not 1 <= bundle <= LARGEST_BUNDLE:
+        raise refuse(f"bundle={bundle} must lie between 1 and {LARGEST_BUNDLE}")
+    if bundle > 1 and effects == "outside":
+        raise refuse('a task with effects="outside" runs alone: leave bundle at 1')
+    if bundle * time_limit > LONGEST_LIMIT:
+        raise refuse(f"bundle × time_limit = {bundle * time_limit} must stay within {LONGEST_LIMIT}")
+
+    def declare(handler: Handler) -> Task:
+        schema = args()
+        _match(handler, schema, refuse)
+        made = Task(
+            name=name,
+            handler=handler,
+            schema=schema,
+            queue=QUEUES[queue],
+            retry=retry or RetryPolicy(),
+            time_limit=time_limit,
+            effects=effects,
+            bundle=bundle,
+            demo=demo,
+        )
+        into.add(made)
+        return made
+
+    return declare
+
+
+def _match(handler: Handler, schema: Schema, refuse: Callable[[str], TaskDefinitionError]) -> None:
+    """Refuse a handler whose keywords are not the fields of its schema."""
+    parameters = list(inspect.signature(handler).parameters.values())
+    if not parameters or parameters[0].kind not in (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    ):
+        raise refuse("the handler's first parameter is the context: write `def handler(ctx: Context, *, …)`")
+    keywords = parameters[1:]
+    if any(parameter.kind is not inspect.Parameter.KEYWORD_ONLY for parameter in keywords):
+        raise refuse("the handler takes its arguments by keyword: put `*,` after `ctx`")
+    fields = {field.attribute or field_name: field for field_name, field in schema.fields.items()}
+    names = {parameter.name for parameter in keywords}
+    if names != fields.keys():
+        missing, extra = sorted(fields.keys() - names), sorted(names - fields.keys())
+        raise refuse(f"handler and schema differ: the handler lacks {missing}, the schema lacks {extra}")
+    for parameter in keywords:
+        field = fields[parameter.name]
+        optional = parameter.default is not inspect.Parameter.empty
+        if not optional and not field.required and not _has_load_default(field):
+            raise refuse(f"{parameter.name} is optional in the schema: give it a default in the handler too")
+
+
+def _has_load_default(field: Any) -> bool:
+    return field.load_default is not missing
