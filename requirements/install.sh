@@ -113,19 +113,26 @@ install_project() {
 
 if all_done; then exit 0; fi
 
-mkdir -p .cache 2>/dev/null && { : >>.cache/install.lock; } 2>/dev/null && { [ ! -e "$venv" ] || [ -w "$venv" ]; } ||
-    die "$(id -un) may not write to $PWD, where .venv belongs." \
-        "Run make as the folder's owner ($(stat -c %U .)), or give the folder away: chown -R $(id -un) ."
+may_write() {
+    mkdir -p .cache 2>/dev/null && { : >>.cache/install.lock; } 2>/dev/null && { [ ! -e "$venv" ] || [ -w "$venv" ]; }
+}
+
+may_write || die "$(id -un) may not write to $PWD, where .venv belongs." \
+    "Run make as the folder's owner ($(stat -c %U .)), or give the folder away: chown -R $(id -un) ."
 exec 9>>.cache/install.lock
 if command -v flock >/dev/null; then
     flock -w 600 9 || die "Another make has been installing into .venv for 10 minutes; stop it, then try again."
 fi
 if all_done; then exit 0; fi # the other make did it
 
-"$venv/bin/python" -m pip --version >/dev/null 2>&1 && [ -d "$stamps" ] && grep -qsxF "$PWD" "$stamps/folder" || {
+is_usable() {
+    "$venv/bin/python" -m pip --version >/dev/null 2>&1 && grep -qsxF "$PWD" "$stamps/folder"
+}
+
+if ! is_usable; then
     make_venv
     printf '%s\n' "$PWD" >"$stamps/folder"
-}
+fi
 if ! is_done "$set_name" "requirements/$set_name.txt"; then
     install_set
     for name in "${sets[@]}"; do wanted "requirements/$name.txt" >"$stamps/$name"; done
