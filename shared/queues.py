@@ -28,9 +28,10 @@ class Queue:
     purpose: str
 
     def routing_key(self, task: str) -> str:
-        """Return the key that brings a hint of `task` into this queue."""
+        """Return the key that brings a hint of `task` into this queue: `*` in a binding stands for one word."""
         prefix = self.binding.removesuffix("*")
-        return task if task.startswith(prefix) else prefix + task
+        word = task.removeprefix(prefix)
+        return prefix + word.replace(".", "_")
 
 
 QUEUES: Final[dict[str, Queue]] = {

@@ -66,6 +66,14 @@ def renew(session: Session, job_id: UUID, attempt: int, *, lease: float) -> bool
     return asked
 
 
+_CANCEL_REQUESTED = text("SELECT cancel_requested_at IS NOT NULL FROM jobs WHERE id = :id")
+
+
+def cancel_requested(session: Session, job_id: UUID) -> bool:
+    """Say whether somebody asked for this job to be cancelled."""
+    return bool(session.execute(_CANCEL_REQUESTED, {"id": job_id}).scalar_one_or_none())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overdue:
     """A running attempt whose lease is over: its worker is gone, or a transaction still holds its lock."""

@@ -1,0 +1,256 @@
+"""Execute a hint: claim its jobs, run their handlers, commit their effects together with their completion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import orjson
+import structlog
+from sqlalchemy import text
+
+from shared.context import Context, TaskSession
+from shared.errors import FenceLostError, PermanentError
+from shared.outcomes import Cancel, Discard, Snooze
+from shared.queries import leases, moves
+from shared.sealing import unseal
+from shared.task import Task, registry
+from workers import settle
+from workers.deadline import time_limit
+from workers.lease import Heartbeat
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+    from sqlalchemy.orm import Session
+
+    from shared.db import Database
+
+log = structlog.get_logger(__name__)
+# What a handler may raise that ends its attempt and not its process: `sys.exit()` in a handler is a failure, too.
+HANDLER_ERRORS: Final = (Exception, SystemExit)
+RESULT_LIMIT: Final = 65_536  # bytes of JSON: a result is an answer, not a document
+UNKNOWN_TASK_PAUSE: Final = timedelta(seconds=30)  # a deployment is under way: a newer worker will know the task
+
+
+@dataclass(slots=True)
+class Ended:
+    """What became of the jobs of a bundle whose attempt did not succeed: settled after the successes are committed."""
+
+    failed: list[tuple[moves.Claimed, BaseException]] = field(default_factory=list)
+    unwanted: list[tuple[moves.Claimed, Discard | Cancel]] = field(default_factory=list)
+
+
+class Executor:
+    """Executes hints in one worker process."""
+
+    def __init__(self, database: Database, *, worker: str) -> None:
+        self._database = database
+        self._settings = database.settings
+        self._worker = worker
+
+    def execute(self, ids: list[UUID]) -> bool:
+        """Run those of `ids` that are due, each to the end of one attempt.
+
+        Returns:
+            Whether a job is dead now, so that its message belongs into the dead-letter queue, too.
+
+        Raises:
+            sqlalchemy.exc.OperationalError: the database stayed away; nothing is lost, the hint has to come again.
+        """
+        dead = False
+        outside: list[tuple[Task, moves.Claimed]] = []
+        bundles: dict[str, list[moves.Claimed]] = {}
+        for job in self._claim(ids):
+            task = registry.find(job.task)
+            if task is None:
+                log.warning("job.unknown_task", job_id=str(job.id), task=job.task)
+                settle.end_snoozed(self._database, job, UNKNOWN_TASK_PAUSE)
+            elif task.effects == "outside":
+                outside.append((task, job))
+            else:
+                bundles.setdefault(job.task, []).append(job)
+        for name, jobs in bundles.items():
+            dead |= self._execute_bundle(registry.get(name), jobs)
+        for task, job in outside:
+            dead |= self._execute_outside(task, job)
+        return dead
+
+    def _claim(self, ids: list[UUID]) -> list[moves.Claimed]:
+        """T1: begin an attempt of each job that is due, and end those that waited too long."""
+
+        def act() -> list[moves.Claimed]:
+            # Asynchronous: if the database server crashes now, the attempt is forgotten together with its effects.
+            with self._database.transaction(asynchronous_commit=True) as session:
+                claimed = moves.claim(session, ids, worker=self._worker, lease=self._settings.lease)
+                if len(claimed) < len(ids):
+                    expired = moves.expire(session, ids)
+                    for job_id in expired:
+                        log.warning("job.expired", job_id=str(job_id))
+                return claimed
+
+        return settle.patiently(act)
+
+    def _execute_bundle(self, task: Task, jobs: list[moves.Claimed]) -> bool:
+        """T2 of database tasks: all handlers and all completions in one transaction, one commit."""
+        ended = Ended()
+        try:
+            self._run_bundle(task, jobs, ended)
+        except Exception as error:  # noqa: BLE001  whatever ended the transaction, its jobs must be settled
+            # The transaction is gone, or the outcome of its COMMIT is unknown: the guarded moves below find out.
+            log.warning("bundle.failed", task=task.name, jobs=len(jobs), error=f"{type(error).__name__}: {error}"[:300])
+            told = {job.id for job, _ in ended.failed} | {job.id for job, _ in ended.unwanted}
+            ended.failed += [(job, error) for job in jobs if job.id not in told]
+        return self._end(task, ended)
+
+    def _run_bundle(self, task: Task, jobs: list[moves.Claimed], ended: Ended) -> None:
+        with self._database.engine.begin() as connection, self._database.session(connection) as platform:
+            mine = self._fence(platform, task, jobs)
+            done: list[tuple[UUID, int, Any]] = []
+            for job in mine:
+                session = self._task_session(connection, shared=len(mine) > 1)
+                try:
+                    outcome = self._call(task, job, session)
+                    checked = _checked(outcome)
+                except HANDLER_ERRORS as error:
+                    session.drop()
+                    ended.failed.append((job, error))
+                    if len(mine) == 1:
+                        return
+                    continue
+                if isinstance(outcome, (Discard, Cancel)):
+                    session.drop()
+                    ended.unwanted.append((job, outcome))
+                    continue
+                session.finish()
+                if isinstance(outcome, Snooze):
+                    if not moves.snooze(platform, job.id, job.attempt, delay=outcome.delay):
+                        raise _fenced(job)
+                else:
+                    done.append((job.id, job.attempt, checked))
+            if done and len(moves.succeed(platform, done)) != len(done):
+                raise _fenced(mine[0])
+
+    def _fence(self, session: Session, task: Task, jobs: list[moves.Claimed]) -> list[moves.Claimed]:
+        """Take the locks of `jobs` and return those whose attempt is still the current one."""
+        patience = int((task.time_limit.total_seconds() * len(jobs) + 15) * 1000)
+        session.execute(
+            text(
+                "SELECT set_config('idle_in_transaction_session_timeout', :limit, true), "
+                "set_config('statement_timeout', :limit, true)"
+            ),
+            {"limit": f"{patience}ms"},
+        )
+        locked = leases.try_lock(session, [job.id for job in jobs])
+        current = leases.find_current(session, [(job.id, job.attempt) for job in jobs if job.id in locked])
+        for job in jobs:
+            if job.id not in current:
+                log.warning("job.fenced", job_id=str(job.id), attempt=job.attempt)
+        return [job for job in jobs if job.id in current]
+
+    def _task_session(self, connection: Connection, *, shared: bool) -> TaskSession:
+        """Make the session of one job: in a bundle it works in a savepoint of its own."""
+        return TaskSession(
+            connection,
+            expire_on_commit=False,
+            info=self._database.session_info,
+            join_transaction_mode="create_savepoint" if shared else "rollback_only",
+        )
+
+    def _call(self, task: Task, job: moves.Claimed, session: TaskSession) -> Any:
+        def is_cancelled() -> bool:
+            return leases.cancel_requested(session, job.id)
+
+        context = self._context(job, bound_session=session, is_cancelled=is_cancelled)
+        with time_limit(task.time_limit):
+            return task(context, **self._args(task, job))
+
+    def _execute_outside(self, task: Task, job: moves.Claimed) -> bool:
+        """Run a handler that talks to the world: no transaction is open while it waits, a heartbeat keeps its lease."""
+        try:
+            with Heartbeat(self._database, job, self._settings.lease) as heartbeat:
+                context = self._context(
+                    job,
+                    open_transaction=lambda: self._fenced_transaction(job),
+                    is_cancelled=lambda: heartbeat.is_cancelled,
+                )
+                with time_limit(task.time_limit):
+                    outcome = task(context, **self._args(task, job))
+                result = _checked(outcome)
+        except FenceLostError:
+            log.warning("job.fenced", job_id=str(job.id), attempt=job.attempt)
+            return False
+        except HANDLER_ERRORS as error:
+            return self._end(task, Ended(failed=[(job, error)]))
+        if isinstance(outcome, (Discard, Cancel)):
+            return self._end(task, Ended(unwanted=[(job, outcome)]))
+        if isinstance(outcome, Snooze):
+            settle.end_snoozed(self._database, job, outcome.delay)
+        else:
+            settle.end_succeeded(self._database, job, result)
+        return False
+
+    @contextmanager
+    def _fenced_transaction(self, job: moves.Claimed) -> Iterator[Session]:
+        with self._database.transaction() as session:
+            if not leases.find_current(session, [(job.id, job.attempt)]):
+                raise _fenced(job)
+            yield session
+
+    def _context(
+        self,
+        job: moves.Claimed,
+        *,
+        is_cancelled: Callable[[], bool],
+        bound_session: Session | None = None,
+        open_transaction: Any = None,
+    ) -> Context:
+        return Context(
+            job_id=job.id,
+            task=job.task,
+            attempt=job.attempt,
+            max_attempts=job.max_attempts,
+            settings=self._settings,
+            traceparent=job.traceparent,
+            bound_session=bound_session,
+            open_transaction=open_transaction,
+            is_cancelled=is_cancelled,
+        )
+
+    def _args(self, task: Task, job: moves.Claimed) -> dict[str, Any]:
+        return task.load_args(unseal(self._settings.secret_key, job.args, task.secret_args))
+
+    def _end(self, task: Task, ended: Ended) -> bool:
+        """T3: settle what did not succeed, on sessions of its own. Returns whether a job is dead now."""
+        dead = False
+        for job, error in ended.failed:
+            dead |= settle.end_failed(self._database, job, task.retry, error)
+        for job, outcome in ended.unwanted:
+            dead |= settle.end_unwanted(self._database, job, outcome)
+        return dead
+
+
+def _checked(outcome: Any) -> Any:
+    """Return the result of a handler as JSON knows it, None for an outcome that is not a result.
+
+    Raises:
+        PermanentError: it is no JSON, or too large; running the handler again would not change that.
+    """
+    if outcome is None or isinstance(outcome, (Discard, Cancel, Snooze)):
+        return None
+    try:
+        encoded = orjson.dumps(outcome)
+    except orjson.JSONEncodeError as error:
+        msg = f"The handler returned what JSON cannot hold: {error}"
+        raise PermanentError(msg, code="RESULT_INVALID") from error
+    if len(encoded) > RESULT_LIMIT:
+        msg = f"The handler returned {len(encoded)} bytes; a result may have {RESULT_LIMIT}"
+        raise PermanentError(msg, code="RESULT_TOO_LARGE")
+    return orjson.loads(encoded)
+
+
+def _fenced(job: moves.Claimed) -> FenceLostError:
+    return FenceLostError(f"Attempt {job.attempt} of job {job.id} is no longer the current one")

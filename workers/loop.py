@@ -1,0 +1,87 @@
+"""Loops that end when they are asked to, and back off when something fails."""
+
+from __future__ import annotations
+
+import os
+import random
+import select
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+log = structlog.get_logger(__name__)
+FIRST_PAUSE: Final = 0.1  # seconds after a first error
+LONGEST_PAUSE: Final = 5.0  # seconds: a broker or database that is back is found by then
+
+
+class Stop:
+    """Set by SIGTERM and SIGINT; whoever waits on it wakes at once."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
+        self.is_set = False
+
+    def install(self) -> None:
+        """Handle SIGTERM and SIGINT in this process (main thread only)."""
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGINT, self._on_signal)
+
+    def set(self) -> None:
+        """Ask the loop to end after its present round."""
+        self.is_set = True
+        os.write(self._write, b"x")
+
+    def wait(self, seconds: float, *others: Any) -> bool:
+        """Wait until asked to stop, one of `others` (with a file number) is readable, or `seconds` are over.
+
+        Returns:
+            Whether one of `others` is readable.
+        """
+        readable, _, _ = select.select([self._read, *others], [], [], max(0.0, seconds))
+        return any(other in readable for other in others)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        if not self.is_set:
+            self.set()
+
+
+@dataclass(slots=True)
+class Backoff:
+    """Growing pauses with full jitter between tries that fail."""
+
+    failures: int = 0
+
+    def next(self) -> float:
+        """Count a failure and return the seconds to wait."""
+        ceiling = min(LONGEST_PAUSE, FIRST_PAUSE * 2**self.failures)
+        self.failures = min(self.failures + 1, 16)
+        return random.uniform(FIRST_PAUSE / 2, ceiling)  # noqa: S311  spread, not secrecy
+
+    def reset(self) -> None:
+        """Forget the failures: something worked."""
+        self.failures = 0
+
+
+def repeat(tick: Callable[[], float], stop: Stop, *, name: str, expected: tuple[type[Exception], ...]) -> None:
+    """Call `tick` again and again until asked to stop; it returns the seconds until its next call.
+
+    An error of `expected` kinds (a broker or database that is away) is logged and followed by growing pauses; any
+    other ends the process, so that its supervisor sees it.
+    """
+    backoff = Backoff()
+    while not stop.is_set:
+        try:
+            pause = tick()
+            backoff.reset()
+        except expected as error:
+            pause = backoff.next()
+            log.warning("loop.waits", loop=name, error=f"{type(error).__name__}: {error}"[:300], pause=round(pause, 2))
+        if pause > 0:
+            stop.wait(pause)

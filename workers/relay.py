@@ -1,0 +1,135 @@
+"""The relay: move the hints that are due from the outbox to the broker, at least once."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg2
+import psycopg2.extensions
+import structlog
+from kombu.exceptions import KombuError, OperationalError
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from shared.db import Database, connect_options, libpq_url
+from shared.queries.jobs import OUTBOX_CHANNEL
+from shared.queries.outbox import Due, seconds_to_next, take_due
+from shared.task import registry
+from workers.app import make_app
+from workers.loop import Stop, repeat
+from workers.publisher import Hint, Publisher, PublishError, make_publisher
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shared.settings import Settings
+
+log = structlog.get_logger(__name__)
+AWAY: Final = (SQLAlchemyError, psycopg2.Error, KombuError, OperationalError, PublishError, RedisError, OSError)
+
+
+class Relay:
+    """One relay. Any number of them work side by side: each takes rows that no other holds."""
+
+    def __init__(self, settings: Settings, database: Database, publisher: Publisher, stop: Stop) -> None:
+        self._settings = settings
+        self._database = database
+        self._publisher = publisher
+        self._stop = stop
+        self._ear: psycopg2.extensions.connection | None = None
+
+    def tick(self) -> float:
+        """Publish what is due, then wait until more is due, somebody calls, or the slow poll comes round.
+
+        Returns:
+            0: call again at once (the waiting is done here, on the notification).
+        """
+        if not self.publish_due():
+            self._listen()
+        return 0
+
+    def publish_due(self) -> int:
+        """Publish one batch of due hints and return their number.
+
+        The rows are deleted in the transaction that waits for the confirms: a crash or a refusal gives them back, so
+        that a hint may be published twice and never not at all. Losing the commit in a crash of the database server
+        means twice, too; so it need not wait for the disk.
+        """
+        self._publisher.connect()
+        with self._database.transaction(asynchronous_commit=True) as session:
+            due = take_due(session, limit=self._settings.relay_batch)
+            if due:
+                self._publisher.publish(pack(due, backlog=len(due) == self._settings.relay_batch))
+        return len(due)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._publisher.forget()
+        self._deafen()
+
+    def _listen(self) -> None:
+        """Wait for a notification, for the time the next hint is due, or for the poll, whichever is first."""
+        ear = self._listening()
+        with self._database.transaction() as session:
+            due_in = seconds_to_next(session)
+        pause = self._settings.relay_poll if due_in is None else min(self._settings.relay_poll, due_in)
+        try:
+            if pause > 0 and not ear.notifies and self._stop.wait(pause, ear):
+                ear.poll()
+            ear.notifies.clear()
+        except psycopg2.Error:
+            self._deafen()
+            raise
+
+    def _listening(self) -> psycopg2.extensions.connection:
+        if self._ear is None or self._ear.closed:
+            options: dict[str, Any] = connect_options(self._settings, "gristmill relay (listen)")
+            ear = psycopg2.connect(libpq_url(self._settings.database_url.reveal()), **options)
+            ear.set_session(autocommit=True)
+            with ear.cursor() as cursor:
+                cursor.execute(f"LISTEN {OUTBOX_CHANNEL}")
+            self._ear = ear
+        else:
+            self._ear.poll()
+        return self._ear
+
+    def _deafen(self) -> None:
+        ear, self._ear = self._ear, None
+        if ear is not None:
+            with suppress(psycopg2.Error):
+                ear.close()
+
+
+def pack(due: Sequence[Due], *, backlog: bool) -> list[Hint]:
+    """Make hints of due rows: one job each, or under backlog as many jobs of one task as it lets into a bundle."""
+    if not backlog:
+        return [Hint(row.task, row.queue, (row.job_id,)) for row in due]
+    hints: list[Hint] = []
+    open_bundles: dict[tuple[str, str], list[Due]] = {}
+    for row in due:
+        task = registry.find(row.task)
+        bundle = open_bundles.setdefault((row.task, row.queue), [])
+        bundle.append(row)
+        if len(bundle) >= (task.bundle if task is not None else 1):
+            hints.append(_hint(open_bundles.pop((row.task, row.queue))))
+    return hints + [_hint(bundle) for bundle in open_bundles.values()]
+
+
+def _hint(rows: Sequence[Due]) -> Hint:
+    return Hint(rows[0].task, rows[0].queue, tuple(row.job_id for row in rows))
+
+
+def run(settings: Settings) -> None:
+    """Run a relay until SIGTERM or SIGINT."""
+    stop = Stop()
+    stop.install()
+    database = Database(settings, application_name="gristmill relay", pool_size=1)
+    relay = Relay(settings, database, make_publisher(make_app(settings), settings), stop)
+    log.info("relay.started", batch=settings.relay_batch, poll=settings.relay_poll)
+    try:
+        repeat(relay.tick, stop, name="relay", expected=AWAY)
+    finally:
+        relay.close()
+        database.dispose()
+    log.info("relay.stopped")

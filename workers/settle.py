@@ -1,0 +1,148 @@
+"""The end of an attempt: success, another try, or a dead letter, each by a guarded move on a session of its own."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import structlog
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from shared.errors import PermanentError
+from shared.failure import Failure, describe
+from shared.outcomes import Cancel, Discard
+from shared.queries import moves
+from shared.retry import GiveUp, RetryPolicy, decide
+from shared.states import AttemptOutcome, DeadReason
+from workers.loop import Backoff
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sqlalchemy.orm import Session
+
+    from shared.db import Database
+
+log = structlog.get_logger(__name__)
+PATIENCE: Final = 10.0  # seconds that a hint waits in place for a database that is away, less than its hard limit
+DATABASE_AWAY: Final = (OperationalError, PoolTimeoutError)
+Answer = TypeVar("Answer")
+
+
+def patiently(act: Callable[[], Answer], *, patience: float = PATIENCE) -> Answer:
+    """Call `act` until the database answers.
+
+    `act` must be harmless to repeat, as a guarded move is: when the outcome of a COMMIT is unknown, the next try finds
+    out, since it moves nothing that has moved.
+
+    Raises:
+        sqlalchemy.exc.OperationalError: the database stayed away longer than `patience` seconds.
+    """
+    backoff = Backoff()
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return act()
+        except DBAPIError as error:
+            if not (isinstance(error, DATABASE_AWAY) or error.connection_invalidated):
+                raise
+            problem: Exception = error
+        except PoolTimeoutError as error:
+            problem = error
+        pause = backoff.next()
+        if time.monotonic() + pause > deadline:
+            raise problem
+        log.warning("database.away", error=type(problem).__name__, pause=round(pause, 2))
+        time.sleep(pause)
+
+
+def end_failed(database: Database, job: moves.Claimed, policy: RetryPolicy, error: BaseException) -> bool:
+    """End an attempt that raised. Returns whether the job is dead now."""
+    failure = describe(error, task=job.task)
+
+    def act() -> bool:
+        with database.transaction() as session:
+            return settle_failure(
+                session,
+                job_id=job.id,
+                task=job.task,
+                attempt=job.attempt,
+                max_attempts=job.max_attempts,
+                policy=policy,
+                error=error,
+                failure=failure,
+                outcome=AttemptOutcome.FAILED,
+            )
+
+    return patiently(act)
+
+
+def settle_failure(
+    session: Session,
+    *,
+    job_id: UUID,
+    task: str,
+    attempt: int,
+    max_attempts: int,
+    policy: RetryPolicy,
+    error: BaseException,
+    failure: Failure,
+    outcome: AttemptOutcome,
+) -> bool:
+    """Move a failed or lost attempt on: to another try or to its dead letter. Returns whether the job is dead now."""
+    decision = decide(
+        policy,
+        attempt=attempt,
+        max_attempts=max_attempts,
+        error=error,
+        jitter=random.random(),  # noqa: S311  spread, not secrecy
+    )
+    fields: dict[str, Any] = {"job_id": str(job_id), "task": task, "attempt": attempt, "error": failure.code}
+    if isinstance(decision, GiveUp):
+        moved = moves.kill(session, job_id, attempt, reason=decision.reason, failure=failure, outcome=outcome)
+        log.warning("job.dead" if moved else "job.fenced", reason=str(decision.reason), **fields)
+        return moved
+    moved = moves.retry(session, job_id, attempt, delay=decision.delay, failure=failure, outcome=outcome)
+    log.info("job.retried" if moved else "job.fenced", delay=round(decision.delay.total_seconds(), 3), **fields)
+    return False
+
+
+def end_unwanted(database: Database, job: moves.Claimed, outcome: Discard | Cancel) -> bool:
+    """End an attempt whose handler returned Discard or Cancel. Returns whether the job is dead now."""
+
+    def act() -> bool:
+        with database.transaction() as session:
+            if isinstance(outcome, Cancel):
+                moved = moves.cancel(session, job.id, job.attempt, reason=outcome.reason)
+                log.info("job.cancelled" if moved else "job.fenced", job_id=str(job.id), reason=outcome.reason)
+                return False
+            failure = describe(PermanentError(outcome.reason, code=outcome.code), task=job.task)
+            moved = moves.kill(session, job.id, job.attempt, reason=DeadReason.DISCARDED, failure=failure)
+            log.info("job.discarded" if moved else "job.fenced", job_id=str(job.id), code=outcome.code)
+            return moved
+
+    return patiently(act)
+
+
+def end_succeeded(database: Database, job: moves.Claimed, result: object) -> None:
+    """End an attempt whose effects are outside already: keep trying to say so, for a repeat could do them again."""
+
+    def act() -> None:
+        with database.transaction() as session:
+            if not moves.succeed(session, [(job.id, job.attempt, result)]):
+                log.warning("job.fenced", job_id=str(job.id), attempt=job.attempt)
+
+    patiently(act)
+
+
+def end_snoozed(database: Database, job: moves.Claimed, delay: Any) -> None:
+    """Put a job with outside effects back to wait."""
+
+    def act() -> None:
+        with database.transaction() as session:
+            moves.snooze(session, job.id, job.attempt, delay=delay)
+
+    patiently(act)

@@ -1,0 +1,136 @@
+"""A worker: one group of child processes that consumes one queue."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import structlog
+from celery.exceptions import Reject
+from celery.signals import worker_process_init, worker_process_shutdown
+from kombu.exceptions import KombuError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from shared.db import Database
+from shared.settings import broker_kind
+from workers import topology
+from workers.app import BROKER_TIMEOUT, make_app
+from workers.executor import Executor
+from workers.loop import Stop, repeat
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from shared.settings import Settings
+    from shared.task import Task
+
+log = structlog.get_logger(__name__)
+PR_SET_PDEATHSIG: Final = 1  # prctl(2)
+
+
+class Child:
+    """What one child process keeps between hints: made after the fork, closed at its end."""
+
+    def __init__(self, settings: Settings, queue: str) -> None:
+        self._settings = settings
+        self._queue = queue
+        self._database: Database | None = None
+        self._executor: Executor | None = None
+
+    def start(self, **_: Any) -> None:
+        """Begin: die with the parent, and make connections of our own."""
+        die_with_parent()
+        name = f"{self._queue}@{socket.gethostname()}:{os.getpid()}"
+        self._database = Database(self._settings, application_name=f"gristmill {name}", pool_size=1)
+        self._executor = Executor(self._database, worker=name)
+
+    def stop(self, **_: Any) -> None:
+        """Close the connections."""
+        if self._database is not None:
+            self._database.dispose()
+
+    def run(self, task: Task, ids: list[str]) -> None:
+        """Execute one hint; returning acknowledges it.
+
+        Raises:
+            Reject: into the dead-letter queue when its only job is dead or it cannot be read; back into the queue
+                when the database stayed away.
+        """
+        if self._executor is None:  # a pool that does not fork (solo) sends no signal
+            self.start()
+            assert self._executor is not None  # noqa: S101  start() made it
+        try:
+            job_ids = [UUID(text) for text in ids]
+        except (TypeError, ValueError, AttributeError) as error:
+            log.warning("hint.refused", task=task.name, problem=f"the ids are not UUIDs: {error}")
+            raise Reject(f"the ids are not UUIDs: {error}", requeue=False) from error
+        try:
+            dead = self._executor.execute(job_ids)
+        except (DBAPIError, PoolTimeoutError) as error:
+            log.warning("hint.given_back", task=task.name, error=type(error).__name__)
+            raise Reject("the database is away; the hint goes back into the queue", requeue=True) from error
+        if dead and len(job_ids) == 1:
+            raise Reject("the job is dead; its letter is in Postgres", requeue=False)
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this child when its worker is killed; the claim of its job makes that safe."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run(settings: Settings, *, queue: str, concurrency: int) -> None:
+    """Consume `queue` with `concurrency` child processes until SIGTERM, then let them finish what runs.
+
+    Args:
+        settings: where Postgres and the broker are.
+        queue: a name of `shared.queues.QUEUES`.
+        concurrency: child processes, each of which runs one hint at a time.
+    """
+    child = Child(settings, queue)
+    worker_process_init.connect(child.start, weak=False)
+    worker_process_shutdown.connect(child.stop, weak=False)
+    app = make_app(settings, child.run)
+    if broker_kind(settings) == "rabbitmq" and not _declare_topology(app):
+        return
+    worker = app.Worker(
+        hostname=f"{queue}@{socket.gethostname()}",
+        queues=[queue],
+        concurrency=concurrency,
+        pool="prefork",
+        optimization="fair",
+        task_events=settings.worker_events,
+        without_gossip=True,
+        without_mingle=True,
+        loglevel=settings.log_level,
+    )
+    worker.start()
+    raise SystemExit(worker.exitcode or 0)
+
+
+def _declare_topology(app: Celery) -> bool:
+    """Declare the queues, waiting for RabbitMQ as long as it takes. Returns False when asked to stop meanwhile."""
+    stop = Stop()
+    stop.install()
+    declared = False
+
+    def tick() -> float:
+        nonlocal declared
+        connection = app.connection_for_write()
+        try:
+            connection.ensure_connection(max_retries=1, timeout=BROKER_TIMEOUT)
+            topology.declare(connection)
+        finally:
+            connection.collect()
+        declared = True
+        stop.set()
+        return 0
+
+    repeat(tick, stop, name="worker", expected=(KombuError, OSError))
+    return declared
