@@ -20,8 +20,8 @@ _LAST_FULL_HOUR = text(
 _START_OF_HOUR = text("SELECT date_trunc('hour', CAST(:at AS timestamptz), 'UTC')")
 _ALLOW = text("SELECT set_config('statement_timeout', :milliseconds, true)")
 
-# Grouped by the text of the dimensions: it is the key, and equal jsonb values may differ in text (1 and 1.0). Written in
-# the order of the key, so that two runs of one hour wait for each other instead of deadlocking.
+# Grouped by the text of the dimensions: it is the key, and equal jsonb values may differ in text (1 and 1.0). Written
+# in the order of the key, so that two runs of one hour wait for each other instead of deadlocking.
 _AGGREGATE = text(
     """
     WITH computed AS (

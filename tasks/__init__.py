@@ -1,0 +1,23 @@
+"""What the platform does: importing this registers every task; one that is not named here does not exist."""
+
+from tasks.aggregate_stats import aggregate_hour
+from tasks.create_user import create_user
+from tasks.demo import crash, echo, effect, fail, sleep
+from tasks.process_record import process_record
+from tasks.send_email import send_email
+from tasks.send_notification import send_notification
+from tasks.send_verification import send_verification
+
+__all__ = [
+    "aggregate_hour",
+    "crash",
+    "create_user",
+    "echo",
+    "effect",
+    "fail",
+    "process_record",
+    "send_email",
+    "send_notification",
+    "send_verification",
+    "sleep",
+]

@@ -1,0 +1,37 @@
+"""Compute the statistics of one hour."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from marshmallow import Schema, fields
+
+from shared.context import Context
+from shared.queries import stats
+from shared.retry import RetryPolicy
+from shared.task import task
+
+
+class AggregateHourArgs(Schema):
+    """Any time of the hour to compute; by default the last one that was over when the job was accepted."""
+
+    hour = fields.AwareDateTime(format="iso", load_default=None)
+
+
+@task(
+    name="processing.aggregate_hour",
+    queue="data_processing_queue",
+    args=AggregateHourArgs,
+    retry=RetryPolicy(max_attempts=5, first_delay=timedelta(seconds=10)),
+    time_limit=timedelta(minutes=5),
+    effects="database",
+)
+def aggregate_hour(ctx: Context, *, hour: datetime | None = None) -> dict[str, str | int]:
+    """Compute count, sum, mean, extremes, median and 95th percentile of every measure in one hour.
+
+    Repeating is harmless: the hour is computed anew from its measurements and its rows are replaced. So an hour into
+    which records came late is set right by a job with that `hour`.
+    """
+    at = hour if hour is not None else stats.find_last_full_hour(ctx.session, ctx.job_id)
+    bucket, rows = stats.aggregate_hour(ctx.session, at)
+    return {"hour": bucket.isoformat(), "buckets": rows}

@@ -1,0 +1,24 @@
+"""The Retry-After header (RFC 9110, 10.2.3): seconds, or a date."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+LONGEST: Final = timedelta(hours=1)  # what a stranger may make us wait
+
+
+def read_retry_after(value: str | None, now: datetime | None = None) -> timedelta | None:
+    """Return how long the other side asks us to wait, at most an hour; None when it does not say so in a known way."""
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return min(timedelta(seconds=int(text[:9])), LONGEST)
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    wait = at.replace(tzinfo=at.tzinfo or UTC) - (now or datetime.now(UTC))
+    return min(max(wait, timedelta(0)), LONGEST)

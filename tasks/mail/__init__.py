@@ -1,0 +1,1 @@
+"""Mail: addresses, templates, messages, and the way to an SMTP server."""

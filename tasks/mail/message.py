@@ -1,0 +1,55 @@
+"""A mail as it goes over the wire: headers that nobody can inject into, text, and HTML beside it."""
+
+from __future__ import annotations
+
+from email import policy
+from email.headerregistry import Address as HeaderAddress
+from email.message import EmailMessage
+from email.utils import localtime, parseaddr
+from uuid import UUID
+
+from shared.errors import PermanentError
+from tasks.mail.rendering import Rendered
+
+
+def sender_address(mail_from: str) -> str:
+    """Return the bare address in `mail_from` (`Name <address>`, or the address alone)."""
+    return parseaddr(mail_from)[1]
+
+
+def sender_domain(mail_from: str) -> str:
+    """Return the domain of the address in `mail_from`."""
+    return sender_address(mail_from).rpartition("@")[2] or "localhost"
+
+
+def message_id(job_id: UUID, mail_from: str) -> str:
+    """Return the Message-ID of a job's mail: the same for each attempt, so that a double is seen as one."""
+    return f"<{job_id}@{sender_domain(mail_from)}>"
+
+
+def build_message(
+    rendered: Rendered, *, job_id: UUID, mail_from: str, recipient: str, reply_to: str | None
+) -> EmailMessage:
+    """Return the mail of a job.
+
+    Raises:
+        PermanentError: a header cannot hold what was given (a line break in the subject would begin a new header).
+    """
+    message = EmailMessage(policy=policy.SMTP)
+    name, address = parseaddr(mail_from)
+    try:
+        message["From"] = HeaderAddress(display_name=name, addr_spec=address)
+        message["To"] = HeaderAddress(addr_spec=recipient)
+        if reply_to is not None:
+            message["Reply-To"] = HeaderAddress(addr_spec=reply_to)
+        message["Subject"] = rendered.subject
+        message["Date"] = localtime()
+        message["Message-ID"] = message_id(job_id, mail_from)
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office reply, please
+        message.set_content(rendered.text)
+        if rendered.html is not None:
+            message.add_alternative(rendered.html, subtype="html")
+    except (ValueError, IndexError) as error:
+        msg = f"The mail cannot be written: {error}; post the job again without it"
+        raise PermanentError(msg, code="EMAIL_HEADER_INVALID") from error
+    return message
