@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pwd
 import queue
 import signal
 import subprocess
@@ -124,12 +125,15 @@ def tail(path: Path, lines: int = 15) -> str:
 
 
 @cache
-def identity_for_servers_that_refuse_root() -> Identity:
-    """Return as whom to run a program that refuses root: as ourselves when we are not root."""
-    if os.geteuid() != 0:
+def ordinary_identity() -> Identity:
+    """Return as whom to run a program that refuses root, and users without a name (a container's `--user 1234`)."""
+    is_root = os.geteuid() == 0
+    if not is_root and _has_name(os.geteuid()):
         return "same"
     probe = spawn(["true"], env=plain_environment(), identity="namespace")
-    return "namespace" if stop(probe, signal.SIGCONT, deadline_seconds=10) == 0 else "nobody"
+    if stop(probe, signal.SIGCONT, deadline_seconds=10) == 0:
+        return "namespace"
+    return "nobody" if is_root else "same"
 
 
 def owner_of(identity: Identity) -> int | None:
@@ -158,6 +162,13 @@ def output_of(
     except (OSError, subprocess.SubprocessError) as error:
         raise ServiceFailedError(f"{command[0]} could not be run: {error}") from error
     return done.stdout.decode(errors="replace").strip()
+
+
+def _has_name(uid: int) -> bool:
+    try:
+        return bool(pwd.getpwuid(uid))
+    except KeyError:
+        return False
 
 
 def _evidence(log: Path) -> str:

@@ -5,14 +5,13 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Self
 
 from gristmill import ports, process
-from gristmill.process import Process
 from gristmill.services.secret import private_folder
+from gristmill.services.service import Service
 
 
-class MailCatcher:
+class MailCatcher(Service):
     """A mail catcher process; what it caught is gone when it ends.
 
     Args:
@@ -21,21 +20,12 @@ class MailCatcher:
         http_port: Where it is read; a free port when None.
     """
 
+    name = "mailcatcher"
+
     def __init__(self, data_dir: Path, smtp_port: int | None = None, http_port: int | None = None) -> None:
-        self.data_dir = data_dir.absolute()
+        super().__init__(data_dir)
         self.smtp_port = smtp_port or ports.free_port()
         self.http_port = http_port or ports.free_port()
-        self.process: Process | None = None
-
-    def __repr__(self) -> str:
-        return f"MailCatcher(smtp_port={self.smtp_port}, http_port={self.http_port})"
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     @property
     def smtp_url(self) -> str:
@@ -46,11 +36,6 @@ class MailCatcher:
     def url(self) -> str:
         """Where it is read: `http://…`; the JSON view is under `/mail`."""
         return f"http://{ports.LOOPBACK}:{self.http_port}"
-
-    @property
-    def log(self) -> Path:
-        """Where it writes its log."""
-        return self.data_dir / "mailcatcher.log"
 
     def start(self, deadline_seconds: float = 30.0) -> None:
         """Start it and return when it answers.

@@ -10,14 +10,14 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
 
 import psutil
 import psycopg2
 
 from gristmill import ports, process
 from gristmill.process import Process, ServiceFailedError
-from gristmill.services.secret import kept_secret, private_folder, write_private
+from gristmill.services.secret import private_folder, write_private
+from gristmill.services.service import Service
 
 USER = "gristmill"
 DATABASE = "gristmill"
@@ -33,10 +33,11 @@ _ON_LOOPBACK = {
     "jit": "off",  # our statements are short: compiling one costs more than running it
     "log_line_prefix": "%m [%p] ",
 }
-_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_senders": "0"}
+# Commits are still written before they are answered, only not synced: a kill of the server loses none of them.
+_FORGETFUL = {"fsync": "off", "full_page_writes": "off", "max_wal_senders": "0"}
 
 
-class Postgres:
+class Postgres(Service):
     """A private Postgres server.
 
     Args:
@@ -46,6 +47,8 @@ class Postgres:
         durable: False switches fsync off: faster, survives a kill of the server, but not a crash of the machine.
     """
 
+    name = "postgres"
+
     def __init__(
         self,
         data_dir: Path,
@@ -54,31 +57,15 @@ class Postgres:
         *,
         durable: bool = True,
     ) -> None:
-        self.data_dir = data_dir.absolute()
+        super().__init__(data_dir)
         self.port = port or ports.free_port()
-        self.process: Process | None = None
         self._durable = durable
         self._settings = {**_ON_LOOPBACK, **({} if durable else _FORGETFUL), **settings, "port": str(self.port)}
-
-    def __repr__(self) -> str:
-        return f"Postgres(port={self.port}, data_dir={str(self.data_dir)!r})"
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     @property
     def url(self) -> str:
         """The URL of its database, password included: `postgresql://…`."""
         return self.url_of(DATABASE)
-
-    @property
-    def log(self) -> Path:
-        """Where the server writes its log."""
-        return self.data_dir / "postgres.log"
 
     def url_of(self, database: str) -> str:
         """Return the URL of one of the server's databases."""
@@ -112,11 +99,8 @@ class Postgres:
     def _cluster(self) -> Path:
         return self.data_dir / "cluster"
 
-    def _password(self) -> str:
-        return kept_secret(private_folder(self.data_dir) / "password")
-
     def _spawn(self, command: list[str | Path]) -> Process:
-        identity = process.identity_for_servers_that_refuse_root()
+        identity = process.ordinary_identity()
         env = process.plain_environment({"LC_ALL": "C.UTF-8"})
         return process.spawn(command, env=env, log=self.log, cwd=self.data_dir, identity=identity)
 
@@ -141,15 +125,15 @@ class Postgres:
 
     def _give_to_the_servers_user(self) -> None:
         """Make the folder belong to whom the server runs as; that may have changed with the machine's rules."""
-        owner = process.owner_of(process.identity_for_servers_that_refuse_root())
+        owner = process.owner_of(process.ordinary_identity())
         if owner is None or all(path.stat().st_uid == owner for path in (self.data_dir, *self.data_dir.iterdir())):
             return
         for path in (self.data_dir, *self.data_dir.rglob("*")):
-            os.chown(path, owner, owner, follow_symlinks=False)
+            os.chown(path, owner, -1, follow_symlinks=False)
 
     def _require_passage(self, binaries: Path) -> None:
         """Say what to do where the user `nobody` could not get to the data or to the programs."""
-        if process.identity_for_servers_that_refuse_root() != "nobody":
+        if process.ordinary_identity() != "nobody":
             return
         for folder in (*self.data_dir.parents, binaries, *binaries.parents):
             if not folder.stat().st_mode & stat.S_IXOTH:

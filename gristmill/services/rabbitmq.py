@@ -9,12 +9,12 @@ import signal
 import socket
 import time
 from pathlib import Path
-from typing import Self
 from urllib.parse import quote
 
 from gristmill import ports, process
 from gristmill.process import Process, ServiceFailedError
 from gristmill.services.secret import kept_secret, private_folder, write_private
+from gristmill.services.service import Service
 
 USER = "gristmill"
 NODE = "gristmill@localhost"  # the same for all: each node has an epmd of its own to be known to
@@ -40,7 +40,7 @@ log.file = false
 _PLUGINS = "[rabbitmq_management,rabbitmq_prometheus].\n"
 
 
-class RabbitMQ:
+class RabbitMQ(Service):
     """A private RabbitMQ node.
 
     Args:
@@ -49,31 +49,17 @@ class RabbitMQ:
         management_port: The port of its management page and API; a free one when None.
     """
 
+    name = "rabbitmq"
+
     def __init__(self, data_dir: Path, port: int | None = None, management_port: int | None = None) -> None:
-        self.data_dir = data_dir.absolute()
+        super().__init__(data_dir)
         self.port = port or ports.free_port()
         self.management_port = management_port or ports.free_port()
         self.prometheus_port = ports.free_port()
-        self.process: Process | None = None
         self.epmd: Process | None = None
         self._epmd_port = ports.free_port()
         self._distribution_port = ports.free_port()
         self._ctl_port = ports.free_port()
-
-    def __repr__(self) -> str:
-        return f"RabbitMQ(port={self.port}, data_dir={str(self.data_dir)!r})"
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    @property
-    def log(self) -> Path:
-        """Where the node writes its log."""
-        return self.data_dir / "rabbitmq.log"
 
     @property
     def management_url(self) -> str:
@@ -117,19 +103,6 @@ class RabbitMQ:
         for each, seconds in ((self.process, deadline_seconds), (self.epmd, 2.0)):
             if each is not None:
                 process.stop(each, signal.SIGTERM, seconds)
-
-    def kill(self) -> None:
-        """Kill the node as a crash would (its epmd stays); `start()` brings it back with what it had confirmed."""
-        if self.process is not None:
-            process.stop(self.process, signal.SIGKILL)
-
-    def pause(self) -> None:
-        """Make the node silent without ending it: connections stay open and nothing is answered."""
-        self._running().send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let a paused node go on."""
-        self._running().send_signal(signal.SIGCONT)
 
     def create_vhost(self, name: str) -> str:
         """Make a virtual host that our user may do everything in, and return its URL."""
@@ -186,14 +159,6 @@ class RabbitMQ:
             raise ServiceFailedError(INSTALL)
         command: list[str | Path] = [server.with_name("rabbitmqctl"), "-n", NODE, *arguments]
         return process.output_of(command, deadline_seconds, env=self._environment())
-
-    def _running(self) -> Process:
-        if self.process is None or self.process.poll() is not None:
-            raise ServiceFailedError("the RabbitMQ node does not run: start() it first")
-        return self.process
-
-    def _password(self) -> str:
-        return kept_secret(private_folder(self.data_dir) / "password")
 
     def _start_epmd(self) -> None:
         """Start the name server in the foreground, tethered to us: the one that a node starts would outlive both."""

@@ -5,11 +5,11 @@ import shutil
 import signal
 import socket
 from pathlib import Path
-from typing import Self
 
 from gristmill import ports, process
-from gristmill.process import Process, ServiceFailedError
-from gristmill.services.secret import kept_secret, private_folder, write_private
+from gristmill.process import ServiceFailedError
+from gristmill.services.secret import private_folder, write_private
+from gristmill.services.service import Service
 
 DATABASES = 64  # more than the usual 16: every test takes one of its own
 
@@ -28,7 +28,7 @@ maxmemory-policy noeviction
 """
 
 
-class Valkey:
+class Valkey(Service):
     """A private Valkey server.
 
     It keeps an append-only file that is synced once a second: a kill of the server loses nothing that it has answered,
@@ -41,30 +41,16 @@ class Valkey:
         port: Its TCP port; a free one when None. It stays the same over restarts of this object.
     """
 
+    name = "valkey"
+
     def __init__(self, data_dir: Path, port: int | None = None) -> None:
-        self.data_dir = data_dir.absolute()
+        super().__init__(data_dir)
         self.port = port or ports.free_port()
-        self.process: Process | None = None
-
-    def __repr__(self) -> str:
-        return f"Valkey(port={self.port}, data_dir={str(self.data_dir)!r})"
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     @property
     def url(self) -> str:
         """The URL of its database 0, password included: `redis://…`."""
         return self.url_of(0)
-
-    @property
-    def log(self) -> Path:
-        """Where the server writes its log."""
-        return self.data_dir / "valkey.log"
 
     def url_of(self, database: int) -> str:
         """Return the URL of one of its databases, 0 to DATABASES - 1."""
@@ -104,9 +90,6 @@ class Valkey:
         """End it; what it has answered is on disk afterwards."""
         if self.process is not None:
             process.stop(self.process, signal.SIGTERM, deadline_seconds)
-
-    def _password(self) -> str:
-        return kept_secret(private_folder(self.data_dir) / "password")
 
     def _answers(self) -> bool:
         """Ask for a PONG, which it refuses while it loads; by hand, so that starting it needs no client library."""

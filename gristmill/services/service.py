@@ -1,0 +1,85 @@
+"""What all private servers have in common: a folder, a process, a log, a password; start, stop, kill, pause."""
+
+import contextlib
+import signal
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar, Self
+
+import psutil
+
+from gristmill import process
+from gristmill.process import Process, ServiceFailedError
+from gristmill.services.secret import kept_secret, private_folder
+
+
+class Service(ABC):
+    """A private server, tethered to this process: it does not outlive us, however we end.
+
+    Args:
+        data_dir: Its folder, made with mode 0700 when it starts.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir.absolute()
+        self.process: Process | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(data_dir={str(self.data_dir)!r})"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @abstractmethod
+    def start(self, deadline_seconds: float = 60.0) -> None:
+        """Start it and return when it answers.
+
+        Raises:
+            ServiceFailedError: it was not found, or did not start in time; the message says what to do.
+            PortInUseError: a port is taken; the message says by whom.
+        """
+
+    @abstractmethod
+    def stop(self, deadline_seconds: float = 10.0) -> None:
+        """End it in order, by force after the deadline; fine when it does not run."""
+
+    @property
+    def log(self) -> Path:
+        """Where its output goes."""
+        return self.data_dir / f"{self.name}.log"
+
+    def is_running(self) -> bool:
+        """Return whether it was started and has not ended since."""
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self) -> None:
+        """Kill it as a crash would; `start()` brings it back on the same ports with what it had made durable."""
+        process.stop(self._running(), signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Make it silent without ending it: connections stay open and nothing is answered."""
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after a pause; harmless without one."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, sig: signal.Signals) -> None:
+        leader = psutil.Process(self._running().pid)
+        for each in (leader, *leader.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.send_signal(sig)
+
+    def _running(self) -> Process:
+        if self.process is None or self.process.poll() is not None:
+            raise ServiceFailedError(f"{self.name} does not run: start() it first")
+        return self.process
+
+    def _password(self) -> str:
+        return kept_secret(private_folder(self.data_dir) / "password")
