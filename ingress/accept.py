@@ -1,0 +1,120 @@
+"""Group commit: requests that wait at the same time share one statement and one commit."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from ingress.flush import UNKNOWN, Result, write_jobs
+from shared.errors import GristmillError, UnavailableError
+
+if TYPE_CHECKING:
+    from shared.db import Database
+    from shared.producer import NewJob
+
+CAPACITY: Final = 2_000  # jobs that may wait: some seconds of work; a longer queue only makes everybody late
+LARGEST_FLUSH: Final = 500  # jobs a statement: beyond it the time for each no longer falls
+PATIENCE: Final = 20.0  # seconds that a request waits for its answer; more than a flush that is split takes
+
+FULL: Final = "More jobs wait than the database takes right now; nothing was accepted, try again"
+LATE: Final = "The database did not take the job in time; it was withdrawn, try again"
+
+log = structlog.get_logger()
+
+
+class _Waiting:
+    """The jobs of one request, and the answer it waits for."""
+
+    __slots__ = ("answer", "jobs")
+
+    def __init__(self, jobs: list[NewJob]) -> None:
+        self.jobs = jobs
+        self.answer: Future[list[Result]] = Future()
+
+
+class Acceptor:
+    """One process's way of writing jobs: any number of threads call `submit`, one of its own writes what they bring.
+
+    There is no delay in it: an idle writer takes what is there at once, and after a busy while it finds more.
+    """
+
+    def __init__(self, database: Database, *, capacity: int = CAPACITY, patience: float = PATIENCE) -> None:
+        self._database = database
+        self._capacity = capacity
+        self._patience = patience
+        self._changed = threading.Condition()
+        self._queue: deque[_Waiting] = deque()
+        self._size = 0
+        self._closed = False
+        self._writer: threading.Thread | None = None
+
+    @property
+    def size(self) -> int:
+        """How many jobs wait to be written."""
+        return self._size
+
+    def submit(self, jobs: list[NewJob]) -> list[Result]:
+        """Write `jobs` and return one result for each, in order, after they are committed.
+
+        A result is the job that was accepted or found, or the error that this one job ended with.
+
+        Raises:
+            UnavailableError: the queue is full, or it took longer than the patience.
+        """
+        waiting = _Waiting(jobs)
+        with self._changed:
+            if self._closed or (self._queue and self._size + len(jobs) > self._capacity):
+                raise UnavailableError(FULL)
+            if self._writer is None:  # not before: a thread does not live on in a process that forks
+                self._writer = threading.Thread(target=self._run, name="acceptor", daemon=True)
+                self._writer.start()
+            self._queue.append(waiting)
+            self._size += len(jobs)
+            self._changed.notify()
+        try:
+            return waiting.answer.result(self._patience)
+        except TimeoutError:
+            raise UnavailableError(LATE if waiting.answer.cancel() else UNKNOWN) from None
+
+    def close(self, within: float = PATIENCE) -> None:
+        """Take no more, write what waits, and return, at most after `within` seconds."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._writer is not None:
+            self._writer.join(within)
+
+    def _run(self) -> None:
+        while batch := self._take():
+            wanted = [one for one in batch if one.answer.set_running_or_notify_cancel()]
+            try:
+                self._write(wanted)
+            except Exception:
+                # The writer outlives every error, and nobody waits in vain.
+                log.exception("accept.failed", requests=len(wanted))
+                for one in wanted:
+                    if not one.answer.done():
+                        one.answer.set_exception(GristmillError("The job could not be written; it was logged"))
+
+    def _take(self) -> list[_Waiting]:
+        """Return what waits, up to the largest flush; wait for the first. Empty when closed and nothing is left."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._closed)
+            batch: list[_Waiting] = []
+            size = 0
+            while self._queue and (not batch or size + len(self._queue[0].jobs) <= LARGEST_FLUSH):
+                one = self._queue.popleft()
+                size += len(one.jobs)
+                batch.append(one)
+            self._size -= size
+            return batch
+
+    def _write(self, wanted: list[_Waiting]) -> None:
+        jobs = [job for one in wanted for job in one.jobs]
+        results = write_jobs(self._database, jobs) if jobs else {}
+        for one in wanted:
+            one.answer.set_result([results[job.id] for job in one.jobs])

@@ -1,0 +1,48 @@
+"""flask-smorest, with this project's JSON, errors and documentation."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask import Flask, Request
+from flask_smorest import Api as SmorestApi  # type: ignore[import-untyped]  # ships no types
+from flask_smorest import Blueprint as SmorestBlueprint
+from marshmallow import RAISE, Schema
+from webargs.flaskparser import FlaskParser
+
+from ingress.errors import register_errors
+from ingress.json import read_json
+from ingress.schemas.errors import ErrorEnvelope
+
+PREFIX: Final = "/api/v1"
+
+
+class Parser(FlaskParser):
+    """Reads JSON strictly, and refuses query parameters that a route does not know."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION | {"json": RAISE, "query": RAISE}
+
+    def load_json(self, req: Request, schema: Schema) -> Any:  # noqa: ARG002  webargs passes it
+        return read_json(req)
+
+
+class Blueprint(SmorestBlueprint):
+    """A group of routes."""
+
+    ARGUMENTS_PARSER = Parser()
+
+
+class Api(SmorestApi):
+    """The API of one app."""
+
+    ERROR_SCHEMA = ErrorEnvelope
+
+    def _register_error_handlers(self) -> None:
+        # flask-smorest's own handler drops Allow, Retry-After and WWW-Authenticate.
+        register_errors(self._app)
+
+
+def make_api(app: Flask, version: str) -> Api:
+    """Return the API of `app`; its documentation is served by `ingress.routes.docs`."""
+    app.config.update(API_TITLE="Gristmill", API_VERSION=version, OPENAPI_VERSION="3.1.0")
+    return Api(app)

@@ -1,0 +1,55 @@
+"""The app: what it is made of, in the order in which a request meets it."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Final
+
+from flask import Flask
+
+import tasks  # noqa: F401  importing it fills the registry
+from ingress.accept import Acceptor
+from ingress.api import make_api
+from ingress.auth import KeyRing, authenticate, refuse_undeclared_routes
+from ingress.json import OrjsonProvider
+from ingress.openapi import prepare_document
+from ingress.readiness import Readiness
+from ingress.request_id import register_request_ids
+from ingress.routes import demo, docs, health, jobs
+from ingress.routes import tasks as task_routes
+from ingress.security import register_security_headers
+from ingress.services import EXTENSION, Services
+from shared.db import Database
+from shared.settings import Settings
+
+LARGEST_BODY: Final = 256 * 1024  # bytes; a job's arguments point at large things, they do not hold them
+
+
+def create_app(settings: Settings, database: Database | None = None) -> Flask:
+    """Return a WSGI app. It connects to nothing until it is asked something, so it may be made before a fork.
+
+    Raises:
+        RuntimeError: a route declares neither a scope nor that it is public.
+    """
+    app = Flask("ingress", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.json = OrjsonProvider(app)
+    app.url_map.merge_slashes = False  # a redirect of a POST loses its body in many clients: 404 tells more
+    database = database or Database(settings, application_name="gristmill web")
+    app.extensions[EXTENSION] = Services(
+        settings=settings,
+        database=database,
+        acceptor=Acceptor(database),
+        keys=KeyRing(database),
+        readiness=Readiness(database, settings),
+    )
+    register_security_headers(app)
+    register_request_ids(app)
+    app.before_request(authenticate)
+    api = make_api(app, metadata.version("gristmill"))
+    for module in (jobs, task_routes, health, *([demo] if settings.demo_tasks else [])):
+        api.register_blueprint(module.blueprint)
+    app.register_blueprint(docs.blueprint)
+    refuse_undeclared_routes(app)
+    prepare_document(app, api, demo_tasks=settings.demo_tasks)
+    return app

@@ -1,0 +1,29 @@
+"""Opaque cursors: where a list goes on. Ids sort by time, so the last id of a page is all there is to know."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from uuid import UUID
+
+from marshmallow import ValidationError
+
+
+def write_cursor(last: UUID) -> str:
+    """Return the cursor of the page after `last`."""
+    return base64.urlsafe_b64encode(last.bytes).decode().rstrip("=")
+
+
+def read_cursor(cursor: str) -> UUID:
+    """Return the id after which `cursor` goes on.
+
+    Raises:
+        ValidationError: it was not made by `write_cursor`.
+    """
+    try:
+        last = UUID(bytes=base64.b64decode(cursor.encode() + b"==", altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error):
+        last = None
+    if last is None or write_cursor(last) != cursor:
+        raise ValidationError("Not a cursor of this list: take next_cursor of the page before, or leave it out.")
+    return last

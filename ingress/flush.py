@@ -1,0 +1,117 @@
+"""Write the jobs of many requests by one transaction, and know for each what became of it, whatever goes wrong."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from shared.errors import IdempotencyConflictError, UnavailableError
+from shared.producer import accept
+from shared.queries.jobs import Accepted
+from shared.queries.progress import find_written
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from shared.db import Database
+    from shared.producer import NewJob
+
+Written = Accepted | IdempotencyConflictError
+Result = Written | Exception
+
+SPLIT_BUDGET: Final = 8.0  # seconds for writing a refused flush one by one; the requests behind it wait meanwhile
+RECOVERY: Final = 6.0  # seconds to find out what became of a COMMIT: Postgres restarts in less
+_PAUSE: Final = 0.2  # seconds between two looks
+
+AWAY: Final = "The database does not answer right now; nothing was accepted, try again"
+UNKNOWN: Final = (
+    "The database went away while it committed, so the job may have been accepted; "
+    "send it again with the same Idempotency-Key, which never makes a second job"
+)
+
+log = structlog.get_logger()
+
+
+def write_jobs(database: Database, jobs: list[NewJob]) -> dict[UUID, Result]:
+    """Write `jobs` and return, by id, what was accepted or found, or the error that this one job ended with.
+
+    They share a statement and a commit; where that fails they are written one by one, so that none fails for another.
+    """
+    try:
+        return _write(database, jobs)
+    except Exception as error:  # noqa: BLE001  it becomes the answer of the requests that wait
+        if is_away(error):
+            log.warning("accept.database_away", jobs=len(jobs), error=str(error)[:500])
+            return {job.id: UnavailableError(AWAY) for job in jobs}
+        if len(jobs) == 1:
+            return {jobs[0].id: error}
+        log.warning("accept.split", jobs=len(jobs), error=str(error)[:500])
+    return _write_one_by_one(database, jobs)
+
+
+def _write_one_by_one(database: Database, jobs: list[NewJob]) -> dict[UUID, Result]:
+    ends_at = time.monotonic() + SPLIT_BUDGET
+    results: dict[UUID, Result] = {}
+    for job in jobs:
+        results |= write_jobs(database, [job]) if time.monotonic() < ends_at else {job.id: UnavailableError(AWAY)}
+    return results
+
+
+def _write(database: Database, jobs: list[NewJob]) -> dict[UUID, Result]:
+    """Write by one transaction, twice at most when the connection was stale; raises when nothing was written."""
+    for last in (False, True):
+        try:
+            with database.session() as session:
+                answers = _by_id(jobs, accept(session, jobs))
+                try:
+                    session.commit()
+                except DBAPIError as error:
+                    log.warning("accept.commit_unknown", jobs=len(jobs), error=str(error)[:500])
+                    session.close()
+                    return _find_out(database, jobs, answers)
+                return dict(answers)
+        except DBAPIError as error:
+            if last or not error.connection_invalidated:
+                raise
+    raise AssertionError
+
+
+def _find_out(database: Database, jobs: list[NewJob], answers: dict[UUID, Written]) -> dict[UUID, Result]:
+    """Ask a new connection which of `jobs` are there after a COMMIT whose end nobody saw, and write the others."""
+    ends_at = time.monotonic() + RECOVERY
+    results: dict[UUID, Result] = {}
+    missing = jobs
+    while missing and time.monotonic() < ends_at:
+        try:
+            with database.transaction() as session:
+                written = find_written(session, [job.id for job in missing])
+            results |= {job_id: answers[job_id] for job_id in written}
+            missing = [job for job in missing if job.id not in written]
+            if missing:
+                with database.transaction() as session:
+                    again = _by_id(missing, accept(session, missing))
+                return results | again
+        except (IntegrityError, UnavailableError):
+            time.sleep(_PAUSE)  # the first COMMIT landed after our look: look again
+        except DBAPIError as error:
+            if not is_away(error):
+                break
+            time.sleep(_PAUSE)
+        except PoolTimeoutError:
+            break
+    return results | {job.id: UnavailableError(UNKNOWN) for job in missing}
+
+
+def _by_id(jobs: list[NewJob], answers: list[Written]) -> dict[UUID, Written]:
+    return {job.id: answer for job, answer in zip(jobs, answers, strict=True)}
+
+
+def is_away(error: Exception) -> bool:
+    """Say whether `error` tells of the database and not of what it was asked: then no other job would fare better."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or getattr(error.orig, "pgcode", None) is None
+    return isinstance(error, PoolTimeoutError)

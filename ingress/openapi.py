@@ -1,0 +1,106 @@
+"""The OpenAPI 3.1 document: what flask-smorest writes, and what only the running app knows: scopes, tasks, errors."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from ingress.api import PREFIX, Api
+from ingress.auth import needed_scopes
+from ingress.describing import args_schema, example_of
+from shared.task import Task, registry
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+_DOCUMENT: Final = "gristmill-openapi"
+_PARAMETER: Final = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
+_ALWAYS: Final = {"503": "The database is away or has too much to do; `Retry-After` says when to ask again."}
+_WITH_KEY: Final = {"401": "No key, or one that is not valid.", "403": "The key lacks the scope that `details` names."}
+_WITH_PARAMETERS: Final = {"422": "Understood and not acceptable; `details` names each wrong field by its path."}
+_WITH_BODY: Final = {
+    "400": "Not JSON, or JSON that cannot be stored (NUL, NaN, numbers beyond 64 bit, nesting beyond 32).",
+    "413": "Larger than this route takes.",
+    "415": "Not `application/json`.",
+}
+_WITH_ID: Final = {"404": "There is none, or it is somebody else's."}
+
+
+def prepare_document(app: Flask, api: Api, *, demo_tasks: bool) -> None:
+    """Write the document of `app`, once: it does not change while the app runs."""
+    tasks = [task for task in registry if demo_tasks or not task.demo]
+    document = api.spec.to_dict()
+    document["info"]["description"] = (
+        "Post a job and be sure: it runs to an end exactly once, and you can see where it is."
+    )
+    schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
+    schemes["key"] = {"type": "http", "scheme": "bearer", "description": "An API key: `gm_<id>_<secret>`."}
+    for rule in app.url_map.iter_rules():
+        path = document["paths"].get(_PARAMETER.sub(r"{\1}", rule.rule), {})
+        for method in (rule.methods or set()) & {name.upper() for name in path}:
+            _complete(path[method.lower()], needed_scopes(app, rule.endpoint) or frozenset(), rule.arguments)
+    _write_tasks(document, tasks)
+    app.extensions[_DOCUMENT] = orjson.dumps(document, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+
+
+def document_of(app: Flask) -> bytes:
+    """Return the document of `app` as JSON."""
+    document: bytes = app.extensions[_DOCUMENT]
+    return document
+
+
+def _complete(operation: dict[str, Any], scopes: frozenset[str], path_arguments: set[str]) -> None:
+    responses = operation.setdefault("responses", {})
+    possible = dict(_ALWAYS)
+    if scopes:
+        operation["security"] = [{"key": sorted(scopes)}]
+        possible |= _WITH_KEY
+    if path_arguments:
+        possible |= _WITH_ID
+    if "requestBody" in operation:
+        possible |= _WITH_BODY
+    if "requestBody" in operation or operation.get("parameters"):
+        possible |= _WITH_PARAMETERS
+    written = {str(status) for status in responses}
+    if "422" in written:  # flask-smorest's has no description
+        responses.pop("422", None)
+        responses.pop(422, None)
+        written.discard("422")
+    for status, description in possible.items():
+        if status not in written:
+            responses[status] = {
+                "description": description,
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorEnvelope"}}},
+            }
+
+
+def _write_tasks(document: dict[str, Any], tasks: list[Task]) -> None:
+    """Let `POST /jobs` say, task by task, which arguments it takes."""
+    schemas = document["components"]["schemas"]
+    if not tasks:
+        return
+    base = schemas["JobRequest"]
+    names = {task.name: _component(task) for task in tasks}
+    for task in tasks:
+        schema = args_schema(task)
+        properties = base["properties"] | {"task": {"const": task.name, "type": "string"}, "args": schema}
+        required = ["task", "args"] if schema.get("required") else ["task"]
+        schemas[names[task.name]] = base | {"properties": properties, "required": required, "description": task.summary}
+    body = document["paths"][f"{PREFIX}/jobs"]["post"]["requestBody"]["content"]["application/json"]
+    body["schema"] = {
+        "oneOf": [{"$ref": f"#/components/schemas/{names[task.name]}"} for task in tasks],
+        "discriminator": {
+            "propertyName": "task",
+            "mapping": {name: f"#/components/schemas/{component}" for name, component in names.items()},
+        },
+    }
+    body["examples"] = {
+        task.name: {"summary": task.summary, "value": {"task": task.name, "args": example_of(args_schema(task))}}
+        for task in tasks
+    }
+
+
+def _component(task: Task) -> str:
+    return "Job_" + re.sub(r"[^A-Za-z0-9]", "_", task.name)

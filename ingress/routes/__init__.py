@@ -1,0 +1,1 @@
+"""The routes: schema in, one call, schema out."""

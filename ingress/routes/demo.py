@@ -1,0 +1,29 @@
+"""What the demo tasks did; there only where the demo tasks are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ingress.api import PREFIX, Blueprint
+from ingress.auth import requires
+from ingress.schemas.demo import DemoEffectQuery, DemoEffects
+from ingress.services import services
+from shared.queries.demo import count_demo_effects, list_demo_effects
+
+blueprint = Blueprint("demo", __name__, url_prefix=PREFIX, description="For trying things out.")
+
+
+@blueprint.route("/demo/effects", methods=["GET"])
+@requires("jobs:read")
+@blueprint.arguments(DemoEffectQuery, location="query")
+@blueprint.response(200, DemoEffects)
+@blueprint.doc(operationId="list_demo_effects")
+def list_effects(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Count how often `demo.effect` had its effect under a key.
+
+    The table has no unique key: whatever is done twice is counted twice.
+    """
+    key = wanted["key"]
+    with services().database.transaction() as session:
+        rows = list_demo_effects(session, key, limit=100)
+        return {"key": key, "count": count_demo_effects(session, key), "items": rows}

@@ -1,0 +1,52 @@
+"""The OpenAPI document, and a page to read and try it. Nothing is loaded from elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from flask import Blueprint, Response, current_app
+
+from ingress.auth import public
+from ingress.openapi import document_of
+from ingress.security import PAGE
+
+blueprint = Blueprint("docs", __name__)
+
+_FOLDER: Final = Path(__file__).parent.parent / "static"
+_TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+_FILES: Final = {path.name: path.read_bytes() for path in sorted(_FOLDER.iterdir()) if path.suffix in _TYPES}
+
+
+@blueprint.get("/openapi.json")
+@public
+def openapi() -> Response:
+    """Return the contract of this server, with the tasks that it has."""
+    return Response(document_of(current_app), mimetype="application/json")
+
+
+@blueprint.get("/docs")
+@public
+def docs() -> Response:
+    """Return the page."""
+    return _serve("docs.html")
+
+
+@blueprint.get("/docs/page.js")
+@public
+def docs_script() -> Response:
+    """Return what the page does."""
+    return _serve("docs.js")
+
+
+@blueprint.get("/docs/page.css")
+@public
+def docs_style() -> Response:
+    """Return how the page looks."""
+    return _serve("docs.css")
+
+
+def _serve(name: str) -> Response:
+    made = Response(_FILES[name], mimetype=_TYPES[Path(name).suffix])
+    made.headers["Content-Security-Policy"] = PAGE
+    return made

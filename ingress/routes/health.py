@@ -1,0 +1,54 @@
+"""Whether this process lives, and whether it can do its work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ingress.api import Blueprint
+from ingress.auth import public
+from ingress.errors import Refusal, envelope
+from ingress.readiness import DEADLINE, Check
+from ingress.schemas.health import Alive, ReadyAnswer
+from ingress.services import services
+from shared.errors import UnavailableError
+
+blueprint = Blueprint("health", __name__, description="For supervisors and load balancers.")
+
+
+@blueprint.route("/healthz", methods=["GET"])
+@blueprint.route("/health", methods=["GET"], endpoint="health")
+@public
+@blueprint.response(200, Alive)
+def healthz() -> dict[str, str]:
+    """Say that this process lives.
+
+    It asks nothing and nobody: what is away elsewhere is no reason to restart this one.
+    """
+    return {"status": "alive"}
+
+
+@blueprint.route("/readyz", methods=["GET"])
+@blueprint.route("/ready", methods=["GET"], endpoint="ready")
+@public
+@blueprint.response(200, ReadyAnswer)
+@blueprint.alt_response(503, schema=ReadyAnswer, description="Unready: no job can be accepted.")
+def readyz() -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Say whether this process can accept jobs.
+
+    Without Postgres or its migrations it cannot. Without Redis or the broker it is degraded, and accepts them still.
+    """
+    report = services().readiness.look(DEADLINE)
+    shown: dict[str, Any] = {
+        "status": report.status,
+        "checks": {name: _show(check) for name, check in report.checks.items()},
+    }
+    if report.status != "unready":
+        return shown, 200, {}
+    failed = {name: [check.cause or "failed"] for name, check in report.checks.items() if check.status == "failed"}
+    refusal = Refusal(503, UnavailableError.code, f"Not ready: {', '.join(failed)}; see checks", failed)
+    return shown | envelope(refusal), 503, {"Retry-After": "1"}
+
+
+def _show(check: Check) -> dict[str, Any]:
+    shown = {"status": check.status, "latency_ms": check.latency_ms}
+    return shown | {"cause": check.cause} if check.cause is not None else shown

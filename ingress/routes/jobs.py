@@ -1,0 +1,88 @@
+"""Post, show and list jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from flask import request, url_for
+
+from ingress.api import PREFIX, Blueprint
+from ingress.auth import principal, requires
+from ingress.cursor import read_cursor, write_cursor
+from ingress.json import body
+from ingress.posting import prepare_job, submit, with_idempotency_key
+from ingress.schemas.jobs import AcceptedJob, JobAnswer, JobDetails, JobFilter, JobPage, JobRequest
+from ingress.services import services
+from ingress.showing import show_job
+from shared.queries.jobs import Accepted, get_job, list_jobs
+
+blueprint = Blueprint("jobs", __name__, url_prefix=PREFIX, description="Requests to run a task once.")
+
+_IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "description": "For 24 hours the same body gets the same answer again, and never makes a second job.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+_POSTED = {
+    "Location": {"schema": {"type": "string"}, "description": "Where the job is to be seen."},
+    "Idempotency-Replayed": {"schema": {"type": "string", "enum": ["true"]}, "description": "There on a replay."},
+}
+_SHOWN = tuple(JobAnswer().fields)
+
+
+@blueprint.route("/jobs", methods=["POST"])
+@requires("jobs:write")
+@blueprint.arguments(JobRequest)
+@blueprint.response(202, AcceptedJob, headers=_POSTED, description="Accepted: it is stored, and will be run.")
+@blueprint.alt_response(200, schema=AcceptedJob, description="A live job has the same `unique_key`: this one.")
+@blueprint.doc(parameters=[_IDEMPOTENCY_KEY], operationId="post_job")
+def post_job(wanted: dict[str, Any]) -> tuple[Any, int, dict[str, str]]:
+    """Post a job.
+
+    It is stored when this answers, and is then run to an end exactly once, whatever dies.
+    """
+    job = prepare_job(services(), principal(), wanted, traceparent=request.headers.get("traceparent"))
+    job = with_idempotency_key(job, request.headers.get("Idempotency-Key"), body())
+    return _answer(submit(services(), job))
+
+
+def _answer(accepted: Accepted) -> tuple[Any, int, dict[str, str]]:
+    shown = {name: getattr(accepted, name) for name in _SHOWN}
+    headers = {"Location": url_for("jobs.show_one_job", job_id=accepted.id)}
+    if accepted.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return shown | ({"duplicate": True} if accepted.duplicate else {}), 200 if accepted.duplicate else 202, headers
+
+
+@blueprint.route("/jobs", methods=["GET"])
+@requires("jobs:read")
+@blueprint.arguments(JobFilter, location="query")
+@blueprint.response(200, JobPage)
+@blueprint.doc(operationId="list_jobs")
+def list_own_jobs(wanted: dict[str, Any]) -> dict[str, Any]:
+    """List jobs, newest first.
+
+    A producer sees its own; the scope admin sees everybody's.
+    """
+    limit, cursor = wanted.pop("limit"), wanted.pop("cursor", None)
+    before = read_cursor(cursor) if cursor is not None else None
+    with services().database.transaction() as session:
+        jobs = list_jobs(session, limit=limit + 1, before=before, producer_id=principal().sees, **wanted)
+    more = len(jobs) > limit
+    return {"items": jobs[:limit], "next_cursor": write_cursor(jobs[limit - 1].id) if more else None}
+
+
+@blueprint.route("/jobs/<uuid:job_id>", methods=["GET"])
+@requires("jobs:read")
+@blueprint.response(200, JobDetails)
+@blueprint.doc(operationId="show_job")
+def show_one_job(job_id: UUID) -> dict[str, Any]:
+    """Show all of a job.
+
+    Where it is and why, its arguments, attempts and result. Another producer's job is answered with 404.
+    """
+    with services().database.transaction() as session:
+        job = get_job(session, job_id, producer_id=principal().sees)
+        return show_job(session, job, tracebacks=principal().is_admin)

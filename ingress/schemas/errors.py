@@ -1,0 +1,19 @@
+"""The error envelope, for the documentation."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields
+
+from ingress.schemas.fields import Time
+
+
+class ErrorBody(Schema):
+    code = fields.String(required=True, metadata={"example": "JOB_NOT_FOUND_001", "description": "Stable."})
+    message = fields.String(required=True, metadata={"description": "What was wrong and what to do; for people."})
+    details = fields.Dict(required=True, metadata={"description": "Wrong fields by path, each with its problems."})
+    request_id = fields.String(required=True)
+    timestamp = Time(required=True)
+
+
+class ErrorEnvelope(Schema):
+    error = fields.Nested(ErrorBody, required=True)

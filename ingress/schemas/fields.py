@@ -1,0 +1,67 @@
+"""Fields that say no where marshmallow's would bend: numbers in quotes, NUL, URLs with passwords."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from marshmallow import ValidationError, fields
+from marshmallow.validate import Length
+
+LONGEST_URL: Final = 2_048  # characters; what proxies and browsers agree to pass on
+
+
+def _refuse_nul(value: str) -> None:
+    if "\0" in value:
+        raise ValidationError("May not hold the character NUL.")
+
+
+def short_text(longest: int, **options: Any) -> fields.String:
+    """Return a field for a text of 1 to `longest` characters."""
+    return fields.String(validate=[Length(1, longest), _refuse_nul], **options)
+
+
+class Seconds(fields.Float):
+    """A number of seconds; not a text that looks like one."""
+
+    def _validated(self, value: Any) -> float:
+        if isinstance(value, str):
+            raise self.make_error("invalid", input=value)
+        return super()._validated(value)
+
+
+class Time(fields.AwareDateTime):
+    """A time with its offset (RFC 3339). It is dumped as it is: the JSON provider writes UTC with a Z."""
+
+    def _serialize(self, value: Any, *_args: Any, **_kwargs: Any) -> Any:
+        return value
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        if not isinstance(value, str):
+            raise self.make_error("invalid", input=value, obj_type="datetime")
+        try:
+            return super()._deserialize(value, attr, data, **kwargs)
+        except (OverflowError, ValueError) as error:
+            if isinstance(error, ValidationError):
+                raise
+            raise self.make_error("invalid", input=value, obj_type="datetime") from None
+
+
+def http_url(value: str) -> None:
+    """Refuse what is not an http or https URL, and one that holds a password.
+
+    Raises:
+        ValidationError: says which.
+    """
+    try:
+        url = urlsplit(value)
+        sound = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+        login = "@" in url.netloc
+    except ValueError:
+        sound = login = False
+    if not sound or any(character <= " " or character == "\x7f" for character in value) or len(value) > LONGEST_URL:
+        msg = f"Not a URL that begins with http:// or https:// and has at most {LONGEST_URL} characters."
+        raise ValidationError(msg)
+    if login:
+        raise ValidationError("May not hold a user or password: it is stored readable. Put a token in the path.")

@@ -1,0 +1,131 @@
+"""Jobs as they are posted, answered, shown and listed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from marshmallow import Schema, ValidationError, fields, validates_schema
+from marshmallow.validate import Length, OneOf, Range
+
+from ingress.cursor import read_cursor
+from ingress.schemas.fields import Seconds, Time, http_url, short_text
+from shared.queues import QUEUES
+from shared.states import State
+
+FURTHEST: Final = timedelta(days=366)  # a year, leap years too; what lies beyond is rather a wrong unit than a plan
+MOST_TAGS: Final = 20
+
+
+class JobRequest(Schema):
+    task = short_text(200, required=True, metadata={"example": "demo.echo"})
+    args = fields.Dict(
+        keys=fields.String(), load_default=dict, metadata={"description": "As the schema of the task says."}
+    )
+    run_at = Time(metadata={"description": "Not before; in the past means now. At most a year ahead."})
+    delay = Seconds(
+        validate=Range(0, FURTHEST.total_seconds()),
+        metadata={"description": "Seconds from now; instead of `run_at`."},
+    )
+    priority = fields.String(load_default="normal", validate=OneOf(["normal", "high"]))
+    expires_at = Time(
+        metadata={"description": "No longer wanted after this; by default `run_at` and the queue's time to live."}
+    )
+    max_attempts = fields.Integer(strict=True, validate=Range(1, 100))
+    unique_key = short_text(
+        255, metadata={"description": "While a live job of the task has this key, it is answered with 200 instead."}
+    )
+    callback_url = fields.String(
+        validate=http_url, metadata={"format": "uri", "description": "Told when the job has ended."}
+    )
+    tags = fields.List(short_text(64), load_default=list, validate=Length(max=MOST_TAGS))
+
+    @validates_schema
+    def check_times(self, data: dict[str, Any], **_kwargs: Any) -> None:
+        """Refuse times that contradict each other or are too far away. Only a sanity check: Postgres' clock decides."""
+        now = datetime.now(UTC)
+        run_at: datetime | None = data.get("run_at")
+        delay: float | None = data.get("delay")
+        if run_at is not None and delay is not None:
+            raise ValidationError("Give run_at or delay, not both.", "delay")
+        if run_at is not None and run_at > now + FURTHEST:
+            raise ValidationError("More than a year ahead; use a schedule, or post it later.", "run_at")
+        starts = max(run_at or now, now) + timedelta(seconds=delay or 0)
+        expires_at: datetime | None = data.get("expires_at")
+        if expires_at is not None and expires_at <= starts:
+            raise ValidationError("Before the job may run (run_at, or now): it could only expire.", "expires_at")
+        if expires_at is not None and expires_at > starts + FURTHEST:
+            raise ValidationError("More than a year after the job may run; leave it out.", "expires_at")
+
+
+class JobAnswer(Schema):
+    """What a job is, without what it works on."""
+
+    id = fields.UUID(required=True)
+    task = fields.String(required=True)
+    queue = fields.String(required=True)
+    state = fields.String(required=True, validate=OneOf([str(state) for state in State]))
+    priority = fields.String(required=True)
+    run_at = Time(required=True)
+    expires_at = Time(allow_none=True)
+    created_at = Time(required=True)
+
+
+class AcceptedJob(JobAnswer):
+    duplicate = fields.Boolean(metadata={"description": "There, and true, when a live job has the same `unique_key`."})
+
+
+class ListedJob(JobAnswer):
+    attempt = fields.Integer(required=True)
+    max_attempts = fields.Integer(required=True)
+    started_at = Time(allow_none=True)
+    finished_at = Time(allow_none=True)
+    tags = fields.List(fields.String(), required=True)
+
+
+class AttemptError(Schema):
+    type = fields.String(allow_none=True)
+    code = fields.String(allow_none=True)
+    message = fields.String(allow_none=True)
+    traceback = fields.String(allow_none=True, metadata={"description": "For keys with the scope admin."})
+
+
+class AttemptAnswer(Schema):
+    attempt = fields.Integer(required=True)
+    outcome = fields.String(
+        required=True, metadata={"description": "running, succeeded, failed, lost, snoozed or cancelled"}
+    )
+    worker = fields.String(allow_none=True)
+    started_at = Time(allow_none=True)
+    ended_at = Time(allow_none=True)
+    error = fields.Nested(AttemptError, allow_none=True)
+
+
+class JobDetails(ListedJob):
+    args = fields.Dict(required=True, metadata={"description": "Secret ones are shown as [sealed]."})
+    result = fields.Raw(allow_none=True)
+    waiting_for = fields.String(allow_none=True, metadata={"description": "Why it has not run yet, in a sentence."})
+    attempts = fields.List(fields.Nested(AttemptAnswer), required=True)
+    cancel_requested_at = Time(allow_none=True)
+    worker = fields.String(allow_none=True)
+    unique_key = fields.String(allow_none=True)
+    callback_url = fields.String(allow_none=True)
+    parent = fields.UUID(allow_none=True)
+    children = fields.List(fields.UUID(), required=True, metadata={"description": "The first hundred."})
+    trace_id = fields.String(allow_none=True)
+
+
+class JobFilter(Schema):
+    limit = fields.Integer(load_default=20, validate=Range(1, 100))
+    cursor = fields.String(validate=read_cursor, metadata={"description": "`next_cursor` of the page before."})
+    state = fields.String(validate=OneOf([str(state) for state in State]))
+    task = short_text(200)
+    queue = fields.String(validate=OneOf(list(QUEUES)))
+    tag = short_text(64)
+    created_after = Time()
+    created_before = Time()
+
+
+class JobPage(Schema):
+    items = fields.List(fields.Nested(ListedJob), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)

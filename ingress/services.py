@@ -1,0 +1,33 @@
+"""What the views of a running app work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast
+
+from flask import current_app
+
+if TYPE_CHECKING:
+    from ingress.accept import Acceptor
+    from ingress.auth import KeyRing
+    from ingress.readiness import Readiness
+    from shared.db import Database
+    from shared.settings import Settings
+
+EXTENSION: Final = "gristmill"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """One app's settings, database and the parts that live as long as it does."""
+
+    settings: Settings
+    database: Database
+    acceptor: Acceptor
+    keys: KeyRing
+    readiness: Readiness
+
+
+def services() -> Services:
+    """Return the services of the app that serves this request."""
+    return cast("Services", current_app.extensions[EXTENSION])
