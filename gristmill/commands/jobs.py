@@ -1,0 +1,171 @@
+"""`gristmill jobs`: look at jobs and post them, straight in the database."""
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import click
+
+from gristmill.commands.output import json_option, show_fields, show_rows
+
+if TYPE_CHECKING:
+    from shared.models.jobs import Attempt, Job
+
+STATES: Final = ("scheduled", "queued", "running", "retrying", "succeeded", "dead", "cancelled")
+
+
+@click.group()
+def jobs() -> None:
+    """List, show and post jobs.
+
+    \b
+    Examples:
+      gristmill jobs list --state dead --task email.send
+      gristmill jobs show 01993c1e-…
+      gristmill jobs post demo.echo message=hello
+      gristmill jobs post email.send --args '{"to": "me@example.com", "subject": "Hi", "text": "…"}' --delay 60
+    """  # noqa: D301  click's mark for text that is not to be wrapped
+
+
+@jobs.command(name="list")
+@click.option("--state", type=click.Choice(STATES))
+@click.option("--task")
+@click.option("--queue")
+@click.option("--tag")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@json_option
+def list_(*, limit: int, as_json: bool, **filters: Any) -> None:
+    """List jobs, newest first."""
+    from gristmill.commands.settings import transaction
+    from shared.queries.jobs import list_jobs
+
+    with transaction() as session:
+        rows = [_summary(job) for job in list_jobs(session, limit=limit, **filters)]
+    show_rows(rows, as_json=as_json, empty="No jobs")
+
+
+@jobs.command()
+@click.argument("job_id", type=click.UUID)
+@json_option
+def show(*, job_id: UUID, as_json: bool) -> None:
+    """Show all there is to know about one job."""
+    from gristmill.commands.settings import transaction
+    from shared.queries.jobs import get_job, list_attempts, list_children
+
+    with transaction() as session:
+        job = get_job(session, job_id)
+        fields = {
+            **_summary(job),
+            "max_attempts": job.max_attempts,
+            "args": _shown_args(job),
+            "result": job.result,
+            "priority": job.priority,
+            "tags": list(job.tags),
+            "expires_at": job.expires_at,
+            "started_at": job.started_at,
+            "worker": job.worker,
+            "parent": job.parent_id,
+            "children": [str(child) for child in list_children(session, job_id)],
+            "trace": job.traceparent,
+        }
+        attempts = [_attempt(each) for each in list_attempts(session, job_id)]
+    if as_json:
+        show_fields({**fields, "attempts": attempts}, as_json=True)
+        return
+    show_fields(fields, as_json=False)
+    if attempts:
+        click.echo("\nAttempts that did not succeed:")
+        show_rows(attempts, as_json=False, empty="")
+
+
+@jobs.command()
+@click.argument("task")
+@click.argument("pairs", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option("--args", "document", help="The arguments as a JSON object, instead of NAME=VALUE.")
+@click.option("--delay", type=click.FloatRange(0, 365 * 86_400), help="Not before this many seconds from now.")
+@click.option("--high", is_flag=True, help="With high priority: through the priority queue.")
+@click.option("--max-attempts", type=click.IntRange(1, 100))
+@click.option("--tag", "tags", multiple=True)
+def post(
+    *,
+    task: str,
+    pairs: tuple[str, ...],
+    document: str | None,
+    delay: float | None,
+    high: bool,
+    max_attempts: int | None,
+    tags: tuple[str, ...],
+) -> None:
+    """Post a job of TASK and print its id. A VALUE that is JSON (3, true, [1]) is taken as such, else as text."""
+    args = _arguments(pairs, document)
+    import tasks as _  # noqa: F401  fills the registry
+    from gristmill.commands.settings import transaction
+    from shared.producer import JobOptions, enqueue
+
+    options = JobOptions(
+        delay=timedelta(seconds=delay) if delay is not None else None,
+        priority="high" if high else "normal",
+        max_attempts=max_attempts,
+        tags=tags,
+    )
+    with transaction() as session:
+        job_id = enqueue(session, task, options, **args)
+    click.echo(str(job_id))
+
+
+def _arguments(pairs: tuple[str, ...], document: str | None) -> dict[str, Any]:
+    if document is not None and pairs:
+        raise click.UsageError("give either --args or NAME=VALUE, not both")
+    if document is not None:
+        try:
+            args = json.loads(document)
+        except ValueError as error:
+            raise click.UsageError(f"--args is no JSON: {error}") from None
+        if not isinstance(args, dict):
+            raise click.UsageError('--args is a JSON object: --args \'{"name": "value"}\'')
+        return args
+    args = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"{pair!r} is not NAME=VALUE")
+        try:
+            args[name] = json.loads(value)
+        except ValueError:
+            args[name] = value
+    return args
+
+
+def _summary(job: "Job") -> dict[str, Any]:
+    return {
+        "id": str(job.id),
+        "task": job.task,
+        "queue": job.queue,
+        "state": job.state,
+        "attempt": job.attempt,
+        "run_at": job.run_at,
+        "created_at": job.created_at,
+        "finished_at": job.finished_at,
+    }
+
+
+def _shown_args(job: "Job") -> dict[str, Any]:
+    import tasks as _  # noqa: F401  fills the registry
+    from shared.sealing import redact
+    from shared.task import registry
+
+    task = registry.find(job.task)
+    # Of a task that is not known here, any argument may be a secret.
+    return redact(job.args, task.secret_args if task else frozenset(job.args))
+
+
+def _attempt(attempt: "Attempt") -> dict[str, Any]:
+    return {
+        "attempt": attempt.attempt,
+        "outcome": attempt.outcome,
+        "error": attempt.error_code,
+        "message": attempt.error_message,
+        "ended_at": attempt.ended_at,
+        "worker": attempt.worker,
+    }

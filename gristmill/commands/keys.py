@@ -1,0 +1,93 @@
+"""`gristmill keys`: who may post jobs."""
+
+from datetime import timedelta
+from typing import Final
+
+import click
+
+from gristmill.commands.output import json_option, show_rows
+
+SCOPES: Final = ("jobs:read", "jobs:write", "dead_letters:write", "admin")
+_SHOWN: Final = 100
+
+
+@click.group()
+def keys() -> None:
+    """Create, list and revoke API keys.
+
+    \b
+    Examples:
+      gristmill keys create shop --scope jobs:write --scope jobs:read
+      gristmill keys create shop --task email.send --days 90
+      gristmill keys list
+      gristmill keys revoke 4f1c09a2b7d3
+    """  # noqa: D301  click's mark for text that is not to be wrapped
+
+
+@keys.command()
+@click.argument("producer")
+@click.option(
+    "--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="What the producer may do; repeat it."
+)
+@click.option("--task", "tasks", multiple=True, help="The only tasks the producer may post; repeat it.")
+@click.option("--days", type=click.IntRange(1, 3650), help="How long the key is good for.  [default: until revoked]")
+def create(*, producer: str, scopes: tuple[str, ...], tasks: tuple[str, ...], days: int | None) -> None:
+    """Make a key for PRODUCER and print it; nobody can see it again. Makes the producer when there is none."""
+    from gristmill.commands.settings import transaction
+    from shared.queries.producers import create_key, create_producer, find_producer
+
+    with transaction() as session:
+        found = find_producer(session, producer)
+        if found is not None and (scopes or tasks):
+            raise click.UsageError(f"{producer} exists, with {', '.join(found.scopes)}: leave --scope and --task out")
+        if found is None:
+            _require_known(tasks)
+            chosen = scopes or ("jobs:read", "jobs:write")
+            found = create_producer(session, producer, chosen, allowed_tasks=tasks or None)
+        token = create_key(session, found, lifetime=timedelta(days=days) if days else None)
+        click.echo(f"{producer} ({', '.join(found.scopes)}). Keep this key, it is not shown again:", err=True)
+    click.echo(token)
+
+
+@keys.command(name="list")
+@json_option
+def list_(*, as_json: bool) -> None:
+    """List the keys, newest first; of each only its public half."""
+    from gristmill.commands.settings import transaction
+    from shared.queries.overview import list_all_keys
+
+    with transaction() as session:
+        rows = [
+            {
+                "key": key.id,
+                "producer": producer.name,
+                "scopes": ", ".join(producer.scopes),
+                "tasks": ", ".join(producer.allowed_tasks) if producer.allowed_tasks is not None else "all",
+                "created_at": key.created_at,
+                "expires_at": key.expires_at,
+                "revoked_at": key.revoked_at,
+            }
+            for producer, key in list_all_keys(session, limit=_SHOWN)
+        ]
+    show_rows(rows, as_json=as_json, empty="There are no keys yet: `gristmill keys create NAME` makes one")
+
+
+@keys.command()
+@click.argument("key")
+def revoke(*, key: str) -> None:
+    """Make KEY (its public half, as `list` shows it) worthless, within seconds everywhere."""
+    from gristmill.commands.settings import transaction
+    from shared.queries.producers import revoke_key
+
+    public = key.removeprefix("gm_").partition("_")[0]
+    with transaction() as session:
+        revoke_key(session, public)
+    click.echo(f"{public} is revoked")
+
+
+def _require_known(names: tuple[str, ...]) -> None:
+    import tasks as _  # noqa: F401  fills the registry
+    from shared.task import registry
+
+    for name in names:
+        registry.get(name)

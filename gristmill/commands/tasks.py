@@ -1,0 +1,36 @@
+"""`gristmill tasks`: what jobs can be posted for."""
+
+import click
+
+from gristmill.commands.output import json_option, show_rows
+
+
+@click.group()
+def tasks() -> None:
+    """List the tasks that jobs can be posted for.
+
+    \b
+    Example:
+      gristmill tasks list
+    """  # noqa: D301  click's mark for text that is not to be wrapped
+
+
+@tasks.command(name="list")
+@json_option
+def list_(*, as_json: bool) -> None:
+    """List the tasks by name; those of `demo.` are there when GRISTMILL_DEMO_TASKS is on."""
+    import tasks as _  # noqa: F401  fills the registry
+    from shared.task import registry
+
+    rows = [
+        {
+            "task": task.name,
+            "queue": task.queue.name,
+            "attempts": task.retry.max_attempts,
+            "time_limit": f"{task.time_limit.total_seconds():g} s",
+            "effects": task.effects,
+            "summary": task.summary,
+        }
+        for task in registry
+    ]
+    show_rows(rows, as_json=as_json, empty="No tasks")

@@ -1,0 +1,1 @@
+"""`gristmill up`: the embedded servers, our processes, and the supervisor that keeps them running and stops them."""

@@ -1,0 +1,25 @@
+"""The local admin producer: made once, its key kept in the data folder's `env`."""
+
+from typing import Final
+
+from gristmill.up.folder import Folder, read_exports
+from shared.db import Database
+from shared.keys import ADMIN
+from shared.queries.producers import create_key, create_producer, find_producer, find_producer_by_token
+from shared.settings import Settings
+
+PRODUCER: Final = "local-admin"
+
+
+def admin_key(settings: Settings, folder: Folder) -> str:
+    """Return the token of the local admin: the one that is kept, as long as this database knows it, or a new one."""
+    kept = read_exports(folder.shell_file).get("GRISTMILL_API_KEY", "")
+    database = Database(settings, application_name="gristmill up", pool_size=1)
+    try:
+        with database.transaction() as session:
+            if kept and (principal := find_producer_by_token(session, kept)) and principal.is_admin:
+                return kept
+            producer = find_producer(session, PRODUCER) or create_producer(session, PRODUCER, [ADMIN])
+            return create_key(session, producer)
+    finally:
+        database.dispose()

@@ -1,0 +1,162 @@
+"""The data folder of `gristmill up`: private, locked by the one `up` that runs, and the keeper of ports and secrets."""
+
+import fcntl
+import json
+import os
+import pwd
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from gristmill import ports, process
+from gristmill.process import ServiceFailedError
+from gristmill.services.secret import kept_secret, private_folder, write_private
+
+DEFAULT: Final = Path(".gristmill")
+_PASSABLE: Final = 0o711  # others may pass through to a folder that is theirs, and see nothing
+
+
+class AlreadyRunningError(ServiceFailedError):
+    """Another `up` works in this folder."""
+
+
+class Folder:
+    """The data folder.
+
+    Args:
+        path: It is made, with mode 0700, when it is not there.
+
+    Raises:
+        ServiceFailedError: it belongs to another user, or cannot be made or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        try:
+            # Asked before anything is changed: a folder half of which is root's would work for nobody.
+            if self.path.exists():
+                self._refuse_somebody_elses()
+            private_folder(self.path)
+            if process.ordinary_identity() == "nobody":
+                self.path.chmod(_PASSABLE)
+            private_folder(self.logs)
+            self._lock = self.path.joinpath("lock").open("a+", encoding="utf-8")
+        except OSError as error:
+            raise ServiceFailedError(
+                f"{error.filename or self.path} cannot be used ({error.strerror}): run as the user it belongs to, "
+                "or choose another folder with --data"
+            ) from error
+
+    @property
+    def logs(self) -> Path:
+        """Where the output of our processes goes, a file each."""
+        return self.path / "logs"
+
+    @property
+    def shell_file(self) -> Path:
+        """GRISTMILL_URL and GRISTMILL_API_KEY, to be read by a shell: `. .gristmill/env`."""
+        return self.path / "env"
+
+    @property
+    def settings_file(self) -> Path:
+        """All settings of the running platform, for commands that are called beside it."""
+        return self.path / "settings"
+
+    @contextmanager
+    def locked(self, url: str) -> Iterator[None]:
+        """Hold the folder, and tell others who holds it and where its API is.
+
+        Raises:
+            AlreadyRunningError: somebody else holds it; says who.
+        """
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunningError(self._who_holds_it()) from None
+        self._note({"pid": os.getpid(), "url": url})
+        try:
+            yield
+        finally:
+            self._note({})
+            self._lock.close()  # which also unlocks; the file stays, as removing it would let two in
+
+    def ports(self, names: Sequence[str]) -> dict[str, int]:
+        """Return a free port for each name, the one of the last run where it is still free."""
+        file = self.path / "ports"
+        kept = _numbers(file)
+        chosen: dict[str, int] = {}
+        for name in names:
+            port = kept.get(name, 0)
+            chosen[name] = port if port and port not in chosen.values() and ports.is_free(port) else ports.free_port()
+        write_private(file, "".join(f"{name}={port}\n" for name, port in {**kept, **chosen}.items()))
+        return chosen
+
+    def secret(self, name: str) -> str:
+        """Return a secret of this folder; made at first use, 256 random bits."""
+        return kept_secret(self.path / name)
+
+    def write_shell_file(self, values: Mapping[str, str]) -> None:
+        """Write what a shell and scripts need to talk to the platform."""
+        write_private(self.shell_file, _as_exports(values))
+
+    def write_settings(self, values: Mapping[str, str]) -> None:
+        """Write all settings of the platform."""
+        write_private(self.settings_file, _as_exports(values))
+
+    def _refuse_somebody_elses(self) -> None:
+        for path in (self.path, self.logs, self.path / "lock"):
+            if path.exists() and (owner := path.stat().st_uid) != os.geteuid():
+                raise ServiceFailedError(
+                    f"{path} belongs to {_user(owner)}, and you are {_user(os.geteuid())}: run as {_user(owner)}, "
+                    f"remove {self.path} to begin anew, or choose another folder with --data"
+                )
+
+    def _note(self, holder: Mapping[str, object]) -> None:
+        self._lock.seek(0)
+        self._lock.truncate()
+        self._lock.write(json.dumps(holder))
+        self._lock.flush()
+
+    def _who_holds_it(self) -> str:
+        self._lock.seek(0)
+        try:
+            holder = json.loads(self._lock.read() or "{}")
+        except ValueError:
+            holder = {}
+        who = f"pid {holder['pid']}, {holder['url']}" if "pid" in holder else "it is starting or stopping"
+        return (
+            f"`gristmill up` runs in {self.path} already ({who}): use that one, stop it with Ctrl-C where it runs, or "
+            "give this one a folder and ports of its own (--data, --port, GRISTMILL_FLOWER_PORT, GRISTMILL_MAIL_PORT)"
+        )
+
+
+def read_exports(file: Path) -> dict[str, str]:
+    """Return the variables of a file that this module wrote; nothing when it is not there or not ours to read."""
+    try:
+        words = shlex.split(file.read_text(encoding="utf-8"), comments=True)
+    except (OSError, ValueError):
+        return {}
+    pairs = (word.partition("=") for word in words if "=" in word)
+    return {name: value for name, _, value in pairs}
+
+
+def _as_exports(values: Mapping[str, str]) -> str:
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
+
+
+def _numbers(file: Path) -> dict[str, int]:
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    pairs = (line.partition("=") for line in lines)
+    return {name: int(number) for name, _, number in pairs if number.isdecimal()}
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"

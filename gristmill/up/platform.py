@@ -1,0 +1,156 @@
+"""The running platform: servers and migrations first, then our processes, then readiness; and the way back."""
+
+import http.client
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Final
+
+from gristmill import ports, process
+from gristmill.process import ServiceFailedError
+from gristmill.up.folder import Folder
+from gristmill.up.plan import STOP_ORDER, STOP_SECONDS, WORKER_PREFIX, Embedded, programs
+from gristmill.up.signals import StopSignals
+from gristmill.up.supervisor import Supervisor
+from gristmill.up.surroundings import child_environment
+from gristmill.up.terminal import Terminal
+from gristmill.up.unit import Program, Server, python_module
+
+READY_SECONDS: Final = 60.0  # from the start of our processes; ten times what two idle cores need
+_LOOK_SECONDS: Final = 0.05
+_TICK_SECONDS: Final = 0.25
+_HOPELESS: Final = 3  # deaths of one process before the platform was ready once
+_NOT_NEEDED: Final = "flower"  # started when the rest is ready: it costs a second that nobody waits for
+
+
+class Platform:
+    """Everything that one `up` runs.
+
+    Args:
+        folder: Where its data are.
+        terminal: Where it reports.
+    """
+
+    def __init__(self, folder: Folder, terminal: Terminal) -> None:
+        self._folder = folder
+        self._terminal = terminal
+        self._supervisor = Supervisor(terminal.report)
+        self._later: list[Program] = []
+        self.signals = StopSignals(self._supervisor.kill)
+
+    def start_servers(self, embedded: Embedded, meanwhile: Callable[[], None]) -> None:
+        """Start the embedded servers side by side.
+
+        Args:
+            embedded: What to start.
+            meanwhile: Called while they start.
+
+        Raises:
+            ServiceFailedError: one did not start.
+            StopRequestedError: somebody asked for the end.
+        """
+        started: dict[Future[None], tuple[str, float]] = {}
+        with ThreadPoolExecutor(max_workers=4, thread_name_prefix="start") as pool:
+            for service in embedded.servers:
+                unit = Server(service)
+                self._supervisor.add(unit)
+                started[pool.submit(unit.start)] = (unit.name, time.monotonic())
+            self._terminal.waiting_for([name for name, _ in started.values()])
+            try:
+                meanwhile()
+                self._collect(started)
+            except BaseException:
+                self._supervisor.kill()  # so that the pool need not wait for their deadlines
+                raise
+
+    def run_step(self, name: str, step: Callable[[], None]) -> None:
+        """Do something between the servers and our processes, and say how long it took."""
+        began = time.monotonic()
+        self._terminal.waiting_for([name])
+        step()
+        self._terminal.done(name, time.monotonic() - began)
+        self.signals.check()
+
+    def start_programs(self, settings: Mapping[str, str], *, flower: bool) -> None:
+        """Start our processes."""
+        env = child_environment(settings)
+        for name, arguments in programs(flower=flower).items():
+            program = Program(
+                name, python_module(*arguments), env=env, logs=self._folder.logs, report=self._terminal.report
+            )
+            if name == _NOT_NEEDED:
+                self._later.append(program)
+            else:
+                program.start()
+                self._supervisor.add(program)
+
+    def wait_until_ready(self, host: str, port: int) -> None:
+        """Return when the API says that it is ready, and every worker consumes.
+
+        Raises:
+            ServiceFailedError: that did not come about; says what is missing.
+            StopRequestedError: somebody asked for the end.
+        """
+        ends_at = time.monotonic() + READY_SECONDS
+        while waiting := self._not_ready(host, port):
+            self._terminal.waiting_for(waiting)
+            self.signals.check()
+            self._supervisor.tick()
+            self._refuse_the_hopeless()
+            if time.monotonic() > ends_at:
+                logs = "\n".join(process.tail(self._folder.logs / f"{name}.log", 5) for name in waiting)
+                raise ServiceFailedError(
+                    f"not ready within {READY_SECONDS:g} s: {', '.join(waiting)}. Their logs in {self._folder.logs} "
+                    f"end with:\n{logs}"
+                )
+            self.signals.wait(_LOOK_SECONDS)
+        self._terminal.waiting_for([])
+        for program in self._later:
+            program.start()
+            self._supervisor.add(program)
+
+    def watch(self) -> None:
+        """Look after everything until somebody asks for the end."""
+        while not self.signals.wait(_TICK_SECONDS):
+            self._supervisor.tick()
+
+    def stop(self) -> None:
+        """Stop everything in order, within ten seconds."""
+        self._terminal.waiting_for([])
+        self._supervisor.stop(STOP_ORDER, within=STOP_SECONDS)
+
+    def _collect(self, started: dict[Future[None], tuple[str, float]]) -> None:
+        left = dict(started)
+        while left:
+            self.signals.check()
+            for future in [each for each in left if each.done()]:
+                name, began = left.pop(future)
+                future.result()
+                self._terminal.done(name, time.monotonic() - began)
+                self._terminal.waiting_for([each for each, _ in left.values()])
+            self.signals.wait(_LOOK_SECONDS)
+        self._terminal.waiting_for([])
+
+    def _not_ready(self, host: str, port: int) -> list[str]:
+        programs_ = [unit for unit in self._supervisor.units if isinstance(unit, Program)]
+        waiting = [unit.name for unit in programs_ if unit.name.startswith(WORKER_PREFIX) and not unit.is_ready()]
+        return waiting if _answers(host, port) else ["web", *waiting]
+
+    def _refuse_the_hopeless(self) -> None:
+        for unit in self._supervisor.units:
+            if self._supervisor.deaths(unit.name) >= _HOPELESS:
+                raise ServiceFailedError(
+                    f"{unit.name} dies again and again: its log is {unit.log}, and ends with:\n{process.tail(unit.log)}"
+                )
+
+
+def _answers(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host if host != "0.0.0.0" else ports.LOOPBACK, port, timeout=2)  # noqa: S104
+    with suppress(OSError, http.client.HTTPException):
+        connection.request("GET", "/readyz")
+        ready = connection.getresponse().status == http.client.OK
+        connection.close()
+        return ready
+    connection.close()
+    return False

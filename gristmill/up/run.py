@@ -1,0 +1,113 @@
+"""`gristmill up` from its first check to its last process."""
+
+import os
+import time
+from dataclasses import dataclass
+
+from gristmill.ports import LOOPBACK
+from gristmill.up.folder import Folder
+from gristmill.up.plan import Embedded, Options, choose_embedded
+from gristmill.up.platform import Platform
+from gristmill.up.screen import ready_screen
+from gristmill.up.signals import StopRequestedError
+from gristmill.up.surroundings import MAIL_PORT, given_settings, port_of, require_free
+from gristmill.up.terminal import Terminal
+from shared.settings import Settings, environment, load_settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prepared:
+    settings: Settings
+    embedded: Embedded
+    url: str
+
+
+def run(options: Options) -> int:
+    """Run the platform until SIGINT, SIGTERM or SIGHUP; return the exit code.
+
+    Raises:
+        ServiceFailedError: it could not be started, with what to do; everything that was started is stopped.
+        PortInUseError: a port is taken, with its holder and the setting that changes it.
+        SettingsError: a setting is wrong.
+    """
+    began = time.monotonic()
+    given = given_settings()
+    if options.port is not None:
+        given["GRISTMILL_PORT"] = str(options.port)
+    url = f"http://{LOOPBACK}:{port_of(given, 'GRISTMILL_PORT', 8000)}"
+    folder = Folder(options.data)
+    with folder.locked(url):
+        prepared = _prepare(options, folder, given, url)
+        terminal = Terminal()
+        platform = Platform(folder, terminal)
+        terminal.line(f"Starting Gristmill in {folder.path}")
+        try:
+            _start(platform, prepared, folder, flower=options.flower)
+            terminal.line(_screen(prepared, folder, options))
+            terminal.line(f"ready in {time.monotonic() - began:.1f} s. Ctrl-C stops it.")
+            platform.watch()
+        except StopRequestedError:
+            pass
+        finally:
+            terminal.line("Stopping")
+            ending = time.monotonic()
+            platform.stop()
+        terminal.line(f"Stopped in {time.monotonic() - ending:.1f} s")
+    return 0
+
+
+def _prepare(options: Options, folder: Folder, given: dict[str, str], url: str) -> _Prepared:
+    """Look at everything that could be wrong before anything is started."""
+    host = given.get("GRISTMILL_HOST", LOOPBACK)
+    mail_port = port_of(given, "GRISTMILL_MAIL_PORT", MAIL_PORT)
+    wanted = {"GRISTMILL_PORT": port_of(given, "GRISTMILL_PORT", 8000)}
+    if options.flower:
+        wanted["GRISTMILL_FLOWER_PORT"] = port_of(given, "GRISTMILL_FLOWER_PORT", 5555)
+    require_free(wanted, host)
+    embedded = choose_embedded(options, folder, given, mail_port=mail_port)
+    if embedded.mail is not None:
+        require_free({"GRISTMILL_MAIL_PORT": mail_port}, LOOPBACK)
+    made = {
+        "GRISTMILL_SECRET_KEY": folder.secret("secret_key"),
+        "GRISTMILL_FLOWER_PASSWORD": folder.secret("flower_password"),
+        "GRISTMILL_PUBLIC_URL": url,
+        "GRISTMILL_LOG_FORMAT": "console",
+        "GRISTMILL_DEMO_TASKS": "true",
+        "GRISTMILL_WORKER_EVENTS": "true",
+    }
+    os.environ.update({**made, **embedded.settings, **given})
+    return _Prepared(settings=load_settings(dotenv=None), embedded=embedded, url=url)
+
+
+def _start(platform: Platform, prepared: _Prepared, folder: Folder, *, flower: bool) -> None:
+    values = environment(prepared.settings)
+    folder.write_settings(values)
+    platform.start_servers(prepared.embedded, _import_what_comes_next)
+    platform.run_step("migrations", lambda: _migrate(prepared.settings))
+    platform.run_step("API key", lambda: _make_key(prepared, folder))
+    platform.start_programs(values, flower=flower)
+    platform.wait_until_ready(prepared.settings.host, prepared.settings.port)
+
+
+def _screen(prepared: _Prepared, folder: Folder, options: Options) -> str:
+    return ready_screen(prepared.settings, prepared.embedded, folder, prepared.url, flower=options.flower)
+
+
+def _import_what_comes_next() -> None:
+    """Spend the time in which the servers start: these take half a second to import."""
+    import migrations  # noqa: F401
+    import shared.db  # noqa: F401
+
+
+def _migrate(settings: Settings) -> None:
+    import migrations
+
+    migrations.upgrade(settings.database_url.reveal())
+
+
+def _make_key(prepared: _Prepared, folder: Folder) -> None:
+    from gristmill.up.admin import admin_key
+
+    key = admin_key(prepared.settings, folder)
+    mail = {"GRISTMILL_MAIL_URL": prepared.embedded.mail.url} if prepared.embedded.mail else {}
+    folder.write_shell_file({"GRISTMILL_URL": prepared.url, "GRISTMILL_API_KEY": key, **mail})

@@ -1,0 +1,153 @@
+"""Keeps units running: starts what has died again, with a growing wait, and stops all of them in order."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from gristmill import process
+from gristmill.up.unit import Report, Unit
+
+SHORTEST_WAIT: Final = 1.0  # seconds before a unit that died is started again; doubled at each death in a row
+LONGEST_WAIT: Final = 30.0
+_FORGIVEN_AFTER: Final = 60.0  # seconds of running after which its earlier deaths no longer count
+_LEAST_SECONDS: Final = 0.2  # even a stage that is late may hear the signal before it is killed
+_SHOWN_LINES: Final = 5  # of a dead unit's log
+
+
+@dataclass
+class _Watched:
+    unit: Unit
+    deaths: int = 0
+    started_at: float = 0.0
+    restart_at: float | None = None
+    starting: threading.Thread | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Units that are stopped together, and how long they may take for it."""
+
+    names: frozenset[str]
+    seconds: float
+
+
+class Supervisor:
+    """Looks after units that have been started.
+
+    Args:
+        report: Called with a unit's name and a line about it.
+        now: A clock of seconds that never goes back.
+        backoff: The wait before a unit is started again, by the number of its deaths in a row.
+    """
+
+    def __init__(
+        self,
+        report: Report,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        backoff: Callable[[int], float] | None = None,
+    ) -> None:
+        self._report = report
+        self._now = now
+        self._backoff = backoff or wait_after
+        self._watched: dict[str, _Watched] = {}
+        self._stopping = threading.Event()
+
+    def add(self, unit: Unit) -> None:
+        """Look after a unit that has been started."""
+        self._watched[unit.name] = _Watched(unit, started_at=self._now())
+
+    @property
+    def units(self) -> list[Unit]:
+        """All that it looks after, in the order in which they came."""
+        return [each.unit for each in self._watched.values()]
+
+    def deaths(self, name: str) -> int:
+        """How often a unit died since it last ran for a minute."""
+        return self._watched[name].deaths
+
+    def tick(self) -> None:
+        """Look at every unit once: note who has died, start those whose wait is over."""
+        if self._stopping.is_set():
+            return
+        for each in list(self._watched.values()):
+            if each.starting is not None and each.starting.is_alive():
+                continue
+            if each.restart_at is not None:
+                if self._now() >= each.restart_at:
+                    self._restart(each)
+            elif not each.unit.is_running():
+                self._note_death(each, each.unit.ended_with())
+
+    def stop(self, stages: Sequence[Stage], *, within: float) -> None:
+        """Stop all units, one stage after another, those of a stage at the same time.
+
+        Args:
+            stages: In their order; a unit that is in none is stopped last.
+            within: Seconds for all of it; what a stage does not use, the later ones may.
+        """
+        self._stopping.set()
+        ends_at = self._now() + within
+        left = dict(self._watched)
+        for stage in stages:
+            group = [left.pop(name) for name in list(left) if name in stage.names]
+            self._stop_together(group, max(_LEAST_SECONDS, min(stage.seconds, ends_at - self._now())))
+        self._stop_together(list(left.values()), max(_LEAST_SECONDS, ends_at - self._now()))
+
+    def kill(self) -> None:
+        """Kill everything now."""
+        self._stopping.set()
+        for each in self._watched.values():
+            each.unit.kill()
+
+    def _note_death(self, each: _Watched, how: str) -> None:
+        if self._now() - each.started_at > _FORGIVEN_AFTER:
+            each.deaths = 0
+        each.deaths += 1
+        wait = self._backoff(each.deaths)
+        each.restart_at = self._now() + wait
+        each.unit.stop(_LEAST_SECONDS)  # what is left of it: children, the pipe of its output
+        self._report(each.unit.name, f"{how}; it is started again in {wait:g} s. Its log: {each.unit.log}")
+        for line in process.tail(each.unit.log, _SHOWN_LINES).splitlines():
+            self._report(each.unit.name, f"  {line}")
+
+    def _restart(self, each: _Watched) -> None:
+        each.restart_at = None
+        each.started_at = self._now()
+        # Aside, because a server's start takes seconds, in which the others want to be looked at.
+        each.starting = threading.Thread(target=self._start, args=(each,), name=f"start-{each.unit.name}", daemon=True)
+        each.starting.start()
+
+    def _start(self, each: _Watched) -> None:
+        try:
+            each.unit.start()
+        except Exception as error:  # noqa: BLE001  whatever it is, the next try comes after a longer wait
+            if not self._stopping.is_set():
+                self._note_death(each, f"could not be started: {error}")
+        else:
+            if self._stopping.is_set():
+                each.unit.kill()
+            else:
+                self._report(each.unit.name, "runs again")
+
+    def _stop_together(self, group: Sequence[_Watched], seconds: float) -> None:
+        threads = [threading.Thread(target=self._stop_one, args=(each, seconds), daemon=True) for each in group]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(seconds + 1)
+
+    @staticmethod
+    def _stop_one(each: _Watched, seconds: float) -> None:
+        if each.starting is not None:
+            each.starting.join(seconds)
+        with suppress(OSError):
+            each.unit.stop(seconds)
+
+
+def wait_after(deaths: int) -> float:
+    """Return the seconds to wait after so many deaths in a row: 1, 2, 4 … 30."""
+    return float(min(LONGEST_WAIT, SHORTEST_WAIT * 2 ** (deaths - 1)))

@@ -1,0 +1,161 @@
+"""What the supervisor looks after: our own processes and the embedded servers, behind one interface."""
+
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, Final, Protocol
+
+from gristmill import process
+from gristmill.process import Process
+from gristmill.services.service import Service
+from gristmill.up.log_file import LogFile
+
+Report = Callable[[str, str], None]  # who, and the line
+
+READY_FILE: Final = "GRISTMILL_READY_FILE"  # where a process writes that it is ready, for whoever started it
+_LONGEST_LINE: Final = 64 * 1024  # bytes; what is longer is read in pieces
+_ALARMING: Final = re.compile(rb'\[(?:warning|error|critical) *\]|"level": "(?:warning|error|critical)"')
+
+
+class Unit(Protocol):
+    """One thing that runs."""
+
+    name: str
+    log: Path
+
+    def start(self) -> None:
+        """Start it; returns when it can be used, or for our own processes at once."""
+
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended since."""
+
+    def stop(self, deadline_seconds: float) -> None:
+        """End it in order, by force after the deadline."""
+
+    def kill(self) -> None:
+        """End it by force, now."""
+
+    def ended_with(self) -> str:
+        """How it ended, in words."""
+
+
+class Server:
+    """An embedded server."""
+
+    def __init__(self, service: Service, *, start_seconds: float = 60.0) -> None:
+        self.service = service
+        self.name = service.name
+        self.log = service.log
+        self._start_seconds = start_seconds
+
+    def start(self) -> None:
+        self.service.start(self._start_seconds)
+
+    def is_running(self) -> bool:
+        return self.service.is_running()
+
+    def stop(self, deadline_seconds: float) -> None:
+        self.service.stop(deadline_seconds)
+
+    def kill(self) -> None:
+        kill_group(self.service.process)
+
+    def ended_with(self) -> str:
+        return describe_end(self.service.process)
+
+
+class Program:
+    """One of our own processes: its output goes to a bounded file, its warnings to whoever listens as well.
+
+    Args:
+        name: What it is called, and its log file.
+        command: The program and its arguments.
+        env: Its whole environment.
+        logs: The folder of its log file.
+        report: Called with its name and each line that is a warning or worse.
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str | Path], *, env: Mapping[str, str], logs: Path, report: Report
+    ) -> None:
+        self.name = name
+        self.log = logs / f"{name}.log"
+        self._command = command
+        self._ready_file = logs / f".{name}.ready"
+        self._env = {**env, READY_FILE: str(self._ready_file)}
+        self._report = report
+        self._process: Process | None = None
+        self._reader: threading.Thread | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The number of its process, also after its end."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        self._ready_file.unlink(missing_ok=True)
+        self._process = process.spawn(self._command, env=self._env)
+        pipe, self._process.stdout = self._process.stdout, None  # the reader's to close: it may be in the middle of it
+        assert pipe is not None  # noqa: S101  spawn without a log gives a pipe
+        self._reader = threading.Thread(target=self._read, args=(pipe,), name=f"log-{self.name}", daemon=True)
+        self._reader.start()
+
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def is_ready(self) -> bool:
+        """Whether it has said that it is ready, since it was started."""
+        return self._ready_file.exists()
+
+    def stop(self, deadline_seconds: float) -> None:
+        if self._process is None:
+            return
+        process.stop(self._process, signal.SIGTERM, deadline_seconds)
+        self._ready_file.unlink(missing_ok=True)
+        if self._reader is not None:
+            self._reader.join(timeout=1)  # its last lines, which say why, are in the log when we say that it ended
+
+    def kill(self) -> None:
+        kill_group(self._process)
+
+    def ended_with(self) -> str:
+        return describe_end(self._process)
+
+    def _read(self, pipe: BinaryIO) -> None:
+        """Copy lines from the pipe to the log until the process and its children are gone."""
+        log = LogFile(self.log)
+        with pipe:
+            while line := pipe.readline(_LONGEST_LINE):
+                log.write(line)
+                if _ALARMING.search(line):
+                    self._report(self.name, line.decode(errors="replace").rstrip())
+        log.close()
+
+
+def python_module(*arguments: str) -> list[str]:
+    """Return the command that runs `gristmill …` with this Python, wherever the project was started from."""
+    return [sys.executable, "-m", "gristmill", *arguments]
+
+
+def kill_group(running: Process | None) -> None:
+    """Kill a process that `spawn` started, with its children."""
+    if running is not None and running.returncode is None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(running.pid, signal.SIGKILL)
+
+
+def describe_end(ended: Process | None) -> str:
+    """Say in words how a process ended."""
+    code = ended.returncode if ended is not None else None
+    if code is None:
+        return "has not ended"
+    if code >= 0:
+        return f"ended with exit code {code}"
+    with suppress(ValueError):
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"was ended by signal {-code}"
