@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sqlalchemy import text
@@ -18,7 +18,6 @@ _LAST_FULL_HOUR = text(
     """
 )
 _START_OF_HOUR = text("SELECT date_trunc('hour', CAST(:at AS timestamptz), 'UTC')")
-_ALLOW = text("SELECT set_config('statement_timeout', :milliseconds, true)")
 
 # Grouped by the text of the dimensions: it is the key, and equal jsonb values may differ in text (1 and 1.0). Written
 # in the order of the key, so that two runs of one hour wait for each other instead of deadlocking.
@@ -36,7 +35,7 @@ _AGGREGATE = text(
                                       p50, p95, computed_at)
         SELECT stream, measure, :hour, dimensions_key, CAST(dimensions_key AS jsonb), count, sum, avg, min, max,
                percentiles[1], percentiles[2], clock_timestamp()
-        FROM computed ORDER BY stream, measure, dimensions_key
+        FROM computed ORDER BY computed.stream, computed.measure, computed.dimensions_key
         ON CONFLICT (stream, measure, bucket, dimensions_key) DO UPDATE
         SET dimensions = excluded.dimensions, count = excluded.count, sum = excluded.sum, avg = excluded.avg,
             min = excluded.min, max = excluded.max, p50 = excluded.p50, p95 = excluded.p95,
@@ -46,7 +45,6 @@ _AGGREGATE = text(
     SELECT count(*) FROM written
     """
 )
-LONGEST: Final = timedelta(minutes=4)  # shorter than the time limit of the task, so that the error is the database's
 
 
 def find_last_full_hour(session: Session, job_id: UUID) -> datetime:
@@ -64,6 +62,5 @@ def aggregate_hour(session: Session, at: datetime) -> tuple[datetime, int]:
     Returns:
         The start of the hour, and how many rows were written.
     """
-    session.execute(_ALLOW, {"milliseconds": str(int(LONGEST.total_seconds() * 1000))})
     hour: datetime = session.execute(_START_OF_HOUR, {"at": at}).scalar_one()
     return hour, int(session.execute(_AGGREGATE, {"hour": hour}).scalar_one())

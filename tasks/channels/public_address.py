@@ -35,14 +35,13 @@ def resolve(host: str, port: int, *, allow_private: bool) -> list[str]:
 
 def is_public(address: IPAddress) -> bool:
     """Say whether `address` is somebody's on the internet, also when it wraps an IPv4 address."""
-    if not address.is_global or address.is_multicast or address.is_reserved:
-        return False
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
         if address in _NAT64:
             inner = ipaddress.IPv4Address(int(address) & _IPV4_BITS)
-        return inner is None or is_public(inner)
-    return True
+        if inner is not None:
+            return is_public(inner)
+    return address.is_global and not address.is_multicast and not address.is_reserved
 
 
 def _look_up(host: str, port: int) -> list[str]:

@@ -38,10 +38,10 @@ def build_message(
     message = EmailMessage(policy=policy.SMTP)
     name, address = parseaddr(mail_from)
     try:
-        message["From"] = HeaderAddress(display_name=name, addr_spec=address)
-        message["To"] = HeaderAddress(addr_spec=recipient)
+        message["From"] = _address(address, name)
+        message["To"] = _address(recipient)
         if reply_to is not None:
-            message["Reply-To"] = HeaderAddress(addr_spec=reply_to)
+            message["Reply-To"] = _address(reply_to)
         message["Subject"] = rendered.subject
         message["Date"] = localtime()
         message["Message-ID"] = message_id(job_id, mail_from)
@@ -53,3 +53,8 @@ def build_message(
         msg = f"The mail cannot be written: {error}; post the job again without it"
         raise PermanentError(msg, code="EMAIL_HEADER_INVALID") from error
     return message
+
+
+def _address(address: str, name: str = "") -> HeaderAddress:
+    user, _, domain = address.rpartition("@")
+    return HeaderAddress(name, user, domain)  # not `addr_spec=`: its parser refuses names beyond ASCII

@@ -1,0 +1,22 @@
+"""What the tests of the tasks work with: a database, and the settings that lead to it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from shared.db import Database
+from tests.contexts import make_settings
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A migrated database of this test's own, reached as a worker reaches it."""
+    made = Database(
+        make_settings(
+            {"GRISTMILL_DATABASE_URL": database_url, "GRISTMILL_MAIL_FROM": "The Mill <no-reply@mill.example>"},
+            allow_private_webhooks=True,
+        ),
+        application_name="test",
+    )
+    yield made
+    made.dispose()
