@@ -25,7 +25,6 @@ _API_KEY: Final = re.compile(r"\b(gm_[A-Za-z0-9-]+)_[\w-]{8,}")
 
 # One line for each message or request, or for every look at a queue; our own events say the same with more in them.
 _CHATTY: Final = (
-    "celery.app.trace",
     "celery.worker.strategy",
     "amqp",
     "httpx",
@@ -79,6 +78,8 @@ def configure_logging(settings: Settings, process: str) -> None:
     root.setLevel(level)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING) if level > logging.DEBUG else level)
+    # A warning with a traceback for each job that ends as a dead letter, which `job.dead` has told already.
+    logging.getLogger("celery.app.trace").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
 
 

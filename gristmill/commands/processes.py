@@ -25,7 +25,10 @@ def web() -> None:
       GRISTMILL_PORT=9000 gristmill web
     """  # noqa: D301  click's mark for text that is not to be wrapped
     settings = _begin("web", "flask")
+    from gristmill.lifeline import tie_forks
     from ingress.serve import run
+
+    tie_forks()
 
     run(settings)
 
@@ -54,7 +57,12 @@ def worker(*, queue: str, concurrency: int | None) -> None:
 
 @click.command()
 def relay() -> None:
-    """Move due hints from the outbox to the broker. Several run side by side."""
+    """Move due hints from the outbox to the broker. Several run side by side.
+
+    \b
+    Example:
+      GRISTMILL_RELAY_BATCH=1000 gristmill relay
+    """  # noqa: D301  the same
     settings = _begin("relay", "none")
     from workers.relay import run
 
@@ -63,7 +71,12 @@ def relay() -> None:
 
 @click.command()
 def beat() -> None:
-    """Fire the schedules that are due, each once. Several run side by side."""
+    """Fire the schedules that are due, each once. Several run side by side.
+
+    \b
+    Example:
+      gristmill beat
+    """  # noqa: D301  the same
     settings = _begin("beat", "celery")
     from workers.beat import run
 
@@ -72,7 +85,12 @@ def beat() -> None:
 
 @click.command()
 def maintenance() -> None:
-    """Rescue what was lost, record what the broker gave up, prune history."""
+    """Rescue what was lost, record what the broker gave up, prune history.
+
+    \b
+    Example:
+      gristmill maintenance
+    """  # noqa: D301  the same
     settings = _begin("maintenance", "none")
     from workers.maintenance import run
 
@@ -82,7 +100,12 @@ def maintenance() -> None:
 @click.command()
 @click.option("--allow-control", is_flag=True, help="Whoever has the password may also revoke tasks and end workers.")
 def flower(*, allow_control: bool) -> None:
-    """Serve Flower, the workers' dashboard, on GRISTMILL_HOST and GRISTMILL_FLOWER_PORT, behind a password."""
+    """Serve Flower, the workers' dashboard, on GRISTMILL_HOST and GRISTMILL_FLOWER_PORT, behind a password.
+
+    \b
+    Example:
+      GRISTMILL_FLOWER_PASSWORD=$(openssl rand -hex 16) gristmill flower
+    """  # noqa: D301  the same
     settings = _begin("flower", "none")
     from workers.flower import run
 

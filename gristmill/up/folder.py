@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from gristmill import ports, process
 from gristmill.process import ServiceFailedError
@@ -34,6 +34,7 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
+        self._lock = self.path / "lock"
         try:
             # Asked before anything is changed: a folder half of which is root's would work for nobody.
             if self.path.exists():
@@ -42,7 +43,7 @@ class Folder:
             if process.ordinary_identity() == "nobody":
                 self.path.chmod(_PASSABLE)
             private_folder(self.logs)
-            self._lock = self.path.joinpath("lock").open("a+", encoding="utf-8")
+            self._lock.touch(mode=0o600)
         except OSError as error:
             raise ServiceFailedError(
                 f"{error.filename or self.path} cannot be used ({error.strerror}): run as the user it belongs to, "
@@ -71,16 +72,16 @@ class Folder:
         Raises:
             AlreadyRunningError: somebody else holds it; says who.
         """
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyRunningError(self._who_holds_it()) from None
-        self._note({"pid": os.getpid(), "url": url})
-        try:
-            yield
-        finally:
-            self._note({})
-            self._lock.close()  # which also unlocks; the file stays, as removing it would let two in
+        with self._lock.open("r+", encoding="utf-8") as lock:  # closing it also unlocks it
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise AlreadyRunningError(self._who_holds_it()) from None
+            _note(lock, {"pid": os.getpid(), "url": url})
+            try:
+                yield
+            finally:
+                _note(lock, {})  # and the file stays: removing it would let two in
 
     def ports(self, names: Sequence[str]) -> dict[str, int]:
         """Return a free port for each name, the one of the last run where it is still free."""
@@ -106,23 +107,16 @@ class Folder:
         write_private(self.settings_file, _as_exports(values))
 
     def _refuse_somebody_elses(self) -> None:
-        for path in (self.path, self.logs, self.path / "lock"):
+        for path in (self.path, self.logs, self._lock):
             if path.exists() and (owner := path.stat().st_uid) != os.geteuid():
                 raise ServiceFailedError(
                     f"{path} belongs to {_user(owner)}, and you are {_user(os.geteuid())}: run as {_user(owner)}, "
                     f"remove {self.path} to begin anew, or choose another folder with --data"
                 )
 
-    def _note(self, holder: Mapping[str, object]) -> None:
-        self._lock.seek(0)
-        self._lock.truncate()
-        self._lock.write(json.dumps(holder))
-        self._lock.flush()
-
     def _who_holds_it(self) -> str:
-        self._lock.seek(0)
         try:
-            holder = json.loads(self._lock.read() or "{}")
+            holder = json.loads(self._lock.read_text(encoding="utf-8") or "{}")
         except ValueError:
             holder = {}
         who = f"pid {holder['pid']}, {holder['url']}" if "pid" in holder else "it is starting or stopping"
@@ -140,6 +134,13 @@ def read_exports(file: Path) -> dict[str, str]:
         return {}
     pairs = (word.partition("=") for word in words if "=" in word)
     return {name: value for name, _, value in pairs}
+
+
+def _note(lock: TextIO, holder: Mapping[str, object]) -> None:
+    lock.seek(0)
+    lock.truncate()
+    lock.write(json.dumps(holder))
+    lock.flush()
 
 
 def _as_exports(values: Mapping[str, str]) -> str:

@@ -21,7 +21,8 @@ READY_SECONDS: Final = 60.0  # from the start of our processes; ten times what t
 _LOOK_SECONDS: Final = 0.05
 _TICK_SECONDS: Final = 0.25
 _HOPELESS: Final = 3  # deaths of one process before the platform was ready once
-_NOT_NEEDED: Final = "flower"  # started when the rest is ready: it costs a second that nobody waits for
+# Started when the rest is ready. Each process takes a second of CPU to import, and no first job waits for these.
+_LATER: Final = frozenset({"beat", "maintenance", "flower"})
 
 
 class Platform:
@@ -79,7 +80,7 @@ class Platform:
             program = Program(
                 name, python_module(*arguments), env=env, logs=self._folder.logs, report=self._terminal.report
             )
-            if name == _NOT_NEEDED:
+            if name in _LATER:
                 self._later.append(program)
             else:
                 program.start()

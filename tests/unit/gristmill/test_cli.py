@@ -1,0 +1,140 @@
+"""The command line: what it says, and what it does not load to say it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy.exc import OperationalError
+
+from gristmill.cli import cli
+from gristmill.commands.jobs import STATES
+from gristmill.commands.keys import SCOPES
+from gristmill.commands.output import show_rows
+from gristmill.commands.processes import QUEUE_NAMES
+from gristmill.explain import explain
+from gristmill.ports import PortInUseError
+from shared.errors import InvalidArgsError
+from shared.keys import SCOPES as ALL_SCOPES
+from shared.queues import QUEUES
+from shared.states import State
+
+ROOT = Path(__file__).parents[3]
+EXPLAINED = (
+    "Postgres does not answer: connection to postgresql://me:***@db/x failed. Look at GRISTMILL_DATABASE_URL, "
+    "or start the platform here with `gristmill up`; `gristmill doctor` checks all parts"
+)
+HEAVY = ("sqlalchemy", "celery", "kombu", "flask", "rich", "structlog", "alembic", "marshmallow", "httpx")
+
+
+def commands() -> list[list[str]]:
+    found: list[list[str]] = []
+    for name in cli.list_commands(None):  # type: ignore[arg-type]  # it looks at no context
+        command = cli.get_command(None, name)  # type: ignore[arg-type]
+        found.append([name])
+        found += [[name, inner] for inner in getattr(command, "commands", {})]
+    return found
+
+
+def test_help_loads_nothing_that_takes_time() -> None:
+    code = (
+        "import sys, gristmill.cli as c; sys.argv = ['gristmill', '--help']; c._run(); "
+        f"print([m for m in {HEAVY} if m in sys.modules])"
+    )
+    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert asked.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_every_command_has_help(command: list[str]) -> None:
+    answer = CliRunner().invoke(cli, [*command, "--help"])
+    assert answer.exit_code == 0
+    assert "Usage: " in answer.output
+
+
+def test_every_command_that_takes_something_shows_an_example() -> None:
+    without = [
+        name
+        for name in cli.list_commands(None)  # type: ignore[arg-type]
+        if "Example" not in CliRunner().invoke(cli, [name, "--help"]).output
+    ]
+    assert without == []
+
+
+def test_names_that_help_repeats_are_those_of_the_platform() -> None:
+    assert list(QUEUE_NAMES) == list(QUEUES)
+    assert set(SCOPES) == ALL_SCOPES
+    assert list(STATES) == [str(state) for state in State]
+
+
+def test_a_wrong_call_ends_with_2_and_names_the_choices() -> None:
+    answer = CliRunner().invoke(cli, ["worker", "--queue", "coffee_queue"])
+    assert answer.exit_code == 2
+    assert "email_queue" in answer.output
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (PortInUseError("port 1 is in use: set X to another"), "port 1 is in use: set X to another"),
+        (InvalidArgsError("No.", {"args.to": ["is missing"]}), "No.\n  args.to: ['is missing']"),
+        (
+            OperationalError("SELECT 1", {}, Exception("connection to postgresql://me:secret@db/x failed\nmore")),
+            EXPLAINED,
+        ),
+    ],
+)
+def test_an_error_that_a_person_can_mend_is_a_plain_sentence(error: Exception, sentence: str) -> None:
+    assert explain(error) == sentence
+
+
+def test_a_fault_of_our_own_is_not_explained_away() -> None:
+    assert explain(KeyError("x")) is None
+
+
+def test_a_list_is_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    show_rows([{"id": 1, "tags": ["a"]}], as_json=True, empty="none")
+    assert json.loads(capsys.readouterr().out) == [{"id": 1, "tags": ["a"]}]
+
+
+def test_a_new_task_and_its_test_work_as_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tasks").mkdir()
+    Path("tasks/__init__.py").touch()
+    answer = CliRunner().invoke(cli, ["new", "task", "report.build"])
+    assert answer.exit_code == 0, answer.output
+    assert "from tasks.build_report import build_report" in answer.output
+    module, test = "tasks/build_report.py", "tests/unit/tasks/test_build_report.py"
+    run(tmp_path, "ruff", "check", "--config", str(ROOT / "pyproject.toml"), module, test)
+    run(tmp_path, "ruff", "format", "--check", "--config", str(ROOT / "pyproject.toml"), module, test)
+    run(tmp_path, "pytest", "-q", test)
+
+
+def run(folder: Path, *module: str) -> None:
+    search = os.pathsep.join([str(folder), str(ROOT)])
+    ended = subprocess.run(
+        [sys.executable, "-m", *module],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": search},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("name", ["Report.build", "report", "report.", "re port.build"])
+def test_a_task_needs_a_name_of_subject_and_verb(name: str) -> None:
+    answer = CliRunner().invoke(cli, ["new", "task", name])
+    assert answer.exit_code == 2
+    assert "report.build" in answer.output
+
+
+def test_a_name_that_is_taken_is_refused() -> None:
+    answer = CliRunner().invoke(cli, ["new", "task", "email.send"])
+    assert answer.exit_code == 1
+    assert "tasks.send_email" in answer.output
