@@ -31,13 +31,12 @@ class TaskSession(Session):
         raise RuntimeError(msg)
 
     def finish(self) -> None:
-        """Write what is pending to the database; called by the platform when the handler has returned."""
-        self.flush()
-        self.expunge_all()
+        """Write what is pending, and release the savepoint of a job in a bundle; the platform calls it."""
+        super().commit()
 
     def drop(self) -> None:
-        """Forget what is pending; called by the platform when the attempt did not succeed."""
-        self.expunge_all()
+        """Undo what the handler did: the platform calls it when the attempt did not succeed."""
+        super().rollback()
 
 
 @dataclass(slots=True, kw_only=True)

@@ -70,10 +70,22 @@ class Database:
     """One process's pool of connections.
 
     Make it after a fork, never before: connections must not be shared between processes.
+
+    Args:
+        settings: where the database is, and the limits of every wait.
+        application_name: what Postgres shows in pg_stat_activity.
+        pool_size: connections kept; as many again may be opened for a while.
+        pre_ping: ask a connection whether it is alive each time it leaves the pool. Off where the first statement is
+            harmless to repeat and is repeated.
     """
 
     def __init__(
-        self, settings: Settings, *, application_name: str = "gristmill", pool_size: int | None = None
+        self,
+        settings: Settings,
+        *,
+        application_name: str = "gristmill",
+        pool_size: int | None = None,
+        pre_ping: bool = True,
     ) -> None:
         self.settings = settings
         size = pool_size if pool_size is not None else settings.database_pool_size
@@ -84,7 +96,7 @@ class Database:
             max_overflow=size,
             pool_timeout=10,
             pool_recycle=1800,
-            pool_pre_ping=True,
+            pool_pre_ping=pre_ping,
             json_serializer=dump_json,
             json_deserializer=orjson.loads,
             hide_parameters=True,
@@ -111,6 +123,12 @@ class Database:
             if asynchronous_commit:
                 session.execute(text("SET LOCAL synchronous_commit = off"))
             yield session
+
+    @contextmanager
+    def autocommit(self) -> Iterator[Session]:
+        """Open a session in which each statement commits by itself, for moves of one statement: one round trip."""
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            yield self.session(connection)
 
     def dispose(self) -> None:
         """Close every connection."""

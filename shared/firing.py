@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -17,7 +18,7 @@ from shared.errors import GristmillError, InvalidError
 from shared.producer import JobOptions, accept, prepare
 from shared.queries import schedules as queries
 from shared.queries.jobs import Accepted
-from shared.task import registry
+from shared.task import Task, registry
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -34,28 +35,15 @@ ON_TIME: Final = timedelta(seconds=30)  # a fire that is no later than this was 
 OVERLAP_HORIZON: Final = timedelta(days=7)  # how far back overlap=skip looks for a job that has not ended
 
 
-class DefaultSchedule(Protocol):
-    """A schedule that comes with the code."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefaultSchedule:
+    """A schedule that comes with the code: its cron rule is in UTC, and an operator's row of the same name wins."""
 
-    @property
-    def name(self) -> str:
-        """Its name; an operator's row of the same name wins."""
-
-    @property
-    def cron(self) -> str:
-        """Five fields, in UTC."""
-
-    @property
-    def task(self) -> str:
-        """The task's name."""
-
-    @property
-    def args(self) -> Mapping[str, Any]:
-        """Its arguments."""
-
-    @property
-    def catch_up(self) -> CatchUp:
-        """What happens to fires that were missed."""
+    name: str
+    cron: str
+    task: Task
+    args: Mapping[str, Any] = field(default_factory=dict)
+    catch_up: CatchUp = "last"
 
 
 def times_after(after: datetime, *, cron: str | None, every: float | None, timezone: str) -> Iterator[datetime]:
@@ -158,7 +146,7 @@ def sync_schedules(session: Session, defaults: Iterable[DefaultSchedule]) -> Non
         values = {
             "name": default.name,
             "cron": default.cron,
-            "task": default.task,
+            "task": default.task.name,
             "args": dict(default.args),
             "catch_up": default.catch_up,
             "next_fire_at": first,

@@ -11,7 +11,6 @@ from uuid import UUID
 
 import orjson
 import structlog
-from sqlalchemy import text
 
 from shared.context import Context, TaskSession
 from shared.errors import FenceLostError, PermanentError
@@ -20,6 +19,7 @@ from shared.queries import leases, moves
 from shared.sealing import unseal
 from shared.task import Task, registry
 from workers import settle
+from workers.app import hard_limit
 from workers.deadline import time_limit
 from workers.lease import Heartbeat
 
@@ -83,13 +83,10 @@ class Executor:
         """T1: begin an attempt of each job that is due, and end those that waited too long."""
 
         def act() -> list[moves.Claimed]:
-            # Asynchronous: if the database server crashes now, the attempt is forgotten together with its effects.
-            with self._database.transaction(asynchronous_commit=True) as session:
+            with self._database.autocommit() as session:
                 claimed = moves.claim(session, ids, worker=self._worker, lease=self._settings.lease)
-                if len(claimed) < len(ids):
-                    expired = moves.expire(session, ids)
-                    for job_id in expired:
-                        log.warning("job.expired", job_id=str(job_id))
+                for job_id in moves.expire(session, ids) if len(claimed) < len(ids) else ():
+                    log.warning("job.expired", job_id=str(job_id))
                 return claimed
 
         return settle.patiently(act)
@@ -136,16 +133,8 @@ class Executor:
 
     def _fence(self, session: Session, task: Task, jobs: list[moves.Claimed]) -> list[moves.Claimed]:
         """Take the locks of `jobs` and return those whose attempt is still the current one."""
-        patience = int((task.time_limit.total_seconds() * len(jobs) + 15) * 1000)
-        session.execute(
-            text(
-                "SELECT set_config('idle_in_transaction_session_timeout', :limit, true), "
-                "set_config('statement_timeout', :limit, true)"
-            ),
-            {"limit": f"{patience}ms"},
-        )
-        locked = leases.try_lock(session, [job.id for job in jobs])
-        current = leases.find_current(session, [(job.id, job.attempt) for job in jobs if job.id in locked])
+        attempts = [(job.id, job.attempt) for job in jobs]
+        current = leases.fence(session, attempts, patience=hard_limit(task, len(jobs)))
         for job in jobs:
             if job.id not in current:
                 log.warning("job.fenced", job_id=str(job.id), attempt=job.attempt)
@@ -196,7 +185,7 @@ class Executor:
     @contextmanager
     def _fenced_transaction(self, job: moves.Claimed) -> Iterator[Session]:
         with self._database.transaction() as session:
-            if not leases.find_current(session, [(job.id, job.attempt)]):
+            if not leases.is_current(session, job.id, job.attempt):
                 raise _fenced(job)
             yield session
 

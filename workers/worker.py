@@ -46,7 +46,7 @@ class Child:
         """Begin: die with the parent, and make connections of our own."""
         die_with_parent()
         name = f"{self._queue}@{socket.gethostname()}:{os.getpid()}"
-        self._database = Database(self._settings, application_name=f"gristmill {name}", pool_size=1)
+        self._database = Database(self._settings, application_name=f"gristmill {name}", pool_size=1, pre_ping=False)
         self._executor = Executor(self._database, worker=name)
 
     def stop(self, **_: Any) -> None:

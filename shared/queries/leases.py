@@ -30,19 +30,36 @@ def try_lock(session: Session, ids: Sequence[UUID]) -> set[UUID]:
     return {by_key[key] for key in session.execute(_TRY_LOCK, {"keys": list(by_key)}).scalars()}
 
 
-_CURRENT = text(
+_FENCE = text(
     """
-    SELECT jobs.id FROM jobs JOIN jsonb_to_recordset(CAST(:rows AS jsonb)) AS mine(id uuid, attempt int)
-      ON jobs.id = mine.id AND jobs.attempt = mine.attempt
-    WHERE jobs.state = 'running'
+    SELECT jobs.id
+    FROM (SELECT set_config('idle_in_transaction_session_timeout', :patience, true),
+                 set_config('statement_timeout', :patience, true)) AS limits,
+         jsonb_to_recordset(CAST(:rows AS jsonb)) AS mine(id uuid, attempt int, key bigint)
+         JOIN jobs ON jobs.id = mine.id AND jobs.attempt = mine.attempt AND jobs.state = 'running'
+    WHERE pg_try_advisory_xact_lock(mine.key)
     """
 )
 
 
-def find_current(session: Session, attempts: Sequence[tuple[UUID, int]]) -> set[UUID]:
-    """Return the ids whose current attempt is the given one, and which are running."""
-    rows = [{"id": job_id, "attempt": attempt} for job_id, attempt in attempts]
-    return set(session.execute(_CURRENT, {"rows": orjson.dumps(rows).decode()}).scalars())
+def fence(session: Session, attempts: Sequence[tuple[UUID, int]], *, patience: float) -> set[UUID]:
+    """Take the locks of these (id, attempt) pairs until the end of the transaction, and let it last `patience` seconds.
+
+    Returns:
+        The ids whose attempt is still the current one and whose lock is ours. The guarded move at the end decides all
+        the same: this look spares work that would be rolled back.
+    """
+    rows = [{"id": job_id, "attempt": attempt, "key": lock_key(job_id)} for job_id, attempt in attempts]
+    values = {"rows": orjson.dumps(rows).decode(), "patience": f"{int(patience * 1000)}ms"}
+    return set(session.execute(_FENCE, values).scalars())
+
+
+_IS_CURRENT = text("SELECT 1 FROM jobs WHERE id = :id AND attempt = :attempt AND state = 'running'")
+
+
+def is_current(session: Session, job_id: UUID, attempt: int) -> bool:
+    """Say whether this attempt is the job's current one, and running."""
+    return session.execute(_IS_CURRENT, {"id": job_id, "attempt": attempt}).scalar_one_or_none() is not None
 
 
 _RENEW = text(

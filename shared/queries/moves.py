@@ -62,9 +62,11 @@ _DEAD_LETTER_ROW: Final = """
     FROM moved
 """
 
+# Its commit may be asynchronous: if the database server crashes, the attempt is forgotten together with its effects.
 _CLAIM = _statement(
     Move.CLAIM,
     """
+    SET LOCAL synchronous_commit = off;
     UPDATE jobs
     SET state = {target}, attempt = attempt + 1, worker = :worker, started_at = clock_timestamp(),
         lease_until = clock_timestamp() + :lease * interval '1 second'

@@ -24,11 +24,12 @@ class Due:
 
 # statement_timestamp() and not clock_timestamp(): a volatile function cannot bound an index scan, and the hints of
 # all scheduled jobs would be read each time.
+# ARRAY(…) and not IN (…): the planner may run a sub-select with LIMIT again for each row, and take them all.
 _TAKE = text(
     """
-    DELETE FROM outbox WHERE id IN (
+    DELETE FROM outbox WHERE id = ANY(ARRAY(
         SELECT id FROM outbox WHERE due_at <= statement_timestamp()
-        ORDER BY due_at, id LIMIT :limit FOR UPDATE SKIP LOCKED)
+        ORDER BY due_at, id LIMIT :limit FOR UPDATE SKIP LOCKED))
     RETURNING id, job_id, task, queue, due_at
     """
 )
