@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, ValidationError, fields, validates_schema
 
 from shared.context import Context
 from shared.queries import stats
@@ -13,9 +14,20 @@ from shared.task import task
 
 
 class AggregateHourArgs(Schema):
-    """Any time of the hour to compute; by default the last one that was over when the job was accepted."""
+    """Which hour to compute: the one that holds `hour`, or the last full one before `before`.
+
+    With neither, the last one that was over when the job was accepted.
+    """
 
     hour = fields.AwareDateTime(format="iso", load_default=None)
+    before = fields.AwareDateTime(format="iso", load_default=None)
+
+    @validates_schema
+    def name_one_hour(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse two answers to one question."""
+        if data["hour"] is not None and data["before"] is not None:
+            msg = "Give `hour` or `before`, not both."
+            raise ValidationError(msg, "before")
 
 
 @task(
@@ -26,12 +38,17 @@ class AggregateHourArgs(Schema):
     time_limit=timedelta(minutes=5),
     effects="database",
 )
-def aggregate_hour(ctx: Context, *, hour: datetime | None = None) -> dict[str, str | int]:
+def aggregate_hour(
+    ctx: Context, *, hour: datetime | None = None, before: datetime | None = None
+) -> dict[str, str | int]:
     """Compute count, sum, mean, extremes, median and 95th percentile of every measure in one hour.
 
     Repeating is harmless: the hour is computed anew from its measurements and its rows are replaced. So an hour into
     which records came late is set right by a job with that `hour`.
     """
-    at = hour if hour is not None else stats.find_last_full_hour(ctx.session, ctx.job_id)
+    if before is not None:
+        at = before - timedelta(hours=1)
+    else:
+        at = hour if hour is not None else stats.find_last_full_hour(ctx.session, ctx.job_id)
     bucket, rows = stats.aggregate_hour(ctx.session, at)
     return {"hour": bucket.isoformat(), "buckets": rows}

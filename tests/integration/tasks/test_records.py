@@ -155,6 +155,12 @@ def test_the_statistics_of_an_hour_are_those_of_its_measurements_however_often_c
     assert read_stats(database) == rows
 
 
+def test_a_schedule_computes_the_hour_before_it_was_due_however_late_it_fires(database: Database) -> None:
+    post(database, {"engine": {"rpm": 1}}, occurred_at=HOUR.isoformat())
+    due = (HOUR + timedelta(hours=1)).isoformat()
+    assert perform(database, tasks.aggregate_hour, {"before": due}) == {"hour": HOUR.isoformat(), "buckets": 1}
+
+
 def test_a_record_that_came_late_is_in_the_hour_when_it_is_computed_again(database: Database) -> None:
     at = {"occurred_at": HOUR.isoformat()}
     post(database, {"engine": {"rpm": 1}}, **at)

@@ -74,6 +74,11 @@ def test_every_task_of_the_platform_is_registered_under_its_wire_name() -> None:
         (tasks.process_record, {"stream": "s", "data": []}, "args.data"),
         (tasks.process_record, {"stream": "s", "data": {}, "occurred_at": "2026-01-01T00:00:00"}, "args.occurred_at"),
         (tasks.aggregate_hour, {"hour": "yesterday"}, "args.hour"),
+        (
+            tasks.aggregate_hour,
+            {"hour": "2026-11-21T09:00:00Z", "before": "2026-11-21T10:00:00Z"},
+            "args.before",
+        ),
         (tasks.sleep, {"seconds": 3601}, "args.seconds"),
         (tasks.sleep, {"seconds": "NaN"}, "args.seconds"),
         (tasks.fail, {"times": 1, "kind": "odd"}, "args.kind"),
