@@ -60,6 +60,10 @@ def to_json_schema(schema: Schema) -> dict[str, Any]:
     APISpec("schemas", "1", "3.1.0", plugins=[plugin])  # tells the plugin which dialect to write
     converter: Any = plugin.converter
     made: dict[str, Any] = converter.schema2jsonschema(schema)
+    for one in made.get("properties", {}).values():
+        # Of a list whose entries are limited (ContainsOnly), apispec says that the list itself is one of them.
+        if one.get("type") == "array" and "enum" in one:
+            one["items"]["enum"] = one.pop("enum")
     return made
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import structlog
 from flask import current_app, g, request
 from sqlalchemy import exc as database_errors
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from shared.errors import (
     ConflictError,
@@ -141,6 +141,10 @@ def _message(error: HTTPException) -> str:
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
         return f"{request.method} is not possible here; use one of {allowed}"
+    if isinstance(error, RequestEntityTooLarge):
+        return (
+            f"The body is larger than {request.max_content_length} bytes; store large things elsewhere, send their URL"
+        )
     if hasattr(error, "data"):
         return "The request is not valid: details names each wrong field"
     return error.description or error.name

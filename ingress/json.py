@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 from flask import Request, Response, g
 from flask.json.provider import JSONProvider
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from ingress.errors import MalformedError
 
@@ -47,7 +47,11 @@ def read_json(request: Request) -> Any:
         raise UnsupportedMediaType("Send JSON, with the header `Content-Type: application/json`")
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise UnsupportedMediaType("Send the body as it is, without Content-Encoding")
-    g.body = parse(request.get_data())
+    data, limit = request.get_data(), request.max_content_length
+    if limit is not None and len(data) >= limit and request.content_length is None:
+        # Of a body that comes in chunks, werkzeug gives what fits and is silent about the rest.
+        raise RequestEntityTooLarge
+    g.body = parse(data)
     return g.body
 
 

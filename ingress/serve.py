@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
-from typing import Final
+import signal
+import sys
+from multiprocessing import parent_process
+from typing import TYPE_CHECKING, Final
 
 from granian.constants import Interfaces
 from granian.log import LogLevels
@@ -11,15 +15,20 @@ from granian.server import Server
 
 from shared.settings import Settings, environment
 
+if TYPE_CHECKING:
+    from flask import Flask
+
 CONNECTIONS: Final = 1_024  # open at once for each process; those beyond wait in the kernel's queue
 STOP_SECONDS: Final = 25  # to finish what was begun; below the 30 s that supervisors usually give
+_PR_SET_PDEATHSIG: Final = 1
 
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then finish the requests that are there, and return."""
     os.environ.update(environment(settings))  # the workers read the same settings, wherever these came from
     Server(
-        "ingress.wsgi:app",
+        "ingress.serve:load",
+        factory=True,
         address=settings.host,
         port=settings.port,
         interface=Interfaces.WSGI,
@@ -30,6 +39,22 @@ def run(settings: Settings) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_SECONDS,
         log_access=False,
-        # Its warnings are advice on settings; what goes wrong is an error.
-        log_level=LogLevels.error,
+        log_level=LogLevels.error,  # its warnings are advice on settings; what goes wrong is an error
     ).serve()
+
+
+def load() -> Flask:
+    """Return the app of a worker process; granian calls it there."""
+    _die_with_parent()
+    from ingress.wsgi import app
+
+    return app
+
+
+def _die_with_parent() -> None:
+    """End when the server's main process is killed: an orphan would go on answering on its port."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    parent = parent_process()
+    if parent is not None and os.getppid() != parent.pid:  # it was killed before we could ask
+        os.kill(os.getpid(), signal.SIGKILL)

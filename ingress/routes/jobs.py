@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from flask import request, url_for
+from flask import request
 
 from ingress.api import PREFIX, Blueprint
 from ingress.auth import principal, requires
@@ -34,7 +34,7 @@ _SHOWN = tuple(JobAnswer().fields)
 
 @blueprint.route("/jobs", methods=["POST"])
 @requires("jobs:write")
-@blueprint.arguments(JobRequest)
+@blueprint.arguments(JobRequest())
 @blueprint.response(202, AcceptedJob, headers=_POSTED, description="Accepted: it is stored, and will be run.")
 @blueprint.alt_response(200, schema=AcceptedJob, description="A live job has the same `unique_key`: this one.")
 @blueprint.doc(parameters=[_IDEMPOTENCY_KEY], operationId="post_job")
@@ -50,7 +50,7 @@ def post_job(wanted: dict[str, Any]) -> tuple[Any, int, dict[str, str]]:
 
 def _answer(accepted: Accepted) -> tuple[Any, int, dict[str, str]]:
     shown = {name: getattr(accepted, name) for name in _SHOWN}
-    headers = {"Location": url_for("jobs.show_one_job", job_id=accepted.id)}
+    headers = {"Location": f"{PREFIX}/jobs/{accepted.id}"}
     if accepted.replayed:
         headers["Idempotency-Replayed"] = "true"
     return shown | ({"duplicate": True} if accepted.duplicate else {}), 200 if accepted.duplicate else 202, headers
@@ -58,7 +58,7 @@ def _answer(accepted: Accepted) -> tuple[Any, int, dict[str, str]]:
 
 @blueprint.route("/jobs", methods=["GET"])
 @requires("jobs:read")
-@blueprint.arguments(JobFilter, location="query")
+@blueprint.arguments(JobFilter(), location="query")
 @blueprint.response(200, JobPage)
 @blueprint.doc(operationId="list_jobs")
 def list_own_jobs(wanted: dict[str, Any]) -> dict[str, Any]:

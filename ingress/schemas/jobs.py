@@ -18,7 +18,7 @@ MOST_TAGS: Final = 20
 
 
 class JobRequest(Schema):
-    task = short_text(200, required=True, metadata={"example": "demo.echo"})
+    task = short_text(200, required=True, metadata={"example": "email.send"})
     args = fields.Dict(
         keys=fields.String(), load_default=dict, metadata={"description": "As the schema of the task says."}
     )

@@ -1,0 +1,80 @@
+"""An app on a database of its own. Its broker does not exist: the ingress must not miss it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import cast
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from ingress.app import create_app
+from ingress.services import EXTENSION, Services
+from shared.db import Database
+from shared.queries.producers import create_key, create_producer, find_producer
+from shared.settings import Secret, Settings, load_settings
+
+NOBODY_LISTENS = 1  # a port that needs root to listen on and that nobody uses
+
+Headers = dict[str, str]
+KeyMaker = Callable[..., Headers]
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Settings:
+    for name, value in {
+        "DATABASE_URL": database_url,
+        "BROKER_URL": f"amqp://nobody:nothing@127.0.0.1:{NOBODY_LISTENS}/",
+        "REDIS_URL": f"redis://127.0.0.1:{NOBODY_LISTENS}/0",
+        "SMTP_URL": f"smtp://127.0.0.1:{NOBODY_LISTENS}",
+        "SECRET_KEY": "k" * 32,
+    }.items():
+        monkeypatch.setenv(f"GRISTMILL_{name}", value)
+    return replace(load_settings(dotenv=None), demo_tasks=True, database_pool_size=20)
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    database = Database(settings)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def app(settings: Settings, database: Database) -> Iterator[Flask]:
+    app = create_app(settings, database)
+    yield app
+    services_of(app).acceptor.close(within=10)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def make_key(database: Database) -> KeyMaker:
+    """Return the headers of a new key: `make_key("jobs:read", name="reader")`."""
+
+    def make(*scopes: str, name: str = "producer", allowed_tasks: list[str] | None = None) -> Headers:
+        with database.transaction() as session:
+            producer = find_producer(session, name) or create_producer(
+                session, name, scopes, allowed_tasks=allowed_tasks
+            )
+            return {"Authorization": f"Bearer {create_key(session, producer)}"}
+
+    return make
+
+
+@pytest.fixture
+def key(make_key: KeyMaker) -> Headers:
+    """A key that posts and reads."""
+    return make_key("jobs:read", "jobs:write")
+
+
+def services_of(app: Flask) -> Services:
+    return cast("Services", app.extensions[EXTENSION])
+
+
+def with_other_database(settings: Settings, url: str) -> Settings:
+    return replace(settings, database_url=Secret(url))

@@ -1,0 +1,61 @@
+"""Every route says who may use it, and a key is what it says it is."""
+
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+
+from ingress.app import create_app
+from ingress.auth import needed_scopes, public, refuse_undeclared_routes, requires
+from shared.keys import Key, Principal, new_key, read_token
+from shared.settings import Settings
+
+
+def test_a_route_without_a_scope_stops_the_app_from_starting() -> None:
+    app = Flask("forgetful", static_folder=None)
+    app.add_url_rule("/open", "open", public(lambda: "open"))
+    app.add_url_rule("/forgotten", "forgotten", lambda: "secret")
+    with pytest.raises(RuntimeError, match="Routes without a scope: /forgotten"):
+        refuse_undeclared_routes(app)
+
+
+def test_a_scope_that_does_not_exist_is_refused_at_import() -> None:
+    with pytest.raises(ValueError, match="jobs:read"):
+        requires("jobs:raed")
+    with pytest.raises(ValueError, match="give one or more"):
+        requires()
+
+
+def test_only_health_and_documentation_are_public(settings: Settings) -> None:
+    app = create_app(settings)
+    open_to_all = {rule.rule for rule in app.url_map.iter_rules() if not needed_scopes(app, rule.endpoint)}
+    documentation = {"/openapi.json", "/docs", "/docs/page.js", "/docs/page.css"}
+    assert open_to_all == {"/health", "/healthz", "/ready", "/readyz"} | documentation
+
+
+def test_a_token_is_read_as_the_key_it_was_written_from() -> None:
+    key = new_key()
+    assert read_token(key.token) == key
+    assert key.matches(key.hash)
+    assert not new_key().matches(key.hash)
+    assert key.secret not in repr(key)
+
+
+@pytest.mark.parametrize("token", ["", "gm_", "gm_abc_def", new_key().token + "x", new_key().token[1:], "Ü" * 60])
+def test_what_is_not_written_like_a_key_is_none(token: str) -> None:
+    assert read_token(token) is None
+
+
+def test_a_key_does_not_match_the_hash_of_another_secret() -> None:
+    assert not Key("0" * 12, "a" * 43).matches(Key("0" * 12, "b" * 43).hash)
+
+
+def test_admin_has_every_scope_and_sees_everything() -> None:
+    producer_id = uuid4()
+    admin = Principal(producer_id=producer_id, name="a", key_id="k", scopes=frozenset({"admin"}))
+    reader = Principal(producer_id=producer_id, name="r", key_id="k", scopes=frozenset({"jobs:read"}))
+    assert admin.has_one_of(frozenset({"dead_letters:write"}))
+    assert admin.sees is None
+    assert reader.has_one_of(frozenset({"jobs:read", "jobs:write"}))
+    assert not reader.has_one_of(frozenset({"jobs:write"}))
+    assert reader.sees == producer_id

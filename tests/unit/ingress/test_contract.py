@@ -1,0 +1,121 @@
+"""What the app says about itself."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from flask.testing import FlaskClient
+
+from ingress.app import create_app
+from ingress.describing import args_schema, describe_task, example_of
+from shared.settings import Settings
+from shared.task import Task, registry
+
+STATIC = Path(__file__).parents[3] / "ingress" / "static"
+
+
+@pytest.fixture
+def client(settings: Settings) -> FlaskClient:
+    return create_app(settings).test_client()
+
+
+@pytest.fixture
+def contract(client: FlaskClient) -> dict[str, Any]:
+    document: dict[str, Any] = client.get("/openapi.json").get_json()
+    return document
+
+
+def operations(contract: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (path, method, operation)
+        for path, methods in contract["paths"].items()
+        for method, operation in methods.items()
+        if method != "parameters"
+    ]
+
+
+def test_the_contract_is_openapi_3_1_and_refers_to_nothing_that_is_missing(contract: dict[str, Any]) -> None:
+    assert contract["openapi"].startswith("3.1")
+    for reference in set(re.findall(r'"\$ref": "([^"]+)"', json.dumps(contract))):
+        target: Any = contract
+        for name in reference.removeprefix("#/").split("/"):
+            target = target[name]
+        assert target
+
+
+def test_every_operation_says_who_may_use_it_and_how_it_fails(contract: dict[str, Any]) -> None:
+    for path, method, operation in operations(contract):
+        assert operation["summary"], (path, method)
+        envelope = {"$ref": "#/components/schemas/ErrorEnvelope"}
+        failures = {status for status, answer in operation["responses"].items() if envelope in schemas_of(answer)}
+        if path.startswith("/api/"):
+            assert operation["security"][0]["key"], (path, method)
+            assert {"401", "403", "503"} <= failures, (path, method)
+        else:
+            assert "security" not in operation, (path, method)
+
+
+def schemas_of(answer: dict[str, Any]) -> list[Any]:
+    return [content.get("schema") for content in answer.get("content", {}).values()]
+
+
+def test_posting_a_job_is_described_task_by_task(contract: dict[str, Any]) -> None:
+    body = contract["paths"]["/api/v1/jobs"]["post"]["requestBody"]["content"]["application/json"]
+    assert set(body["schema"]["discriminator"]["mapping"]) == {task.name for task in registry}
+    for task in registry:
+        component = contract["components"]["schemas"]["Job_" + task.name.replace(".", "_")]
+        jsonschema.Draft202012Validator.check_schema(component)
+        jsonschema.validate(body["examples"][task.name]["value"], component)
+
+
+def test_an_unknown_field_is_outside_the_contract_too(contract: dict[str, Any]) -> None:
+    component = contract["components"]["schemas"]["Job_demo_echo"]
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"task": "demo.echo", "args": {"message": "x"}, "colour": "red"}, component)
+
+
+@pytest.mark.parametrize("task", list(registry), ids=lambda task: task.name)
+def test_a_task_is_described_by_a_schema_that_its_example_fits(task: Task) -> None:
+    described = describe_task(task)
+    jsonschema.Draft202012Validator.check_schema(described["args"])
+    jsonschema.validate(example_of(args_schema(task)), described["args"])
+    for name in task.secret_args:
+        assert described["args"]["properties"][name]["writeOnly"] is True
+
+
+def test_demo_tasks_and_their_effects_are_only_there_when_they_are_on(settings: Settings) -> None:
+    import dataclasses
+
+    client = create_app(dataclasses.replace(settings, demo_tasks=False)).test_client()
+    document = client.get("/openapi.json").get_data(as_text=True)
+    assert "demo" not in document
+    assert client.get("/api/v1/demo/effects?key=x").status_code == 404
+
+
+def test_the_page_loads_nothing_from_elsewhere(client: FlaskClient) -> None:
+    for path in ("/docs", "/docs/page.js", "/docs/page.css"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    for file in STATIC.iterdir():
+        assert "//" not in re.sub(r"(?m)^\s*//.*$", "", file.read_text()), file.name
+    assert "<script>" not in (STATIC / "docs.html").read_text()
+
+
+def test_an_answer_is_not_kept_sniffed_or_framed(client: FlaskClient) -> None:
+    headers = client.get("/healthz").headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cache-Control"] == "no-store"
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+
+
+def test_the_ingress_knows_no_broker() -> None:
+    look = "import sys, ingress.app; print({'celery', 'kombu', 'amqp', 'flower'} & set(sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, timeout=30, check=True)
+    assert answer.stdout.strip() == "set()"
