@@ -4,9 +4,11 @@ from pathlib import Path
 
 import click
 
+from gristmill.commands.folder import FOLDER
+
 
 @click.command()
-@click.option("--data", type=click.Path(file_okay=False, path_type=Path), default=".gristmill", show_default=True)
+@click.option("--data", type=FOLDER, default=".gristmill", show_default=True, help="The folder of the `up` to use.")
 def demo(*, data: Path) -> int:
     """Post real jobs of every kind and watch them end: good ones, failing ones, one that kills its worker.
 

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import click
 
+from gristmill.commands.folder import FOLDER
+
 
 @click.command()
 @click.option("--rabbitmq", is_flag=True, help="A private RabbitMQ node is the broker, instead of Valkey.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Where the API listens.  [default: GRISTMILL_PORT or 8000]")
-@click.option("--data", type=click.Path(file_okay=False, path_type=Path), default=".gristmill", show_default=True)
+@click.option("--data", type=FOLDER, default=".gristmill", show_default=True, help="Where it keeps everything.")
 @click.option("--no-flower", is_flag=True, help="Leave Flower, the workers' dashboard, out.")
 @click.option("--no-mail", is_flag=True, help="Leave the mail catcher out.")
 def up(*, rabbitmq: bool, port: int | None, data: Path, no_flower: bool, no_mail: bool) -> int:
