@@ -87,7 +87,12 @@ def _write_tasks(document: dict[str, Any], tasks: list[Task]) -> None:
         schema = args_schema(task)
         properties = base["properties"] | {"task": {"const": task.name, "type": "string"}, "args": schema}
         required = ["task", "args"] if schema.get("required") else ["task"]
-        schemas[names[task.name]] = base | {"properties": properties, "required": required, "description": task.summary}
+        schemas[names[task.name]] = base | {
+            "description": task.summary,
+            "properties": properties,
+            "required": required,
+            "not": {"required": ["run_at", "delay"]},
+        }
     body = document["paths"][f"{PREFIX}/jobs"]["post"]["requestBody"]["content"]["application/json"]
     body["schema"] = {
         "oneOf": [{"$ref": f"#/components/schemas/{names[task.name]}"} for task in tasks],

@@ -117,7 +117,10 @@ class JobDetails(ListedJob):
 
 class JobFilter(Schema):
     limit = fields.Integer(load_default=20, validate=Range(1, 100))
-    cursor = fields.String(validate=read_cursor, metadata={"description": "`next_cursor` of the page before."})
+    cursor = fields.String(
+        validate=read_cursor,
+        metadata={"description": "`next_cursor` of the page before.", "pattern": "^[A-Za-z0-9_-]{21}[AQgw]$"},
+    )
     state = fields.String(validate=OneOf([str(state) for state in State]))
     task = short_text(200)
     queue = fields.String(validate=OneOf(list(QUEUES)))
