@@ -1,0 +1,124 @@
+"""The README and the pages under docs/: every command there is run, as it is written, and every example works."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from marshmallow import Schema, fields
+
+from gristmill import process
+from gristmill.ports import free_port
+from shared.context import Context
+from shared.db import Database
+from shared.models import FeatureFlag
+from shared.producer import enqueue
+from shared.queries.jobs import get_job
+from shared.task import Registry, task
+from tests.contexts import make_settings
+from tests.eventually import eventually
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+START_SECONDS = 90
+
+RUN_ELSEWHERE = {
+    "make up": "the fixture below runs it",
+    "make up ARGS=--rabbitmq": "test_up.py runs the platform on RabbitMQ",
+    "make test": "this is it",
+    "make bench": "tests/acceptance/test_bench.py runs it in short",
+}
+
+pytestmark = pytest.mark.timeout(START_SECONDS + 120)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    return [block.strip() for page in PAGES for block in blocks(page, "sh")]
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """A copy of the project as a new user has it, in which `make up` runs, and the environment of their shell."""
+    folder = tmp_path_factory.mktemp("checkout", numbered=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    ports = {f"GRISTMILL_{name}": str(free_port()) for name in ("PORT", "FLOWER_PORT", "MAIL_PORT")}
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), **ports}
+    log = folder / "up.log"
+    up = process.spawn(["make", "up"], env=env, cwd=folder, log=log)
+    try:
+        eventually(lambda: re.search(r"^ready ", log.read_text(), re.MULTILINE), within=START_SECONDS)
+        yield {"cwd": folder, "env": env}
+    finally:
+        process.stop(up, deadline_seconds=20)
+
+
+def test_every_command_of_the_pages_works_as_it_is_written(shell: dict[str, Any]) -> None:
+    pasted = [block for block in commands() if block not in RUN_ELSEWHERE]
+    assert len(pasted) >= 4
+    for block in pasted:
+        # As in the reader's shell, where `. .gristmill/env` was pasted before.
+        ran = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", f". .gristmill/env\n{block}"],
+            **shell,
+            capture_output=True,
+            text=True,
+            timeout=110,
+            check=False,
+        )
+        assert ran.returncode == 0, f"$ {block}\n{ran.stdout}\n{ran.stderr}"
+        if "/api/v1/jobs" in block:
+            assert '"state":"queued"' in ran.stdout
+
+
+def test_what_is_run_elsewhere_is_still_on_a_page() -> None:
+    text = "\n".join(page.read_text() for page in PAGES)
+    assert [command for command in RUN_ELSEWHERE if command not in text] == []
+
+
+def test_the_examples_of_the_readme_work(database_url: str) -> None:
+    declare, use = blocks(ROOT / "README.md", "python")
+    database = Database(make_settings({"GRISTMILL_DATABASE_URL": database_url}))
+    order = FeatureFlag(name="an order")
+    names: dict[str, Any] = {
+        "Schema": Schema, "fields": fields, "Context": Context, "task": partial(task, into=Registry()),
+        "database": database, "order": order, "enqueue": enqueue,
+    }  # fmt: skip
+    exec(declare, names)  # noqa: S102  the README's own text
+    assert names["greet"](None, name="Ada") == "Hello, Ada"
+    kept: list[Any] = []
+    names["enqueue"] = lambda *args, **more: kept.append(enqueue(*args, **more))
+    exec(use, names)  # noqa: S102  the README's own text
+    with database.transaction() as session:
+        assert get_job(session, kept[0]).task == "user.greet"
+        assert session.get(FeatureFlag, "an order") is not None
+    database.dispose()
+
+
+def test_links_of_the_pages_lead_somewhere() -> None:
+    broken = [
+        f"{page.name}: {target}"
+        for page in PAGES
+        for target in re.findall(r"\]\(([^)#]+?)\)", page.read_text())
+        if "://" not in target and not (page.parent / target).exists()
+    ]
+    assert broken == []
