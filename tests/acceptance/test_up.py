@@ -163,6 +163,32 @@ def test_a_worker_that_is_killed_comes_back_and_its_job_ends(up: Up) -> None:
     assert "worker_data_processing: runs again" in up.output
 
 
+def test_a_database_that_is_killed_comes_back_and_jobs_end(up: Up) -> None:
+    servers = [each for each in up.family() if "postgres" in each.name() and each.ppid() == up.process.pid]
+    servers[0].kill()
+    eventually(lambda: "postgres: runs again" in up.output, within=60)
+
+    def post() -> str:
+        return up.command("jobs", "post", "demo.echo", "message=again").stdout.strip()
+
+    job = eventually(post, within=30)
+    eventually(lambda: "succeeded" in up.command("jobs", "show", job).stdout, within=60, every=0.5)
+
+
+def test_a_second_ctrl_c_ends_everything_at_once() -> None:
+    with starting("--no-flower") as up:
+        eventually(lambda: any("relay" in each.cmdline() for each in up.family()), within=START_SECONDS)
+        family = up.family()
+        for each in family:
+            if "web" in each.cmdline():
+                each.suspend()  # so that the end in order takes its time
+        up.process.send_signal(signal.SIGINT)
+        eventually(lambda: "Stopping" in up.output)
+        up.process.send_signal(signal.SIGINT)
+        assert up.process.wait(timeout=15) == 130
+        eventually(lambda: all_have_ended(family))
+
+
 @needs_root
 def test_an_ordinary_user_has_all_of_it(tmp_path: Path) -> None:
     with running(user=ORDINARY) as up:

@@ -141,7 +141,7 @@ def test_stages_end_one_after_another(make: Make, supervisor: Supervisor) -> Non
             stop(seconds)
             order.append(name)
 
-        program.stop = note  # type: ignore[method-assign]  # observed, not replaced
+        program.stop = note  # type: ignore[method-assign, assignment]  # observed, not replaced
     supervisor.stop([Stage(frozenset({"second"}), 2), Stage(frozenset({"first"}), 2)], within=5)
     assert order == ["second", "first"]
     assert not first.is_running()
