@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import UUID
 
+from psycopg2.extensions import TRANSACTION_STATUS_INERROR
 from sqlalchemy.orm import Session
 
 from shared.producer import JobOptions, enqueue
@@ -31,7 +32,22 @@ class TaskSession(Session):
         raise RuntimeError(msg)
 
     def finish(self) -> None:
-        """Write what is pending, and release the savepoint of a job in a bundle; the platform calls it."""
+        """Write what is pending, and release the savepoint of a job in a bundle; the platform calls it.
+
+        Raises:
+            RuntimeError: the handler went on after an error of the database, which has undone what came before it.
+        """
+        self.flush()
+        if not self.in_transaction():
+            return  # the handler did nothing here
+        driver: Any = self.connection().connection.dbapi_connection
+        # libpq knows without asking the server. Such a savepoint cannot be released any more, only rolled back to.
+        if driver.info.transaction_status == TRANSACTION_STATUS_INERROR:
+            msg = (
+                "The handler caught an error of the database and went on, but the error has undone its transaction: "
+                "let it pass, or put the part that may fail under `with ctx.session.begin_nested():`"
+            )
+            raise RuntimeError(msg)
         super().commit()
 
     def drop(self) -> None:

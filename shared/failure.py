@@ -8,7 +8,7 @@ import traceback as tracebacks
 from dataclasses import dataclass
 from typing import Final
 
-from shared.errors import PermanentError, TransientError
+from shared.errors import GristmillError, PermanentError, TransientError
 
 MESSAGE_LIMIT: Final = 2_000  # characters: a server's whole reply, not a page of it
 TRACEBACK_LIMIT: Final = 16_000  # characters; the innermost frames, which tell most, are kept
@@ -37,14 +37,19 @@ def describe(error: BaseException, *, task: str) -> Failure:
     frames = tracebacks.extract_tb(error.__traceback__)
     places = [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.name}" for frame in frames[-3:]]
     trace = "".join(tracebacks.format_exception(error))
-    code = error.error_code if isinstance(error, (TransientError, PermanentError)) else getattr(error, "code", None)
+    code = error.error_code if isinstance(error, (TransientError, PermanentError)) else _code_of(error)
     return Failure(
         type=error_type,
-        code=code if isinstance(code, str) and code else error_type,
+        code=code,
         message=message,
         traceback=_clean(trace[-TRACEBACK_LIMIT:], TRACEBACK_LIMIT),
         fingerprint=fingerprint(task, error_type, _VARIABLE.sub("?", message), *places),
     )
+
+
+def _code_of(error: BaseException) -> str:
+    """Return the code of an error of ours, the type of any other: a library's `code` means something else."""
+    return error.code if isinstance(error, GristmillError) else type(error).__qualname__
 
 
 def fingerprint(*parts: str) -> str:

@@ -112,6 +112,8 @@ class Executor:
                 try:
                     outcome = self._call(task, job, session)
                     checked = _checked(outcome)
+                    if not isinstance(outcome, (Discard, Cancel)):
+                        session.finish()  # writes what is pending: what breaks there is this job's failure, not all's
                 except HANDLER_ERRORS as error:
                     session.drop()
                     ended.failed.append((job, error))
@@ -122,7 +124,6 @@ class Executor:
                     session.drop()
                     ended.unwanted.append((job, outcome))
                     continue
-                session.finish()
                 if isinstance(outcome, Snooze):
                     if not moves.snooze(platform, job.id, job.attempt, delay=outcome.delay):
                         raise _fenced(job)

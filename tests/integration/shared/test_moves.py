@@ -1,0 +1,146 @@
+"""Every move, from every state, with the right attempt and a wrong one: it moves one row, or says that it did not."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+import pytest
+from sqlalchemy.orm import Session
+
+from shared.db import Database
+from shared.queries import moves
+from shared.states import FINAL, MOVES, WAITING, AttemptOutcome, DeadReason, Move, State
+from tests.factories import FAILURE, attempts, find, hints, insert_job, letters
+
+SOON: Final = timedelta(minutes=1)
+ATTEMPT: Final = 2
+
+# Each returns how many rows moved. A claim and an expiry know no attempt: they begin and end a wait.
+FENCED: Final[dict[Move, Callable[[Session, UUID, int], int]]] = {
+    Move.SUCCEED: lambda session, job, attempt: len(moves.succeed(session, [(job, attempt, {"ok": True})])),
+    Move.RETRY: lambda session, job, attempt: moves.retry(session, job, attempt, delay=SOON, failure=FAILURE),
+    Move.SNOOZE: lambda session, job, attempt: moves.snooze(session, job, attempt, delay=SOON),
+    Move.KILL: lambda session, job, attempt: moves.kill(
+        session, job, attempt, reason=DeadReason.PERMANENT, failure=FAILURE
+    ),
+    Move.CANCEL: lambda session, job, attempt: moves.cancel(session, job, attempt, reason="no longer wanted"),
+}
+
+
+@pytest.mark.parametrize("attempt", [ATTEMPT, ATTEMPT - 1, ATTEMPT + 1])
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("move", FENCED)
+def test_a_fenced_move_moves_one_row_from_its_states_by_its_attempt_and_nothing_else(
+    table_database: Database, move: Move, state: State, attempt: int
+) -> None:
+    job = insert_job(table_database, state=state, attempt=ATTEMPT)
+    sources, target = MOVES[move]
+    expected = state in sources and attempt == ATTEMPT
+    with table_database.transaction() as session:
+        moved = FENCED[move](session, job, attempt)
+    assert moved == expected
+    assert find(table_database, job).state == (target if expected else state)
+    if not expected:
+        assert not attempts(table_database, job)
+        assert not letters(table_database, job)
+        assert not hints(table_database, job)
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_claim_counts_an_attempt_of_a_job_that_waits_and_leaves_any_other_alone(
+    table_database: Database, state: State
+) -> None:
+    job = insert_job(table_database, state=state)
+    with table_database.transaction() as session:
+        claimed = moves.claim(session, [job], worker="w", lease=5)
+    found = find(table_database, job)
+    if state in WAITING:
+        assert [(each.id, each.attempt) for each in claimed] == [(job, 2)]
+        assert (found.state, found.attempt, found.worker) == (State.RUNNING, 2, "w")
+        assert found.lease_until is not None
+    else:
+        assert not claimed
+        assert (found.state, found.attempt) == (state, 1)
+
+
+@pytest.mark.parametrize("state", State)
+def test_only_a_job_that_waits_can_expire(table_database: Database, state: State) -> None:
+    job = insert_job(table_database, state=state, expires_at=find(table_database, _long_ago(table_database)).run_at)
+    with table_database.transaction() as session:
+        expired = moves.expire(session, [job])
+    assert expired == ({job} if state in WAITING else set())
+    if state in WAITING:
+        assert find(table_database, job).state == State.DEAD
+        assert [letter.reason for letter in letters(table_database, job)] == [DeadReason.EXPIRED]
+    else:
+        assert find(table_database, job).state == state
+        assert not letters(table_database, job)
+
+
+def _long_ago(database: Database) -> UUID:
+    return insert_job(database, state=State.QUEUED)
+
+
+def test_a_claim_takes_neither_a_job_that_is_not_due_nor_one_that_is_exhausted_nor_one_that_expired(
+    table_database: Database,
+) -> None:
+    database = table_database
+    run_at = find(database, insert_job(database, state=State.QUEUED)).run_at
+    unfit = [
+        insert_job(database, state=State.SCHEDULED, run_at=run_at + timedelta(hours=1)),
+        insert_job(database, state=State.RETRYING, attempt=3),
+        insert_job(database, state=State.QUEUED, expires_at=run_at),
+    ]
+    good = insert_job(database, state=State.QUEUED, expires_at=run_at + timedelta(hours=1))
+    with database.transaction() as session:
+        assert [each.id for each in moves.claim(session, [*unfit, good], worker="w", lease=5)] == [good]
+
+
+def test_many_succeed_by_one_statement_and_the_caller_is_told_which(table_database: Database) -> None:
+    jobs = [insert_job(table_database, state=State.RUNNING) for _ in range(5)]
+    ended = insert_job(table_database, state=State.CANCELLED)
+    with table_database.transaction() as session:
+        done = [(job, 1, {"number": number}) for number, job in enumerate(jobs)]
+        assert moves.succeed(session, [*done, (ended, 1, None)]) == set(jobs)
+    assert [find(table_database, job).result for job in jobs] == [{"number": number} for number in range(5)]
+
+
+def test_a_retry_keeps_the_error_and_writes_a_hint_for_when_it_is_due(table_database: Database) -> None:
+    job = insert_job(table_database, state=State.RUNNING, worker="w")
+    with table_database.transaction() as session:
+        assert moves.retry(session, job, 1, delay=SOON, failure=FAILURE, outcome=AttemptOutcome.LOST)
+    found = find(table_database, job)
+    assert (found.state, found.attempt, found.lease_until, found.finished_at) == (State.RETRYING, 1, None, None)
+    assert [hint.due_at for hint in hints(table_database, job)] == [found.run_at]
+    (attempt,) = attempts(table_database, job)
+    assert (attempt.outcome, attempt.worker, attempt.error_code) == ("lost", "w", FAILURE.code)
+    assert attempt.error_message == FAILURE.message
+
+
+def test_a_snooze_does_not_count_against_the_limit(table_database: Database) -> None:
+    job = insert_job(table_database, state=State.RUNNING, attempt=3)
+    with table_database.transaction() as session:
+        assert moves.snooze(session, job, 3, delay=timedelta(0))
+    assert find(table_database, job).max_attempts == 4
+    with table_database.transaction() as session:
+        assert moves.claim(session, [job], worker="w", lease=5)
+
+
+def test_a_kill_writes_the_one_dead_letter_with_its_evidence(table_database: Database) -> None:
+    job = insert_job(table_database, state=State.RUNNING)
+    with table_database.transaction() as session:
+        assert moves.kill(session, job, 1, reason=DeadReason.EXHAUSTED, failure=FAILURE)
+        assert not moves.kill(session, job, 1, reason=DeadReason.EXHAUSTED, failure=FAILURE)
+    (letter,) = letters(table_database, job)
+    assert (letter.reason, letter.error_code, letter.fingerprint) == ("exhausted", FAILURE.code, FAILURE.fingerprint)
+    assert (letter.task, letter.queue, letter.attempts) == ("demo.echo", "data_processing_queue", 1)
+    assert find(table_database, job).finished_at is not None
+
+
+def test_every_move_ends_in_one_state_and_a_final_state_is_left_by_redrive_alone() -> None:
+    assert set(MOVES) == set(Move)
+    for move, (sources, _) in MOVES.items():
+        if move is not Move.REDRIVE:
+            assert not sources & FINAL
+    assert MOVES[Move.REDRIVE] == (frozenset({State.DEAD}), State.QUEUED)

@@ -1,0 +1,37 @@
+"""What the tests of the workers work with."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from shared.db import Database
+from shared.task import Task
+from tests.factories import declared, reached
+from workers.executor import Executor
+
+Declare = Callable[..., Task]
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A migrated database of this test's own."""
+    with reached(database_url) as database:
+        yield database
+
+
+@pytest.fixture
+def executor(database: Database) -> Executor:
+    return Executor(database, worker="test@here")
+
+
+@pytest.fixture
+def declare() -> Iterator[Declare]:
+    """Declare tasks that are gone after the test."""
+    with ExitStack() as stack:
+
+        def make(handler: Callable[..., Any], **options: Any) -> Task:
+            return stack.enter_context(declared(handler, **options))
+
+        yield make
