@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -25,12 +25,13 @@ _PASSABLE: Final = 0o711  # a database server that runs as `nobody` must get thr
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A running platform."""
+    """A running platform; a temporary one ends with the demo."""
 
     url: str
     key: str
     mail_url: str | None
     data: Path
+    temporary: bool = False
 
     def use_settings(self) -> None:
         """Take its settings over into this process."""
@@ -78,7 +79,7 @@ def _running(data: Path) -> Iterator[Place]:
         place = _read(data)
         if place is None:
             raise ServiceFailedError(f"`gristmill up` is ready and left no {data / 'env'}: look at {data / 'logs'}")
-        yield place
+        yield replace(place, temporary=True)
     finally:
         process.stop(started, deadline_seconds=STOP_SECONDS)
         reader.join(timeout=1)

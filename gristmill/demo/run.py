@@ -106,7 +106,7 @@ def _count(client: Client, place: Place, scenario: Scenario) -> list[str]:
 def _summary(scenario: Scenario, outcome: _Outcome, problems: list[str], place: Place) -> str:
     counts = {state: sum(each.state == state for each in outcome.seen.values()) for state in sorted(FINAL)}
     ends = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-    mails = f"; their mails are at {place.mail_url}" if place.mail_url else ""
+    mails = f"; their mails are at {place.mail_url}" if place.mail_url and not place.temporary else ""
     if not problems:
         return f"\nAll as expected: {len(scenario.cases)} jobs, {ends}, each effect once{mails}."
     listed = "\n".join(f"  {problem}" for problem in problems)

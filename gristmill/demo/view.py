@@ -13,6 +13,7 @@ from gristmill.demo.client import Seen
 from gristmill.demo.scenario import Case
 
 _STYLES: Final = {"succeeded": "green", "dead": "red", "running": "cyan", "retrying": "yellow"}
+_COLUMNS: Final = {"a job that": 25, "task": 17, "state": 9, "try": 3, "after": 6}  # leaves room in 80 characters
 _WIDEST: Final = 44  # characters of a result
 
 
@@ -57,12 +58,13 @@ class View:
         print(text.rstrip(), flush=True)
 
     def _table(self) -> Table:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in ("job that", "task", "state", "attempt", "after", "result"):
-            table.add_column(name, no_wrap=True)
+        table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+        for name, width in _COLUMNS.items():
+            table.add_column(name, no_wrap=True, width=width)
+        table.add_column("result", no_wrap=True, overflow="ellipsis", ratio=1)
         for case in self._cases:
             seen = self._seen.get(case.name)
-            state = seen.state if seen else "not posted yet"
+            state = seen.state if seen else ""
             ended = self._ended.get(case.name)
             table.add_row(
                 case.name,
