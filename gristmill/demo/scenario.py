@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import Any, Final
 from uuid import uuid4
 
@@ -59,7 +60,7 @@ def make_scenario() -> Scenario:
     """Return a new scenario."""
     run = uuid4().hex[:8]
     person, reader, effect = f"ada-{run}@example.com", f"reader-{run}@example.com", f"demo-{run}"
-    account = {"email": person, "password": "Correct-horse-7", "full_name": "Ada Lovelace"}
+    account = {"email": person, "password": f"Mill-7-{token_hex(8)}", "full_name": "Ada Lovelace"}
     cases = [
         _case("says hello", "demo.echo", {"message": "hello"}),
         _case("is urgent", "demo.echo", {"message": "first, please"}, options={"priority": "high"}),

@@ -1,6 +1,7 @@
 """The running platform: servers and migrations first, then our processes, then readiness; and the way back."""
 
 import http.client
+import ipaddress
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -147,7 +148,7 @@ class Platform:
 
 
 def _answers(host: str, port: int) -> bool:
-    connection = http.client.HTTPConnection(host if host != "0.0.0.0" else ports.LOOPBACK, port, timeout=2)  # noqa: S104
+    connection = http.client.HTTPConnection(_reachable(host), port, timeout=2)
     with suppress(OSError, http.client.HTTPException):
         connection.request("GET", "/readyz")
         ready = connection.getresponse().status == http.client.OK
@@ -155,3 +156,11 @@ def _answers(host: str, port: int) -> bool:
         return ready
     connection.close()
     return False
+
+
+def _reachable(host: str) -> str:
+    """Return an address under which a server that listens on `host` is reached from here."""
+    with suppress(ValueError):  # a name, which is reached as it is
+        if ipaddress.ip_address(host).is_unspecified:
+            return ports.LOOPBACK
+    return host
