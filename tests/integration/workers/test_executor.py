@@ -170,7 +170,7 @@ def test_sys_exit_in_a_handler_is_a_failed_attempt_and_not_the_end_of_the_worker
 @pytest.mark.parametrize(
     ("result", "code"),
     [(object(), "RESULT_INVALID"), ("x" * RESULT_LIMIT, "RESULT_TOO_LARGE")],
-    ids=["no JSON", "large"],,
+    ids=["no JSON", "large"],
 )
 def test_a_result_that_cannot_be_kept_is_a_dead_letter_without_effects(
     database: Database, executor: Executor, declare: Declare, result: Any, code: str
