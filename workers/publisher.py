@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
+REVIVALS = "x-gristmill-revivals"  # how often the broker has given up on a hint of this job
 MAX_REPR = 120  # characters of ids that Flower shows
 
 
@@ -45,6 +46,7 @@ class Hint:
     task: str
     queue: str
     job_ids: tuple[UUID, ...]
+    revivals: int = 0
 
 
 class Publisher(Protocol):
@@ -74,7 +76,8 @@ def message_of(app: Celery, hint: Hint) -> tuple[dict[str, Any], dict[str, Any],
         kwargsrepr="{}",
         ignore_result=True,
     )
-    return made.headers, made.properties, orjson.dumps(made.body)
+    headers = {**made.headers, REVIVALS: hint.revivals} if hint.revivals else made.headers
+    return headers, made.properties, orjson.dumps(made.body)
 
 
 class RabbitPublisher:

@@ -104,11 +104,14 @@ class Relay:
 def pack(due: Sequence[Due], *, backlog: bool) -> list[Hint]:
     """Make hints of due rows: one job each, or under backlog as many jobs of one task as it lets into a bundle."""
     if not backlog:
-        return [Hint(row.task, row.queue, (row.job_id,)) for row in due]
+        return [_hint([row]) for row in due]
     hints: list[Hint] = []
     open_bundles: dict[tuple[str, str], list[Due]] = {}
     for row in due:
         task = registry.find(row.task)
+        if row.alone:
+            hints.append(_hint([row]))
+            continue
         bundle = open_bundles.setdefault((row.task, row.queue), [])
         bundle.append(row)
         if len(bundle) >= (task.bundle if task is not None else 1):
@@ -117,7 +120,8 @@ def pack(due: Sequence[Due], *, backlog: bool) -> list[Hint]:
 
 
 def _hint(rows: Sequence[Due]) -> Hint:
-    return Hint(rows[0].task, rows[0].queue, tuple(row.job_id for row in rows))
+    first = rows[0]
+    return Hint(first.task, first.queue, tuple(row.job_id for row in rows), revivals=first.revivals)
 
 
 def run(settings: Settings) -> None:

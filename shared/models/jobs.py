@@ -57,6 +57,7 @@ class Job(Base):
             "(state IN ('succeeded', 'dead', 'cancelled')) = (finished_at IS NOT NULL)", name="final_has_an_end"
         ),
         Index("ix_jobs_live", "queue", "state", "run_at", postgresql_where=text(_LIVE)),
+        Index("ix_jobs_dead", "finished_at", postgresql_where=text("state = 'dead'")),
         Index("ix_jobs_lease", "lease_until", postgresql_where=text("state = 'running'")),
         Index(
             "uq_jobs_unique_key",
@@ -102,6 +103,10 @@ class Outbox(Base):
     task: Mapped[str]
     queue: Mapped[str]
     due_at: Mapped[datetime]
+    # Never in a bundle: a job of a bundle whose worker was lost may be the one that kills workers.
+    alone: Mapped[bool] = mapped_column(server_default=text("false"))
+    # How often the broker gave up on a hint of this job while the job was live.
+    revivals: Mapped[int] = mapped_column(server_default="0")
 
     __table_args__ = (
         Index("ix_outbox_due", "due_at", "id"),

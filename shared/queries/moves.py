@@ -114,7 +114,8 @@ _RETRY = _statement(
         WHERE {_FENCED}
         RETURNING id, task, queue, run_at, attempt, worker, started_at
     ), history AS ({_ATTEMPT_ROW}), hinted AS (
-        INSERT INTO outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at FROM moved
+        INSERT INTO outbox (job_id, task, queue, due_at, alone)
+        SELECT id, task, queue, run_at, :outcome = 'lost' FROM moved
     )
     SELECT id, pg_notify('gristmill_outbox', '') FROM moved
     """,
@@ -130,7 +131,10 @@ def retry(
     failure: Failure,
     outcome: AttemptOutcome = AttemptOutcome.FAILED,
 ) -> bool:
-    """Put a failed job back to wait for `delay`, with its error on record and a hint for when it is due."""
+    """Put a failed job back to wait for `delay`, with its error on record and a hint for when it is due.
+
+    After a lost worker the hint goes alone: its job, or a neighbour in its bundle, may be the one that kills workers.
+    """
     values = {"id": job_id, "attempt": attempt, "delay": delay.total_seconds(), "outcome": str(outcome)}
     return _moved(session, _RETRY, values | _evidence(failure))
 

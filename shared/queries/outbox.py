@@ -20,6 +20,8 @@ class Due:
     job_id: UUID
     task: str
     queue: str
+    alone: bool
+    revivals: int
 
 
 # statement_timestamp() and not clock_timestamp(): a volatile function cannot bound an index scan, and the hints of
@@ -30,7 +32,7 @@ _TAKE = text(
     DELETE FROM outbox WHERE id = ANY(ARRAY(
         SELECT id FROM outbox WHERE due_at <= statement_timestamp()
         ORDER BY due_at, id LIMIT :limit FOR UPDATE SKIP LOCKED))
-    RETURNING id, job_id, task, queue, due_at
+    RETURNING id, job_id, task, queue, due_at, alone, revivals
     """
 )
 
@@ -38,7 +40,10 @@ _TAKE = text(
 def take_due(session: Session, *, limit: int) -> list[Due]:
     """Take up to `limit` hints that are due, oldest first. They are gone for good only when the caller commits."""
     rows = sorted(session.execute(_TAKE, {"limit": limit}), key=lambda row: (row.due_at, row.id))
-    return [Due(id=row.id, job_id=row.job_id, task=row.task, queue=row.queue) for row in rows]
+    return [
+        Due(id=row.id, job_id=row.job_id, task=row.task, queue=row.queue, alone=row.alone, revivals=row.revivals)
+        for row in rows
+    ]
 
 
 _NEXT_DUE = text("SELECT extract(epoch FROM min(due_at) - clock_timestamp()) FROM outbox")

@@ -1,0 +1,53 @@
+"""Named places in the protocol at which a test can have the process die; they do nothing unless switched on.
+
+`GRISTMILL_CRASH_POINT=executor.before_commit:2` kills this process with SIGKILL the second time it gets there.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Final
+
+VARIABLE: Final = "GRISTMILL_CRASH_POINT"
+
+CRASH_POINTS: Final = (
+    "accept.before_commit",
+    "accept.after_commit",
+    "relay.before_publish",
+    "relay.after_publish",
+    "relay.after_commit",
+    "executor.before_claim",
+    "executor.after_claim",
+    "executor.after_handler",
+    "executor.before_commit",
+    "executor.after_commit",
+    "settle.before_failure",
+    "settle.after_failure",
+    "reconciler.before_commit",
+    "reconciler.after_commit",
+    "beat.before_commit",
+    "beat.after_commit",
+    "recorder.before_commit",
+    "recorder.before_ack",
+    "redrive.before_commit",
+)
+
+_name, _, _hit = os.environ.get(VARIABLE, "").partition(":")
+_left = int(_hit or 1) if _name else 0
+if _name and _name not in CRASH_POINTS:
+    msg = f"{VARIABLE}={_name} is none of: {', '.join(CRASH_POINTS)}"
+    raise ValueError(msg)
+
+
+def crash_point(name: str) -> None:
+    """Die here, if this place is switched on and this is the hit that was asked for."""
+    if name == _name:
+        _count_down()
+
+
+def _count_down() -> None:
+    global _left  # noqa: PLW0603  the one piece of state of a switch
+    _left -= 1
+    if _left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,98 @@
+"""Hints that have to be published once more: find the jobs that wait without one, and write it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from sqlalchemy import text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.orm import Session
+
+# A hint in the outbox is due when its job is, so the index on due_at finds it.
+_UNHINTED = text(
+    """
+    SELECT id, attempt FROM jobs
+    WHERE queue = :queue AND state IN ('scheduled', 'queued', 'retrying')
+      AND run_at <= statement_timestamp() - :grace * interval '1 second' AND run_at < :before
+      AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.due_at = jobs.run_at AND outbox.job_id = jobs.id)
+    ORDER BY run_at LIMIT :limit
+    """
+)
+
+
+def find_unhinted(
+    session: Session, queue: str, *, grace: float, limit: int, before: datetime | None = None
+) -> set[tuple[UUID, int]]:
+    """Return (id, attempts so far) of jobs of a queue that are due for `grace` seconds and have no hint in the outbox.
+
+    Args:
+        session: the caller's.
+        queue: its name.
+        grace: seconds.
+        limit: at most so many, the longest due first.
+        before: only jobs that were due before this time.
+    """
+    values = {"queue": queue, "grace": grace, "limit": limit, "before": before or datetime.max.isoformat()}
+    return {(row.id, row.attempt) for row in session.execute(_UNHINTED, values)}
+
+
+_WATERMARK = text("SELECT max(run_at) FROM jobs WHERE queue = :queue AND state = 'running'")
+
+
+def find_watermark(session: Session, queue: str) -> datetime | None:
+    """Return the latest due time among the running jobs of a queue: everything due well before was published before."""
+    latest: datetime | None = session.execute(_WATERMARK, {"queue": queue}).scalar_one()
+    return latest
+
+
+_AGAIN = text(
+    """
+    WITH due AS (
+        UPDATE jobs SET run_at = clock_timestamp() + :delay * interval '1 second'
+        WHERE id = ANY(:ids) AND state IN ('scheduled', 'queued', 'retrying') AND run_at <= statement_timestamp()
+          AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.due_at = jobs.run_at AND outbox.job_id = jobs.id)
+        RETURNING id, task, queue, run_at
+    ), hinted AS (
+        INSERT INTO outbox (job_id, task, queue, due_at, alone, revivals)
+        SELECT id, task, queue, run_at, true, :revivals FROM due
+    )
+    SELECT id, pg_notify('gristmill_outbox', '') FROM due
+    """
+)
+
+
+def hint_again(session: Session, ids: Sequence[UUID], *, delay: timedelta, revivals: int = 0) -> set[UUID]:
+    """Write a new hint for those of `ids` that wait, are due and have none; returns them.
+
+    Args:
+        session: the caller's.
+        ids: jobs.
+        delay: from now until the hint (and the job) is due.
+        revivals: how often the broker has given up on a hint of them.
+    """
+    values = {"ids": list(ids), "delay": delay.total_seconds(), "revivals": revivals}
+    return {row.id for row in session.execute(_AGAIN, values)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a job stands, for whoever holds a message about it."""
+
+    id: UUID
+    state: str
+    task: str
+    queue: str
+
+
+_STANDING = text("SELECT id, state, task, queue FROM jobs WHERE id = ANY(:ids)")
+
+
+def find_standing(session: Session, ids: Sequence[UUID]) -> dict[UUID, Standing]:
+    """Return where those of `ids` stand that are jobs."""
+    return {row["id"]: Standing(**row) for row in session.execute(_STANDING, {"ids": list(ids)}).mappings()}
