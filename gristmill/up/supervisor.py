@@ -140,12 +140,14 @@ class Supervisor:
         for thread in threads:
             thread.join(seconds + 1)
 
-    @staticmethod
-    def _stop_one(each: _Watched, seconds: float) -> None:
+    def _stop_one(self, each: _Watched, seconds: float) -> None:
         if each.starting is not None:
             each.starting.join(seconds)
+        ran = each.unit.is_running()
         with suppress(OSError):
             each.unit.stop(seconds)
+        if ran and "SIGKILL" in each.unit.ended_with():
+            self._report(each.unit.name, f"did not end within {seconds:.1f} s and was killed, which loses nothing")
 
 
 def wait_after(deaths: int) -> float:

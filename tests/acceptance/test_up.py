@@ -148,18 +148,13 @@ def test_it_can_be_ended_while_it_starts(sig: signal.Signals) -> None:
 
 
 def test_a_worker_that_is_killed_comes_back_and_its_job_ends(up: Up) -> None:
-    posted = up.command("jobs", "post", "demo.sleep", "seconds=1.5", "--max-attempts", "5")
+    posted = up.command("jobs", "post", "demo.sleep", "seconds=4", "--max-attempts", "5")
     assert posted.returncode == 0, posted.stderr
     job = posted.stdout.strip()
-
-    def state() -> str:
-        shown = re.search(r"^state +(\w+)", up.command("jobs", "show", job).stdout, re.MULTILINE)
-        return shown[1] if shown else ""
-
-    eventually(lambda: state() == "running", within=20)
+    eventually(lambda: up.state_of(job) == "running", within=20)
     workers = [each for each in up.family() if "data_processing_queue" in each.cmdline()]
     workers[0].kill()  # the eldest: the parent of the others
-    eventually(lambda: state() == "succeeded", within=60, every=0.5)
+    eventually(lambda: up.state_of(job) == "succeeded", within=60, every=0.2)
     assert "worker_data_processing: runs again" in up.output
 
 
@@ -172,7 +167,7 @@ def test_a_database_that_is_killed_comes_back_and_jobs_end(up: Up) -> None:
         return up.command("jobs", "post", "demo.echo", "message=again").stdout.strip()
 
     job = eventually(post, within=30)
-    eventually(lambda: "succeeded" in up.command("jobs", "show", job).stdout, within=60, every=0.5)
+    eventually(lambda: up.state_of(job) == "succeeded", within=60, every=0.2)
 
 
 def test_a_second_ctrl_c_ends_everything_at_once() -> None:

@@ -17,12 +17,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import psutil
 import pytest
 
 from gristmill import ports
+from gristmill.up.folder import read_exports
 from tests.eventually import eventually
 from tests.processes import has_ended
 
@@ -106,6 +107,14 @@ class Up:
         found = re.search(r"^(\. .*?\}'$)", self.output, re.MULTILINE | re.DOTALL)
         assert found is not None, self.output
         return found[1]
+
+    def state_of(self, job: str) -> str:
+        """The state of a job, by the HTTP API."""
+        values = read_exports(self.data / "env")
+        headers = {"Authorization": f"Bearer {values['GRISTMILL_API_KEY']}"}
+        asked = Request(f"http://127.0.0.1:{self.port}/api/v1/jobs/{job}", headers=headers)
+        with urlopen(asked, timeout=10) as answer:  # noqa: S310 - our own
+            return str(json.load(answer)["state"])
 
     def mails(self, to: str) -> int:
         with urlopen(f"http://127.0.0.1:{self.mail_port}/mail?to={to}", timeout=5) as answer:
