@@ -23,7 +23,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def executor(database: Database) -> Executor:
-    return Executor(database, worker="test@here")
+    return Executor(database, worker="test@here", queue="data_processing_queue")
 
 
 @pytest.fixture
