@@ -21,12 +21,12 @@ STOP_SECONDS: Final = 9.5  # in all; ten are promised
 
 # Doors first, then those who give work, then those who do it (a kill is safe: the job is run again), then the rest.
 STOP_ORDER: Final = (
-    Stage(frozenset({"web"}), 2.5),
-    Stage(frozenset({"beat", "relay"}), 1.5),
-    Stage(frozenset(WORKER_PREFIX + name.removesuffix("_queue") for name in QUEUES), 3.0),
+    Stage(frozenset({"web"}), 2.0),
+    Stage(frozenset({"beat", "relay"}), 1.0),
+    Stage(frozenset(WORKER_PREFIX + name.removesuffix("_queue") for name in QUEUES), 3.5),
     Stage(frozenset({"maintenance", "flower", "mailcatcher"}), 1.0),
     Stage(frozenset({"valkey", "rabbitmq"}), 1.5),
-    Stage(frozenset({"postgres"}), 3.0),
+    Stage(frozenset({"postgres"}), 2.0),
 )
 
 
