@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from shared.crashpoints import crash_point
 from shared.errors import IdempotencyConflictError, UnavailableError
 from shared.producer import accept
 from shared.queries.jobs import Accepted
@@ -67,8 +68,10 @@ def _write(database: Database, jobs: list[NewJob]) -> dict[UUID, Result]:
         try:
             with database.session() as session:
                 answers = _by_id(jobs, accept(session, jobs))
+                crash_point("accept.before_commit")
                 try:
                     session.commit()
+                    crash_point("accept.after_commit")
                 except DBAPIError as error:
                     log.warning("accept.commit_unknown", jobs=len(jobs), error=str(error)[:500])
                     session.close()

@@ -133,6 +133,12 @@ def _make_job(session: Session, schedule: Schedule, fire_at: datetime) -> int:
     return 1
 
 
+def fire_missed(session: Session) -> dict[str, int]:
+    """Fire what no beat has fired in time: none runs, or they hang. Returns how many jobs each schedule made."""
+    overdue = seconds_to_next_fire(session)
+    return fire_due(session) if overdue is not None and overdue < -ON_TIME.total_seconds() else {}
+
+
 def seconds_to_next_fire(session: Session) -> float | None:
     """Return how many seconds from now the next schedule is due, None when there is none."""
     return queries.seconds_to_next(session)

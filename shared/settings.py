@@ -76,6 +76,8 @@ class Settings:
     statement_timeout: float
     lock_timeout: float
     lease: float
+    cancel_grace: float
+    look_interval: float
     relay_batch: int
     relay_poll: float
     publish_timeout: float
@@ -126,6 +128,8 @@ def load_settings(dotenv: Path | None = Path(".env")) -> Settings:
         "statement_timeout": env.float("STATEMENT_TIMEOUT", 30.0, validate=Range(0.1, 3600)),
         "lock_timeout": env.float("LOCK_TIMEOUT", 5.0, validate=Range(0.1, 3600)),
         "lease": env.float("LEASE", 9.0, validate=Range(1, 3600)),
+        "cancel_grace": env.float("CANCEL_GRACE", 10.0, validate=Range(0.1, 3600)),
+        "look_interval": env.float("LOOK_INTERVAL", 5.0, validate=Range(0.1, 3600)),
         "relay_batch": env.int("RELAY_BATCH", 500, validate=Range(1, 10_000)),
         "relay_poll": env.float("RELAY_POLL", 0.5, validate=Range(0.01, 60)),
         "publish_timeout": env.float("PUBLISH_TIMEOUT", 10.0, validate=Range(0.1, 300)),

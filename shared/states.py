@@ -27,6 +27,7 @@ class Move(StrEnum):
     SNOOZE = "snooze"
     KILL = "kill"
     EXPIRE = "expire"
+    GIVE_UP = "give_up"
     CANCEL = "cancel"
     REDRIVE = "redrive"
 
@@ -42,6 +43,7 @@ MOVES: Final[dict[Move, tuple[frozenset[State], State]]] = {
     Move.SNOOZE: (frozenset({State.RUNNING}), State.SCHEDULED),
     Move.KILL: (frozenset({State.RUNNING}), State.DEAD),
     Move.EXPIRE: (WAITING, State.DEAD),
+    Move.GIVE_UP: (WAITING, State.DEAD),
     Move.CANCEL: (LIVE, State.CANCELLED),
     Move.REDRIVE: (frozenset({State.DEAD}), State.QUEUED),
 }

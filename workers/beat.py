@@ -8,6 +8,7 @@ import structlog
 from celery.beat import Scheduler
 from sqlalchemy.exc import SQLAlchemyError
 
+from shared.crashpoints import crash_point
 from shared.db import Database
 from shared.firing import fire_due, seconds_to_next_fire, sync_schedules
 from tasks.schedules import SCHEDULES
@@ -45,6 +46,10 @@ class PostgresScheduler(Scheduler):
                     sync_schedules(session, SCHEDULES)
                 fired = fire_due(session)
                 due_in = seconds_to_next_fire(session)
+                if fired:
+                    crash_point("beat.before_commit")
+            if fired:
+                crash_point("beat.after_commit")
             self._synced = True
         except SQLAlchemyError as error:
             pause = self._backoff.next()

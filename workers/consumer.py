@@ -9,6 +9,8 @@ import structlog
 from celery.worker.consumer import Consumer
 from uuid_utils.compat import UUID
 
+from shared.queues import QUEUES
+
 log = structlog.get_logger(__name__)
 
 
@@ -57,8 +59,23 @@ class HardenedConsumer(Consumer):
 
     def _refuse(self, message: Any, problem: str) -> None:
         log.error("hint.refused", problem=problem[:500], delivery=getattr(message, "delivery_info", None))
-        if not message.acknowledged:
-            message.reject_log_error(log, self.connection_errors)
+        if message.acknowledged:
+            return
+        if message.channel.connection.client.transport.driver_type == "redis":
+            self._bury(message)  # Valkey has no dead-letter exchange: the queue is kept by hand
+        message.reject_log_error(log, self.connection_errors)
+
+    def _bury(self, message: Any) -> None:
+        (queue,) = self.app.amqp.queues.consume_from
+        body = message.body if isinstance(message.body, str) else bytes(message.body).decode(errors="replace")
+        copy = message.channel.prepare_message(
+            body,
+            content_type=message.content_type,
+            content_encoding=message.content_encoding,
+            headers=message.headers,
+            properties={"delivery_mode": 2},
+        )
+        message.channel.basic_publish(copy, exchange="", routing_key=QUEUES[queue].dead_letter_queue)
 
 
 def what_is_wrong(message: Any) -> str | None:

@@ -13,15 +13,19 @@ import orjson
 import structlog
 
 from shared.context import Context, TaskSession
+from shared.crashpoints import crash_point
 from shared.errors import FenceLostError, PermanentError
+from shared.failure import fingerprint
 from shared.outcomes import Cancel, Discard, Snooze
 from shared.queries import leases, moves
+from shared.queries.evidence import insert_malformed
+from shared.queries.hints import find_standing
 from shared.sealing import unseal
 from shared.task import Task, registry
 from workers import settle
 from workers.app import hard_limit
 from workers.deadline import time_limit
-from workers.lease import Heartbeat
+from workers.watch import Watch
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -47,10 +51,12 @@ class Ended:
 class Executor:
     """Executes hints in one worker process."""
 
-    def __init__(self, database: Database, *, worker: str) -> None:
+    def __init__(self, database: Database, *, worker: str, queue: str) -> None:
         self._database = database
+        self._queue = queue
         self._settings = database.settings
         self._worker = worker
+        self._watch = Watch(database, lease=self._settings.lease, grace=self._settings.cancel_grace)
 
     def execute(self, ids: list[UUID]) -> bool:
         """Run those of `ids` that are due, each to the end of one attempt.
@@ -62,9 +68,12 @@ class Executor:
             sqlalchemy.exc.OperationalError: the database stayed away; nothing is lost, the hint has to come again.
         """
         dead = False
+        crash_point("executor.before_claim")
         outside: list[tuple[Task, moves.Claimed]] = []
         bundles: dict[str, list[moves.Claimed]] = {}
-        for job in self._claim(ids):
+        claimed = self._claim(ids)
+        crash_point("executor.after_claim")
+        for job in claimed:
             task = registry.find(job.task)
             if task is None:
                 log.warning("job.unknown_task", job_id=str(job.id), task=job.task)
@@ -85,17 +94,39 @@ class Executor:
         def act() -> list[moves.Claimed]:
             with self._database.autocommit() as session:
                 claimed = moves.claim(session, ids, worker=self._worker, lease=self._settings.lease)
-                for job_id in moves.expire(session, ids) if len(claimed) < len(ids) else ():
-                    log.warning("job.expired", job_id=str(job_id))
+                if len(claimed) < len(ids):
+                    self._look_at_rest(session, set(ids) - {job.id for job in claimed})
                 return claimed
 
         return settle.patiently(act)
+
+    def _look_at_rest(self, session: Session, ids: set[UUID]) -> None:
+        """Most of what cannot be claimed is done or running; end what waited too long, keep what is no job at all."""
+        for job_id in moves.expire(session, list(ids)):
+            log.warning("job.expired", job_id=str(job_id))
+        for job_id in ids - find_standing(session, list(ids)).keys():
+            self._keep_malformed(session, None, str(job_id).encode(), f"no job has the id {job_id}")
+
+    def refuse(self, task: str, body: bytes, problem: str) -> None:
+        """Keep a hint that cannot be read as a dead letter of its own."""
+
+        def act() -> None:
+            with self._database.transaction() as session:
+                self._keep_malformed(session, task, body, problem)
+
+        settle.patiently(act)
+
+    def _keep_malformed(self, session: Session, task: str | None, body: bytes, problem: str) -> None:
+        log.warning("hint.refused", task=task, problem=problem)
+        kind = fingerprint("malformed", self._queue, problem.partition(":")[0])
+        insert_malformed(session, queue=self._queue, task=task, problem=problem, fingerprint=kind, raw_body=body)
 
     def _execute_bundle(self, task: Task, jobs: list[moves.Claimed]) -> bool:
         """T2 of database tasks: all handlers and all completions in one transaction, one commit."""
         ended = Ended()
         try:
-            self._run_bundle(task, jobs, ended)
+            with self._watch.over(jobs):
+                self._run_bundle(task, jobs, ended)
         except Exception as error:  # noqa: BLE001  whatever ended the transaction, its jobs must be settled
             # The transaction is gone, or the outcome of its COMMIT is unknown: the guarded moves below find out.
             log.warning("bundle.failed", task=task.name, jobs=len(jobs), error=f"{type(error).__name__}: {error}"[:300])
@@ -129,8 +160,11 @@ class Executor:
                         raise _fenced(job)
                 else:
                     done.append((job.id, job.attempt, checked))
+            crash_point("executor.after_handler")
             if done and len(moves.succeed(platform, done)) != len(done):
                 raise _fenced(mine[0])
+            crash_point("executor.before_commit")
+        crash_point("executor.after_commit")
 
     def _fence(self, session: Session, task: Task, jobs: list[moves.Claimed]) -> list[moves.Claimed]:
         """Take the locks of `jobs` and return those whose attempt is still the current one."""
@@ -161,11 +195,11 @@ class Executor:
     def _execute_outside(self, task: Task, job: moves.Claimed) -> bool:
         """Run a handler that talks to the world: no transaction is open while it waits, a heartbeat keeps its lease."""
         try:
-            with Heartbeat(self._database, job, self._settings.lease) as heartbeat:
+            with self._watch.over([job]) as guard:
                 context = self._context(
                     job,
                     open_transaction=lambda: self._fenced_transaction(job),
-                    is_cancelled=lambda: heartbeat.is_cancelled,
+                    is_cancelled=lambda: guard.is_cancelled(job.id),
                 )
                 with time_limit(task.time_limit):
                     outcome = task(context, **self._args(task, job))
@@ -180,7 +214,9 @@ class Executor:
         if isinstance(outcome, Snooze):
             settle.end_snoozed(self._database, job, outcome.delay)
         else:
+            crash_point("executor.after_handler")
             settle.end_succeeded(self._database, job, result)
+            crash_point("executor.after_commit")
         return False
 
     @contextmanager

@@ -1,36 +1,108 @@
-"""The maintenance process: the loops that repair what a crash left behind. Any number of them may run."""
+"""The maintenance process: the loops that repair what a crash left behind. Any number of them may run side by side."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 import structlog
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 import tasks  # noqa: F401  fills the registry: retry policies are read from it
 from shared.db import Database
+from shared.firing import fire_missed
+from shared.queries.evidence import write_missing_letters
+from workers.app import make_app
+from workers.broker_view import BrokerView
 from workers.loop import Stop, repeat
+from workers.lost_hints import LostHints
 from workers.reconciler import BATCH, take_over_lost
+from workers.recorder import Recorder
 
 if TYPE_CHECKING:
     from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
+DATABASE_AWAY: Final = (SQLAlchemyError,)
+BROKER_AWAY: Final = (SQLAlchemyError, KombuError, RedisError, OSError)
+RARELY: Final = 30.0  # seconds between two looks for what hardly ever happens
+
+
+class Maintenance:
+    """The loops of one process: one on the database, and two that also need the broker and may wait for it."""
+
+    def __init__(self, settings: Settings, stop: Stop) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._database = Database(settings, application_name="gristmill maintenance", pool_size=4)
+        app = make_app(settings)
+        self._view = BrokerView(app, settings)
+        self._recorder = Recorder(self._database, BrokerView(app, settings))
+        self._lost_hints = LostHints(self._database, self._view.count_ready)
+        self._problems: list[BaseException] = []
+
+    def run(self) -> None:
+        """Run every loop until asked to stop.
+
+        Raises:
+            BaseException: what ended a loop that should not have ended; the others are stopped, too.
+        """
+        loops: dict[str, tuple[Callable[[], float], tuple[type[Exception], ...]]] = {
+            "reconciler": (self._reconcile, DATABASE_AWAY),
+            "repairs": (self._repair, DATABASE_AWAY),
+            "lost_hints": (self._look_for_lost_hints, BROKER_AWAY),
+            "recorder": (self._record, BROKER_AWAY),
+        }
+        threads = [
+            threading.Thread(target=self._loop, args=(name, tick, expected), name=name)
+            for name, (tick, expected) in loops.items()
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self._database.dispose()
+        if self._problems:
+            raise self._problems[0]
+
+    def _loop(self, name: str, tick: Callable[[], float], expected: tuple[type[Exception], ...]) -> None:
+        try:
+            repeat(tick, self._stop, name=name, expected=expected)
+        except BaseException as problem:  # noqa: BLE001  raised again in the main thread
+            self._problems.append(problem)
+            self._stop.set()
+
+    def _reconcile(self) -> float:
+        return 0.0 if take_over_lost(self._database) == BATCH else self._settings.maintenance_poll
+
+    def _repair(self) -> float:
+        with self._database.transaction() as session:
+            for job_id in write_missing_letters(session):
+                log.warning("dead_letter.missing", job_id=str(job_id))
+            for schedule, jobs in fire_missed(session).items():
+                log.warning("schedule.was_missed", schedule=schedule, jobs=jobs)
+        return RARELY
+
+    def _look_for_lost_hints(self) -> float:
+        try:
+            self._lost_hints.look()
+        except BROKER_AWAY:
+            self._view.forget()
+            self._lost_hints.forget()
+            raise
+        return self._settings.look_interval
+
+    def _record(self) -> float:
+        return 0.0 if self._recorder.tick() else self._settings.maintenance_poll
 
 
 def run(settings: Settings) -> None:
     """Run the maintenance loops until SIGTERM or SIGINT."""
     stop = Stop()
     stop.install()
-    database = Database(settings, application_name="gristmill maintenance", pool_size=1)
-
-    def tick() -> float:
-        moved = take_over_lost(database)
-        return 0.0 if moved == BATCH else settings.maintenance_poll
-
     log.info("maintenance.started", poll=settings.maintenance_poll)
-    try:
-        repeat(tick, stop, name="maintenance", expected=(SQLAlchemyError,))
-    finally:
-        database.dispose()
+    Maintenance(settings, stop).run()
     log.info("maintenance.stopped")

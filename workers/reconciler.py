@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from shared.crashpoints import crash_point
 from shared.errors import WorkerLostError
 from shared.failure import describe
-from shared.queries import leases
+from shared.queries import leases, moves
 from shared.retry import RetryPolicy
 from shared.states import AttemptOutcome
 from shared.task import registry
@@ -39,11 +40,17 @@ def take_over_lost(database: Database) -> int:
             if job.id in free:
                 _take_over(session, job)
             else:
-                leases.renew(session, job.id, job.attempt, lease=database.settings.lease)
-        return len(free)
+                leases.renew_all(session, [(job.id, job.attempt)], lease=database.settings.lease)
+        crash_point("reconciler.before_commit")
+    crash_point("reconciler.after_commit")
+    return len(free)
 
 
 def _take_over(session: Session, job: leases.Overdue) -> None:
+    if job.cancel_requested:
+        moved = moves.cancel(session, job.id, job.attempt, reason="cancelled while it ran; its process was ended")
+        log.info("job.cancelled" if moved else "job.fenced", job_id=str(job.id), attempt=job.attempt)
+        return
     task = registry.find(job.task)
     error = WorkerLostError(
         f"Worker {job.worker} was lost in attempt {job.attempt}: it was killed, ran out of memory or past its limit"

@@ -12,6 +12,7 @@ from kombu.exceptions import KombuError, OperationalError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from shared.crashpoints import crash_point
 from shared.db import Database, connect_options, libpq_url
 from shared.queries.jobs import OUTBOX_CHANNEL
 from shared.queries.outbox import Due, seconds_to_next, take_due
@@ -60,7 +61,11 @@ class Relay:
         with self._database.transaction(asynchronous_commit=True) as session:
             due = take_due(session, limit=self._settings.relay_batch)
             if due:
+                crash_point("relay.before_publish")
                 self._publisher.publish(pack(due, backlog=len(due) == self._settings.relay_batch))
+                crash_point("relay.after_publish")
+        if due:
+            crash_point("relay.after_commit")
         return len(due)
 
     def close(self) -> None:

@@ -11,10 +11,11 @@ import structlog
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from shared.crashpoints import crash_point
 from shared.errors import PermanentError
 from shared.failure import Failure, describe
 from shared.outcomes import Cancel, Discard
-from shared.queries import moves
+from shared.queries import leases, moves
 from shared.retry import GiveUp, RetryPolicy, decide
 from shared.states import AttemptOutcome, DeadReason
 from workers.loop import Backoff
@@ -62,6 +63,7 @@ def patiently(act: Callable[[], Answer], *, patience: float = PATIENCE) -> Answe
 def end_failed(database: Database, job: moves.Claimed, policy: RetryPolicy, error: BaseException) -> bool:
     """End an attempt that raised. Returns whether the job is dead now."""
     failure = describe(error, task=job.task)
+    crash_point("settle.before_failure")
 
     def act() -> bool:
         with database.transaction() as session:
@@ -77,7 +79,9 @@ def end_failed(database: Database, job: moves.Claimed, policy: RetryPolicy, erro
                 outcome=AttemptOutcome.FAILED,
             )
 
-    return patiently(act)
+    dead = patiently(act)
+    crash_point("settle.after_failure")
+    return dead
 
 
 def settle_failure(
@@ -105,6 +109,12 @@ def settle_failure(
         moved = moves.kill(session, job_id, attempt, reason=decision.reason, failure=failure, outcome=outcome)
         log.warning("job.dead" if moved else "job.fenced", reason=str(decision.reason), **fields)
         return moved
+    if leases.cancel_requested(session, job_id):
+        moved = moves.cancel(
+            session, job_id, attempt, reason=f"cancelled while it ran; it then failed: {failure.message}"
+        )
+        log.info("job.cancelled" if moved else "job.fenced", **fields)
+        return False
     moved = moves.retry(session, job_id, attempt, delay=decision.delay, failure=failure, outcome=outcome)
     log.info("job.retried" if moved else "job.fenced", delay=round(decision.delay.total_seconds(), 3), **fields)
     return False

@@ -47,7 +47,7 @@ class Child:
         die_with_parent()
         name = f"{self._queue}@{socket.gethostname()}:{os.getpid()}"
         self._database = Database(self._settings, application_name=f"gristmill {name}", pool_size=1, pre_ping=False)
-        self._executor = Executor(self._database, worker=name)
+        self._executor = Executor(self._database, worker=name, queue=self._queue)
 
     def stop(self, **_: Any) -> None:
         """Close the connections."""
@@ -67,8 +67,8 @@ class Child:
         try:
             job_ids = [UUID(text) for text in ids]
         except (TypeError, ValueError, AttributeError) as error:
-            log.warning("hint.refused", task=task.name, problem=f"the ids are not UUIDs: {error}")
-            raise Reject(f"the ids are not UUIDs: {error}", requeue=False) from error
+            self._executor.refuse(task.name, repr(ids).encode(errors="replace"), f"the ids are not UUIDs: {error}")
+            return
         try:
             dead = self._executor.execute(job_ids)
         except (DBAPIError, PoolTimeoutError) as error:

@@ -19,7 +19,8 @@ _UNHINTED = text(
     """
     SELECT id, attempt FROM jobs
     WHERE queue = :queue AND state IN ('scheduled', 'queued', 'retrying')
-      AND run_at <= statement_timestamp() - :grace * interval '1 second' AND run_at < :before
+      AND run_at <= statement_timestamp() - :grace * interval '1 second'
+      AND run_at < coalesce(CAST(:before AS timestamptz), 'infinity')
       AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.due_at = jobs.run_at AND outbox.job_id = jobs.id)
     ORDER BY run_at LIMIT :limit
     """
@@ -38,7 +39,7 @@ def find_unhinted(
         limit: at most so many, the longest due first.
         before: only jobs that were due before this time.
     """
-    values = {"queue": queue, "grace": grace, "limit": limit, "before": before or datetime.max.isoformat()}
+    values = {"queue": queue, "grace": grace, "limit": limit, "before": before}
     return {(row.id, row.attempt) for row in session.execute(_UNHINTED, values)}
 
 

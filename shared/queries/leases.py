@@ -65,22 +65,22 @@ def is_current(session: Session, job_id: UUID, attempt: int) -> bool:
 _RENEW = text(
     """
     UPDATE jobs SET lease_until = clock_timestamp() + :lease * interval '1 second'
-    WHERE id = :id AND attempt = :attempt AND state = 'running'
-    RETURNING cancel_requested_at IS NOT NULL
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS mine(id uuid, attempt int)
+    WHERE jobs.id = mine.id AND jobs.attempt = mine.attempt AND jobs.state = 'running'
+    RETURNING jobs.id, cancel_requested_at IS NOT NULL AS asked
     """
 )
 
 
-def renew(session: Session, job_id: UUID, attempt: int, *, lease: float) -> bool | None:
-    """Prolong the lease of a running attempt by `lease` seconds from now.
+def renew_all(session: Session, attempts: Sequence[tuple[UUID, int]], *, lease: float) -> dict[UUID, bool]:
+    """Prolong the leases of running attempts to `lease` seconds from now.
 
     Returns:
-        Whether a cancel was asked for; None when the attempt is no longer the job's current one.
+        For each that is still its job's current attempt, whether a cancel was asked for. The others are left out.
     """
-    asked: bool | None = session.execute(
-        _RENEW, {"id": job_id, "attempt": attempt, "lease": lease}
-    ).scalar_one_or_none()
-    return asked
+    rows = [{"id": job_id, "attempt": attempt} for job_id, attempt in attempts]
+    renewed = session.execute(_RENEW, {"rows": orjson.dumps(rows).decode(), "lease": lease})
+    return {row.id: row.asked for row in renewed}
 
 
 _CANCEL_REQUESTED = text("SELECT cancel_requested_at IS NOT NULL FROM jobs WHERE id = :id")
@@ -100,11 +100,12 @@ class Overdue:
     attempt: int
     max_attempts: int
     worker: str | None
+    cancel_requested: bool
 
 
 _OVERDUE = text(
     """
-    SELECT id, task, attempt, max_attempts, worker FROM jobs
+    SELECT id, task, attempt, max_attempts, worker, cancel_requested_at IS NOT NULL AS cancel_requested FROM jobs
     WHERE state = 'running' AND lease_until <= statement_timestamp()
     ORDER BY lease_until LIMIT :limit FOR UPDATE SKIP LOCKED
     """

@@ -214,6 +214,33 @@ def expire(session: Session, ids: Sequence[UUID]) -> set[UUID]:
     return set(session.execute(_EXPIRE, {"ids": list(ids), "reason": str(DeadReason.EXPIRED)}).scalars())
 
 
+_GIVE_UP = _statement(
+    Move.GIVE_UP,
+    """
+    WITH moved AS (
+        UPDATE jobs SET state = {target}, finished_at = clock_timestamp()
+        WHERE id = ANY(:ids) AND state IN ({sources})
+        RETURNING id, task, queue, attempt
+    ), letter AS (
+        INSERT INTO dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message, fingerprint,
+                                  attempts, broker)
+        SELECT gen_random_uuid(), id, task, queue, :reason, 'DeliveryLimit', 'HINT_DELIVERY_LIMIT',
+               'the broker gave up on its hint again and again, and no worker could claim it',
+               substr(encode(sha256(convert_to('delivery_limit ' || task, 'UTF8')), 'hex'), 1, 16), attempt,
+               CAST(:broker AS jsonb)
+        FROM moved
+    )
+    SELECT id FROM moved
+    """,
+)
+
+
+def give_up(session: Session, ids: Sequence[UUID], *, broker: dict[str, Any]) -> set[UUID]:
+    """End those of `ids` that wait, because delivering their hints fails again and again; each gets its dead letter."""
+    values = {"ids": list(ids), "reason": str(DeadReason.DELIVERY_LIMIT), "broker": orjson.dumps(broker).decode()}
+    return set(session.execute(_GIVE_UP, values).scalars())
+
+
 _CANCEL = _statement(
     Move.CANCEL,
     f"""
