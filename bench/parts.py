@@ -93,26 +93,19 @@ def execute(run: Run) -> None:
     if not run.stack.query("SELECT 1 FROM jobs LIMIT 1"):
         say("  (the backlog of the part relay is needed)")
         relay(run)
-    before = cost.cpu_seconds(run.stack)
     run.stack.run_only("relay", "worker")
     say(f"  {QUEUE.concurrency} worker processes at work")
-    with run.profiler.watch("worker", "backlog"):
-        run.stack.wait_until(run.stack.all_ended, seconds=2 * _PATIENCE, what="executing the backlog", every=0.25)
-    used = cost.cpu_seconds(run.stack)
-    for name, (task, _), count in _backlogs(run):
-        rows = run.stack.query(
-            "SELECT count(*), extract(epoch FROM max(finished_at) - min(started_at))::float FROM jobs "
-            "WHERE tags @> ARRAY[%s] AND state = 'succeeded'",
-            f"bench {name}",
+    before = cost.cpu_seconds(run.stack)
+    for name, (task, _), count in _backlogs(run):  # the queue hands them out in the order in which they were published
+        with run.profiler.watch("worker", name):
+            taken = _executed(run, f"bench {name}", count)
+        after = cost.cpu_seconds(run.stack)
+        what = f"{task}, one id a hint" if name == "alone" else f"{task}, bundles"
+        used = cost.microseconds_each(before, after, count)
+        run.report.add(
+            "execute", f"jobs a second, {name}", count / taken, "/s", f"{what}; µs of processor each: {used}"
         )
-        done, taken = rows[0]
-        if done != count:
-            raise ServiceFailedError(f"{done} of {count} jobs of {task} succeeded: {run.stack.states()}")
-        note = f"{task}, {'one id a hint' if name == 'alone' else 'bundles, as under backlog'}"
-        run.report.add("execute", f"jobs a second, {name}", done / taken, "/s", note)
-    total = sum(count for *_, count in _backlogs(run))
-    spent = cost.microseconds_each(dict.fromkeys(used, 0.0) | before, used, total)
-    run.report.add("execute", "jobs in all", total, "", f"µs of processor a job, start of the worker included: {spent}")
+        before = after
     run.stack.forget_jobs()
 
 
@@ -182,6 +175,24 @@ def outage(run: Run) -> None:
     if run.stack.states() != {"succeeded": done["count"]}:
         raise ServiceFailedError(f"not every job posted without a broker has succeeded: {run.stack.states()}")
     run.report.add("outage", "after it was back, the last job ended in", taken, "s", "all succeeded")
+
+
+def _executed(run: Run, tag: str, count: int) -> float:
+    """Wait until all jobs with a tag have succeeded, and return the seconds from the first claim to the last end."""
+    state = (
+        "SELECT NOT EXISTS (SELECT FROM jobs WHERE tags @> ARRAY[%s] AND state IN ('queued', 'running', 'retrying'))"
+    )
+    run.stack.wait_until(
+        lambda: run.stack.query(state, tag)[0][0] is True, seconds=_PATIENCE, what=f"jobs of {tag!r}", every=0.2
+    )
+    done, taken = run.stack.query(
+        "SELECT count(*), extract(epoch FROM max(finished_at) - min(started_at))::float FROM jobs "
+        "WHERE tags @> ARRAY[%s] AND state = 'succeeded'",
+        tag,
+    )[0]
+    if done != count:
+        raise ServiceFailedError(f"{done} of {count} jobs of {tag!r} succeeded: {run.stack.states()}")
+    return float(taken)
 
 
 PARTS: Final[dict[str, Callable[[Run], None]]] = {

@@ -14,7 +14,7 @@ import psutil
 if TYPE_CHECKING:
     from bench.stack import Stack
 
-_RATE: Final = 200  # samples a second
+_RATE: Final = 100  # samples a second
 
 
 class Profiler:
@@ -31,17 +31,12 @@ class Profiler:
             yield
             return
         file = self._folder / f"{name}-{label.replace(' ', '-').replace(',', '')}.txt"
-        command: list[str | Path] = [
-            Path(sys.executable).with_name("py-spy"),
-            "record",
-            "--subprocesses",
-            "--nonblocking",
-            "-r",
-            str(_RATE),
-        ]
+        command: list[str | Path] = [Path(sys.executable).with_name("py-spy"), "record", "--subprocesses"]
+        if name == "web":
+            command.append("--gil")  # its threads wait most of the time: only who holds the interpreter tells something
         pid = self._stack.pids()[name]
         recorder = subprocess.Popen(
-            [*command, "-d", "600", "-f", "raw", "-o", file, "--pid", str(pid)],
+            [*command, "-r", str(_RATE), "-d", "600", "-f", "raw", "-o", file, "--pid", str(pid)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

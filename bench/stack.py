@@ -193,13 +193,10 @@ class Stack:
 
     def fill(self, task: str, args: dict[str, Any], count: int, tag: str) -> None:
         """Accept `count` jobs without HTTP, in transactions of a thousand."""
-        options = JobOptions(tags=(tag,))
+        options, secret_key = JobOptions(tags=(tag,)), self.database.settings.secret_key
         for first in range(0, count, _FILL):
             size = min(_FILL, count - first)
-            jobs = [
-                prepare(registry.get(task, demo=True), args, options, secret_key=self.settings.secret_key)
-                for _ in range(size)
-            ]
+            jobs = [prepare(registry.get(task, demo=True), args, options, secret_key=secret_key) for _ in range(size)]
             with self.database.transaction() as session:
                 accept(session, jobs)
 
