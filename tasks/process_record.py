@@ -39,7 +39,7 @@ class ProcessRecordArgs(Schema):
     queue="data_processing_queue",
     args=ProcessRecordArgs,
     retry=RetryPolicy(max_attempts=3, first_delay=timedelta(seconds=2)),
-    time_limit=timedelta(seconds=30),
+    time_limit=timedelta(seconds=5),
     effects="database",
     bundle=32,
 )

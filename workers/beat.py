@@ -52,8 +52,9 @@ class PostgresScheduler(Scheduler):
                 crash_point("beat.after_commit")
             self._synced = True
         except SQLAlchemyError as error:
+            say = log.debug if self._backoff.failures else log.warning  # loud once
             pause = self._backoff.next()
-            log.warning("beat.waits", error=f"{type(error).__name__}: {error}"[:300], pause=round(pause, 2))
+            say("beat.waits", error=f"{type(error).__name__}: {error}"[:300], pause=round(pause, 2))
             return pause
         self._backoff.reset()
         for schedule, count in fired.items():

@@ -76,12 +76,18 @@ def repeat(tick: Callable[[], float], stop: Stop, *, name: str, expected: tuple[
     other ends the process, so that its supervisor sees it.
     """
     backoff = Backoff()
+    waits_for: type[Exception] | None = None
     while not stop.is_set:
         try:
             pause = tick()
             backoff.reset()
+            if waits_for is not None:
+                log.info("loop.goes_on", loop=name)
+                waits_for = None
         except expected as error:
             pause = backoff.next()
-            log.warning("loop.waits", loop=name, error=f"{type(error).__name__}: {error}"[:300], pause=round(pause, 2))
+            say = log.debug if type(error) is waits_for else log.warning  # loud once for each kind of trouble
+            say("loop.waits", loop=name, error=f"{type(error).__name__}: {error}"[:300], pause=round(pause, 2))
+            waits_for = type(error)
         if pause > 0:
             stop.wait(pause)

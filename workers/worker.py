@@ -39,12 +39,14 @@ class Child:
     def __init__(self, settings: Settings, queue: str) -> None:
         self._settings = settings
         self._queue = queue
+        self._parent = os.getpid()
         self._database: Database | None = None
         self._executor: Executor | None = None
 
     def start(self, **_: Any) -> None:
         """Begin: die with the parent, and make connections of our own."""
-        die_with_parent()
+        if os.getpid() != self._parent:
+            die_with(self._parent)
         name = f"{self._queue}@{socket.gethostname()}:{os.getpid()}"
         self._database = Database(self._settings, application_name=f"gristmill {name}", pool_size=1, pre_ping=False)
         self._executor = Executor(self._database, worker=name, queue=self._queue)
@@ -78,10 +80,10 @@ class Child:
             raise Reject("the job is dead; its letter is in Postgres", requeue=False)
 
 
-def die_with_parent() -> None:
+def die_with(parent: int) -> None:
     """Have the kernel kill this child when its worker is killed; the claim of its job makes that safe."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() == 1:
+    if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
