@@ -68,8 +68,8 @@ class Member:
         self.process.wait(10)
         eventually(lambda: all_have_ended(children))
 
-    def kill_child(self) -> None:
-        """Kill the first process of a worker's pool that runs a job (all run one, when as many are posted)."""
+    def kill_children(self) -> None:
+        """Kill what it forked, and leave it alone."""
         for child in self.children:
             child.kill()
 
@@ -81,9 +81,9 @@ class Member:
         return self.process.wait(seconds)
 
     def stop(self) -> None:
-        """End it and all that it forked, by force if it must be."""
+        """End it and all that it forked, by force: the test is over, and nothing of it has to be kept."""
         if hasattr(self, "process"):
-            process.stop(self.process, signal.SIGTERM, deadline_seconds=5)
+            process.stop(self.process, signal.SIGKILL, deadline_seconds=5)
 
     @property
     def _ready_file(self) -> Path:
@@ -161,6 +161,11 @@ class Cluster:
     def stop(self) -> None:
         for member in self.members.values():
             member.stop()
+
+    @property
+    def tails(self) -> str:
+        """The ends of all logs: what a test that failed shows."""
+        return "\n".join(f"--- {member.name}\n{process.tail(member.log, 25)}" for member in self.members.values())
 
 
 @contextmanager
