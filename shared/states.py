@@ -29,6 +29,8 @@ class Move(StrEnum):
     EXPIRE = "expire"
     GIVE_UP = "give_up"
     CANCEL = "cancel"
+    CANCEL_WAITING = "cancel_waiting"
+    RUN_NOW = "run_now"
     REDRIVE = "redrive"
 
 
@@ -45,6 +47,8 @@ MOVES: Final[dict[Move, tuple[frozenset[State], State]]] = {
     Move.EXPIRE: (WAITING, State.DEAD),
     Move.GIVE_UP: (WAITING, State.DEAD),
     Move.CANCEL: (LIVE, State.CANCELLED),
+    Move.CANCEL_WAITING: (WAITING, State.CANCELLED),
+    Move.RUN_NOW: (frozenset({State.SCHEDULED, State.RETRYING}), State.QUEUED),
     Move.REDRIVE: (frozenset({State.DEAD}), State.QUEUED),
 }
 

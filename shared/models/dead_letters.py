@@ -41,5 +41,6 @@ class DeadLetter(Base):
         CheckConstraint("(resolution IS NULL) = (resolved_at IS NULL)", name="resolved_has_a_time"),
         Index("uq_dead_letters_open_job", "job_id", unique=True, postgresql_where=text("resolution IS NULL")),
         Index("ix_dead_letters_open", "queue", "task", "fingerprint", postgresql_where=text("resolution IS NULL")),
+        Index("ix_dead_letters_open_age", "created_at", "id", postgresql_where=text("resolution IS NULL")),
         Index("ix_dead_letters_job", "job_id"),
     )

@@ -134,5 +134,7 @@ class IdempotencyKey(Base):
     run_at: Mapped[datetime]
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[datetime]
+    # Whether the answer was a live job with the same unique key.
+    duplicate: Mapped[bool] = mapped_column(server_default=text("false"))
 
     __table_args__ = (Index("ix_idempotency_keys_expiry", "expires_at"),)

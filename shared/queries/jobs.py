@@ -41,7 +41,8 @@ _INSERT = text(
         ORDER BY producer_id, idempotency_key
         ON CONFLICT (producer_id, key) DO UPDATE
         SET body_hash = excluded.body_hash, job_id = excluded.job_id, state = excluded.state,
-            run_at = excluded.run_at, created_at = excluded.created_at, expires_at = excluded.expires_at
+            run_at = excluded.run_at, created_at = excluded.created_at, expires_at = excluded.expires_at,
+            duplicate = false
         WHERE idempotency_keys.expires_at <= statement_timestamp()
         RETURNING job_id
     ), inserted AS (
@@ -67,7 +68,8 @@ _INSERT = text(
 
 _EARLIER_BY_KEY = text(
     """
-    SELECT k.body_hash, k.job_id AS id, j.task, j.queue, k.state, j.priority, k.run_at, j.expires_at, k.created_at
+    SELECT k.body_hash, k.job_id AS id, j.task, j.queue, k.state, j.priority, k.run_at, j.expires_at, k.created_at,
+           k.duplicate
     FROM idempotency_keys k JOIN jobs j ON j.id = k.job_id
     WHERE k.producer_id = :producer_id AND k.key = :idempotency_key
     """
@@ -83,7 +85,8 @@ _LIVE_TWIN = text(
 
 _POINT_KEY_AT = text(
     """
-    UPDATE idempotency_keys SET job_id = :job_id, state = :state, run_at = :run_at, created_at = :created_at
+    UPDATE idempotency_keys
+    SET job_id = :job_id, state = :state, run_at = :run_at, created_at = :created_at, duplicate = true
     WHERE producer_id = :producer_id AND key = :idempotency_key
     """
 )
@@ -156,7 +159,7 @@ def _find_earlier(session: Session, row: dict[str, Any]) -> Accepted | Idempoten
                     "send the same body again, or another key"
                 )
                 return IdempotencyConflictError(msg, {"idempotency_key": ["used with another body"]})
-            return _accepted(key, replayed=True)
+            return _accepted(key, replayed=True, duplicate=key["duplicate"])
     if row["unique_key"] is not None:
         twin = session.execute(_LIVE_TWIN, row).mappings().one_or_none()
         if twin is not None:
@@ -185,6 +188,16 @@ def get_job(session: Session, job_id: UUID, *, producer_id: UUID | None = None) 
         msg = f"No job {job_id}"
         raise JobNotFoundError(msg)
     return job
+
+
+def lock_job(session: Session, job_id: UUID, *, producer_id: UUID | None = None) -> Job:
+    """Return the job as it is now; nobody else moves it before the end of the caller's transaction.
+
+    Raises:
+        JobNotFoundError: there is none, or it is another producer's than `producer_id`.
+    """
+    get_job(session, job_id, producer_id=producer_id)
+    return session.get_one(Job, job_id, populate_existing=True, with_for_update={"key_share": True})
 
 
 def list_jobs(

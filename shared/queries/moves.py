@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import CursorResult, text
+from sqlalchemy import CursorResult
 from uuid_utils.compat import uuid7
 
-from shared.states import MOVES, AttemptOutcome, DeadReason, Move
+from shared.queries.moves_by_hand import Redriven, cancel_waiting, redrive, request_cancel, run_now
+from shared.queries.statement import move_statement as _statement
+from shared.states import AttemptOutcome, DeadReason, Move
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +26,23 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from shared.failure import Failure
+
+__all__ = [
+    "Claimed",
+    "Redriven",
+    "cancel",
+    "cancel_waiting",
+    "claim",
+    "expire",
+    "give_up",
+    "kill",
+    "redrive",
+    "request_cancel",
+    "retry",
+    "run_now",
+    "snooze",
+    "succeed",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +58,6 @@ class Claimed:
     traceparent: str | None
     run_at: datetime
     started_at: datetime
-
-
-def _statement(move: Move, sql: str) -> TextClause:
-    """Fill in the states that `move` may start from and the one it ends in, from the one table of moves."""
-    sources, target = MOVES[move]
-    listed = ", ".join(f"'{state}'" for state in sorted(sources))
-    return text(sql.replace("{sources}", listed).replace("{target}", f"'{target}'"))
 
 
 _FENCED: Final = "id = :id AND attempt = :attempt AND state IN ({sources})"
