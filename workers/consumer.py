@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from celery.worker.consumer import Consumer
@@ -12,6 +12,7 @@ from uuid_utils.compat import UUID
 from shared.queues import QUEUES
 
 log = structlog.get_logger(__name__)
+TIME_LIMITS: Final = 2  # in the headers: the hard one, then the soft one
 
 
 class HardenedConsumer(Consumer):
@@ -94,4 +95,20 @@ def what_is_wrong(message: Any) -> str | None:
         return "the id in the headers is not a UUID"
     if message.content_type != "application/json":
         return f"content type {str(message.content_type)[:80]!r} instead of application/json"
+    return _what_is_wrong_with_options(headers)
+
+
+def _what_is_wrong_with_options(headers: dict[str, Any]) -> str | None:
+    """Look at what Celery reads only after it took a place in its pool; an error there would keep it for ever."""
+    limits = headers.get("timelimit") or (None, None)
+    if not isinstance(limits, (list, tuple)) or len(limits) != TIME_LIMITS or not all(map(_is_limit, limits)):
+        return "the time limits in the headers are not two numbers of seconds"
+    if not isinstance(headers.get("retries") or 0, int):
+        return "the retries in the headers are not a number"
+    if headers.get("eta") is not None:
+        return "an eta in the headers: time lives in Postgres, and a worker's memory is no place to wait in"
     return None
+
+
+def _is_limit(value: object) -> bool:
+    return value is None or (isinstance(value, (int, float)) and value > 0)

@@ -35,6 +35,16 @@ def count(url: str, queue: str) -> int:
         return int(channel.queue_declare(queue, passive=True).message_count)
 
 
+def take_marks(url: str, queue: str) -> set[str]:
+    """Take everything out of a RabbitMQ queue, whatever it is, and return the correlation ids."""
+    marks = set()
+    with connected(url) as connection:
+        channel: Any = connection.default_channel
+        while (message := channel.basic_get(queue, no_ack=True)) is not None:
+            marks.add(str(message.properties.get("correlation_id")))
+    return marks
+
+
 def vhost_of(url: str) -> str:
     return url.rsplit("/", 1)[1]
 
