@@ -1,4 +1,4 @@
-"""Post, show and list jobs."""
+"""Post, show, list, cancel and hurry jobs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ from ingress.auth import principal, requires
 from ingress.cursor import read_cursor, write_cursor
 from ingress.json import body
 from ingress.posting import prepare_job, submit, with_idempotency_key
-from ingress.schemas.jobs import AcceptedJob, JobAnswer, JobDetails, JobFilter, JobPage, JobRequest
+from ingress.schemas.errors import ErrorEnvelope
+from ingress.schemas.jobs import AcceptedJob, ChangedJob, JobAnswer, JobDetails, JobFilter, JobPage, JobRequest
 from ingress.services import services
 from ingress.showing import show_job
+from shared.cancel import cancel_job
+from shared.models.jobs import Job
 from shared.queries.jobs import Accepted, get_job, list_jobs
+from shared.run_now import run_job_now
+from shared.states import State
 
 blueprint = Blueprint("jobs", __name__, url_prefix=PREFIX, description="Requests to run a task once.")
 
@@ -86,3 +91,34 @@ def show_one_job(job_id: UUID) -> dict[str, Any]:
     with services().database.transaction() as session:
         job = get_job(session, job_id, producer_id=principal().sees)
         return show_job(session, job, tracebacks=principal().is_admin)
+
+
+@blueprint.route("/jobs/<uuid:job_id>/cancel", methods=["POST"])
+@requires("jobs:write")
+@blueprint.response(200, ChangedJob, description="It is cancelled, now or before.")
+@blueprint.alt_response(202, schema=ChangedJob, description="It runs: its worker is asked to end it.")
+@blueprint.alt_response(409, schema=ErrorEnvelope, description="It has succeeded, or is dead.")
+@blueprint.doc(operationId="cancel_job")
+def cancel_one_job(job_id: UUID) -> tuple[Job, int]:
+    """Cancel a job.
+
+    One that waits ends at once. One that runs is told so, and its process is ended when it does not return within a
+    grace; what it did in Postgres is undone. It may still succeed, if it was about to.
+    """
+    with services().database.transaction() as session:
+        job = cancel_job(session, job_id, actor=principal().name, producer_id=principal().sees)
+    return job, 202 if job.state == State.RUNNING else 200
+
+
+@blueprint.route("/jobs/<uuid:job_id>/retry", methods=["POST"])
+@requires("jobs:write")
+@blueprint.response(200, ChangedJob, description="It is due now.")
+@blueprint.alt_response(409, schema=ErrorEnvelope, description="It runs or has ended; the message says what to do.")
+@blueprint.doc(operationId="retry_job")
+def retry_one_job(job_id: UUID) -> Job:
+    """Let a job that waits for its time, or for its next attempt, run now.
+
+    A dead one is put back to work by redriving its dead letter.
+    """
+    with services().database.transaction() as session:
+        return run_job_now(session, job_id, actor=principal().name, producer_id=principal().sees)

@@ -83,6 +83,12 @@ class ListedJob(JobAnswer):
     tags = fields.List(fields.String(), required=True)
 
 
+class ChangedJob(ListedJob):
+    cancel_requested_at = Time(
+        allow_none=True, metadata={"description": "There while it runs: its worker is about to end it."}
+    )
+
+
 class AttemptError(Schema):
     type = fields.String(allow_none=True)
     code = fields.String(allow_none=True)

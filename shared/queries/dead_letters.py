@@ -62,9 +62,8 @@ def _conditions(wanted: LetterFilter) -> list[ColumnElement[bool]]:
     elif wanted.resolution != "all":
         conditions.append(DeadLetter.resolution == wanted.resolution)
     if wanted.producer_id is not None:
-        conditions.append(
-            select(Job.id).where(Job.id == DeadLetter.job_id, Job.producer_id == wanted.producer_id).exists()
-        )
+        own = select(Job.id).where(Job.id == DeadLetter.job_id, Job.producer_id == wanted.producer_id)
+        conditions.append(own.correlate(DeadLetter).exists())
     return conditions
 
 
