@@ -29,7 +29,7 @@ demo: runtime ## post real jobs of every kind and watch them end
 
 test: dev ## run all tests on real services (ARGS="-k name" for some)
 	@bash requirements/rabbitmq.sh
-	@exec $(BIN)/pytest $(ARGS)
+	@exec $(BIN)/pytest --numprocesses 3 --dist loadfile $(ARGS)
 
 lint: dev ## look at style, imports, security, containers and manifests
 	$(BIN)/ruff check .
