@@ -41,7 +41,11 @@ def test_a_token_is_read_as_the_key_it_was_written_from() -> None:
     assert key.secret not in repr(key)
 
 
-@pytest.mark.parametrize("token", ["", "gm_", "gm_abc_def", new_key().token + "x", new_key().token[1:], "Ü" * 60])
+@pytest.mark.parametrize(
+    "token",
+    ["", "gm_", "gm_abc_def", new_key().token + "x", new_key().token[1:], "Ü" * 60],
+    ids=["empty", "prefix", "short", "too long", "cut", "not ASCII"],
+)
 def test_what_is_not_written_like_a_key_is_none(token: str) -> None:
     assert read_token(token) is None
 

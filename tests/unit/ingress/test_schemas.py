@@ -9,7 +9,7 @@ from marshmallow import ValidationError
 from ingress.schemas.jobs import JobRequest
 from shared.task import flatten
 
-NOW = datetime.now(UTC)
+NOW = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)  # the same in each process that collects
 
 
 def at(**ahead: float) -> str:
