@@ -7,7 +7,10 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from amqp.exceptions import AMQPError
 from celery import Celery
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
 
 import tasks  # noqa: F401  fills the registry
 from shared.settings import broker_kind
@@ -23,6 +26,8 @@ HARD_LIMIT_GRACE: Final = 15
 # Seconds until Valkey gives the hint of a silent worker to another one. Short, since a second delivery does no harm
 # (the claim is the guard) and a killed worker's hints wait this long. A running job's hint comes again, and is acked.
 VISIBILITY_TIMEOUT: Final = 15
+# What tells that the broker is away, restarts or closes our connection; kombu passes some errors of its driver on.
+BROKER_AWAY: Final[tuple[type[Exception], ...]] = (KombuError, AMQPError, RedisError, OSError)
 BROKER_TIMEOUT: Final = 10  # seconds until a read, a write or a connect to a silent broker is given up
 
 Run = Callable[["Task", list[str]], None]
@@ -91,6 +96,10 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
         "worker_enable_remote_control": True,
+        # Not exclusive: RabbitMQ holds such a queue for the connection that a network has swallowed, up to a minute,
+        # and a worker that comes back with a new one would consume nothing meanwhile. It expires 10 s after its use.
+        "control_queue_exclusive": False,
+        "control_queue_durable": True,
         "broker_heartbeat": 30,
         "broker_connection_timeout": BROKER_TIMEOUT,
         "broker_connection_retry_on_startup": True,

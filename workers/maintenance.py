@@ -7,15 +7,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from kombu.exceptions import KombuError
-from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 import tasks  # noqa: F401  fills the registry: retry policies are read from it
 from shared.db import Database
 from shared.firing import fire_missed
 from shared.queries.evidence import write_missing_letters
-from workers.app import make_app
+from workers.app import BROKER_AWAY, make_app
 from workers.broker_view import BrokerView
 from workers.loop import Stop, repeat
 from workers.lost_hints import LostHints
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 DATABASE_AWAY: Final = (SQLAlchemyError,)
-BROKER_AWAY: Final = (SQLAlchemyError, KombuError, RedisError, OSError)
+EITHER_AWAY: Final[tuple[type[Exception], ...]] = (*DATABASE_AWAY, *BROKER_AWAY)
 RARELY: Final = 30.0  # seconds between two looks for what hardly ever happens
 
 
@@ -53,8 +51,8 @@ class Maintenance:
         loops: dict[str, tuple[Callable[[], float], tuple[type[Exception], ...]]] = {
             "reconciler": (self._reconcile, DATABASE_AWAY),
             "repairs": (self._repair, DATABASE_AWAY),
-            "lost_hints": (self._look_for_lost_hints, BROKER_AWAY),
-            "recorder": (self._record, BROKER_AWAY),
+            "lost_hints": (self._look_for_lost_hints, EITHER_AWAY),
+            "recorder": (self._record, EITHER_AWAY),
         }
         threads = [
             threading.Thread(target=self._loop, args=(name, tick, expected), name=name)
@@ -89,7 +87,7 @@ class Maintenance:
     def _look_for_lost_hints(self) -> float:
         try:
             self._lost_hints.look()
-        except BROKER_AWAY:
+        except EITHER_AWAY:
             self._view.forget()
             self._lost_hints.forget()
             raise

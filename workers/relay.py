@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg2
 import psycopg2.extensions
 import structlog
-from kombu.exceptions import KombuError, OperationalError
-from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.crashpoints import crash_point
@@ -17,7 +15,7 @@ from shared.db import Database, connect_options, libpq_url
 from shared.queries.jobs import OUTBOX_CHANNEL
 from shared.queries.outbox import Due, seconds_to_next, take_due
 from shared.task import registry
-from workers.app import make_app
+from workers.app import BROKER_AWAY, make_app
 from workers.loop import Stop, repeat
 from workers.publisher import Hint, Publisher, PublishError, make_publisher
 
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
-AWAY: Final = (SQLAlchemyError, psycopg2.Error, KombuError, OperationalError, PublishError, RedisError, OSError)
+AWAY: Final[tuple[type[Exception], ...]] = (SQLAlchemyError, psycopg2.Error, PublishError, *BROKER_AWAY)
 
 
 class Relay:

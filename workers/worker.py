@@ -12,14 +12,13 @@ from uuid import UUID
 import structlog
 from celery.exceptions import Reject
 from celery.signals import worker_process_init, worker_process_shutdown
-from kombu.exceptions import KombuError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from shared.db import Database
 from shared.settings import broker_kind
 from workers import topology
-from workers.app import BROKER_TIMEOUT, make_app
+from workers.app import BROKER_AWAY, BROKER_TIMEOUT, make_app
 from workers.executor import Executor
 from workers.loop import Stop, repeat
 
@@ -102,7 +101,7 @@ def run(settings: Settings, *, queue: str, concurrency: int) -> None:
     if broker_kind(settings) == "rabbitmq" and not _declare_topology(app):
         return
     worker = app.Worker(
-        hostname=f"{queue}@{socket.gethostname()}",
+        hostname=f"{queue}@{socket.gethostname()}:{os.getpid()}",  # several of a queue may run on one machine
         queues=[queue],
         concurrency=concurrency,
         pool="prefork",
@@ -134,5 +133,5 @@ def _declare_topology(app: Celery) -> bool:
         stop.set()
         return 0
 
-    repeat(tick, stop, name="worker", expected=(KombuError, OSError))
+    repeat(tick, stop, name="worker", expected=BROKER_AWAY)
     return declared
