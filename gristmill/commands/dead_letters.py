@@ -5,46 +5,64 @@ from uuid import UUID
 
 import click
 
+from gristmill.commands.choosing import as_filter, filter_options, find_letter, summary_of
 from gristmill.commands.output import json_option, show_fields, show_rows
+from gristmill.commands.redriving import discard, redrive
 
 
 @click.group()
 def dead_letters() -> None:
-    """List and show jobs that ended without success.
+    """List, group, show, redrive and discard jobs that ended without success.
 
     \b
     Examples:
       gristmill dead-letters list --task email.send
+      gristmill dead-letters groups
       gristmill dead-letters show 01993c1e-…        (the id of the letter, or of its job)
+      gristmill dead-letters redrive 01993c1e-… --args '{"to": "ada@example.com", "template": "welcome"}'
+      gristmill dead-letters redrive --task email.send --rate 10 --dry-run
+      gristmill dead-letters discard 01993c1e-… --reason "the customer has left"
     """  # noqa: D301  click's mark for text that is not to be wrapped
 
 
 @dead_letters.command(name="list")
-@click.option("--task")
-@click.option("--queue")
-@click.option("--reason")
+@filter_options
 @click.option("--all", "with_resolved", is_flag=True, help="Those that were redriven or discarded, too.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @json_option
 def list_(*, limit: int, as_json: bool, with_resolved: bool, **filters: Any) -> None:
     """List dead letters, newest first."""
     from gristmill.commands.settings import transaction
-    from shared.queries.overview import list_dead_letters
+    from shared.queries.dead_letters import list_letters
+
+    wanted = as_filter(filters, resolution="all" if with_resolved else "open")
+    with transaction() as session:
+        rows = [summary_of(letter) for letter in list_letters(session, wanted, limit=limit)]
+    show_rows(rows, as_json=as_json, empty="No dead letters")
+
+
+@dead_letters.command()
+@filter_options
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@json_option
+def groups(*, limit: int, as_json: bool, **filters: Any) -> None:
+    """Group open dead letters by task and by how they failed, the largest group first."""
+    from gristmill.commands.settings import transaction
+    from shared.queries.dead_letters import list_groups
 
     with transaction() as session:
         rows = [
             {
-                "id": str(letter.id),
-                "task": letter.task,
-                "queue": letter.queue,
-                "reason": letter.reason,
-                "error": letter.error_code,
-                "message": letter.error_message,
-                "attempts": letter.attempts,
-                "created_at": letter.created_at,
-                "resolution": letter.resolution,
+                "task": group.task,
+                "fingerprint": group.fingerprint,
+                "count": group.count,
+                "first_seen": group.first_seen,
+                "last_seen": group.last_seen,
+                "error": group.sample.error_code,
+                "message": group.sample.error_message,
+                "sample": str(group.sample.id),
             }
-            for letter in list_dead_letters(session, limit=limit, with_resolved=with_resolved, **filters)
+            for group in list_groups(session, as_filter(filters), limit=limit)
         ]
     show_rows(rows, as_json=as_json, empty="No dead letters")
 
@@ -55,10 +73,9 @@ def list_(*, limit: int, as_json: bool, with_resolved: bool, **filters: Any) -> 
 def show(*, letter_id: UUID, as_json: bool) -> None:
     """Show one dead letter with its evidence."""
     from gristmill.commands.settings import transaction
-    from shared.queries.overview import get_dead_letter
 
     with transaction() as session:
-        letter = get_dead_letter(session, letter_id)
+        letter = find_letter(session, letter_id)
         fields = {
             "id": str(letter.id),
             "job": str(letter.job_id) if letter.job_id else None,
@@ -80,3 +97,7 @@ def show(*, letter_id: UUID, as_json: bool) -> None:
             "traceback": letter.traceback,
         }
     show_fields(fields, as_json=as_json)
+
+
+dead_letters.add_command(redrive)
+dead_letters.add_command(discard)

@@ -1,4 +1,4 @@
-"""`gristmill jobs`: look at jobs and post them, straight in the database."""
+"""`gristmill jobs`: look at jobs, post, cancel and hurry them, straight in the database."""
 
 import json
 from datetime import timedelta
@@ -7,9 +7,12 @@ from uuid import UUID
 
 import click
 
-from gristmill.commands.output import json_option, show_fields, show_rows
+from gristmill.commands.acting import act_on_each, actor
+from gristmill.commands.output import json_option, show_fields, show_rows, text_of
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from shared.models.jobs import Attempt, Job
 
 STATES: Final = ("scheduled", "queued", "running", "retrying", "succeeded", "dead", "cancelled")
@@ -17,7 +20,7 @@ STATES: Final = ("scheduled", "queued", "running", "retrying", "succeeded", "dea
 
 @click.group()
 def jobs() -> None:
-    """List, show and post jobs.
+    """List, show, post, cancel and hurry jobs.
 
     \b
     Examples:
@@ -25,6 +28,8 @@ def jobs() -> None:
       gristmill jobs show 01993c1e-…
       gristmill jobs post demo.echo message=hello
       gristmill jobs post email.send --args '{"to": "me@example.com", "subject": "Hi", "text": "…"}' --delay 60
+      gristmill jobs cancel 01993c1e-…
+      gristmill jobs retry 01993c1e-…               (now, instead of when it is due)
     """  # noqa: D301  click's mark for text that is not to be wrapped
 
 
@@ -112,6 +117,47 @@ def post(
     with transaction() as session:
         job_id = enqueue(session, task, options, **args)
     click.echo(str(job_id))
+
+
+@jobs.command()
+@click.argument("ids", metavar="ID...", nargs=-1, required=True, type=click.UUID)
+@click.option("--dry-run", is_flag=True, help="Only say in which state they are.")
+def cancel(*, ids: tuple[UUID, ...], dry_run: bool) -> int:
+    """Cancel jobs: one that waits ends at once, one that runs is ended by its worker."""
+    from shared.cancel import cancel_job
+
+    def act(session: "Session", each: UUID) -> str:
+        if dry_run:
+            return _would("cancel", session, each)
+        job = cancel_job(session, each, actor=actor())
+        if job.state == "running":
+            return f"{each} runs: its worker is asked to end it; `gristmill jobs show {each}` tells when"
+        return f"{each} is cancelled"
+
+    return act_on_each(ids, act)
+
+
+@jobs.command()
+@click.argument("ids", metavar="ID...", nargs=-1, required=True, type=click.UUID)
+@click.option("--dry-run", is_flag=True, help="Only say in which state they are.")
+def retry(*, ids: tuple[UUID, ...], dry_run: bool) -> int:
+    """Let jobs that wait for their time, or for their next attempt, run now."""
+    from shared.run_now import run_job_now
+
+    def act(session: "Session", each: UUID) -> str:
+        if dry_run:
+            return _would("run now", session, each)
+        run_job_now(session, each, actor=actor())
+        return f"{each} is due now"
+
+    return act_on_each(ids, act)
+
+
+def _would(act: str, session: "Session", job_id: UUID) -> str:
+    from shared.queries.jobs import get_job
+
+    job = get_job(session, job_id)
+    return f"would {act} {job_id}: {job.task}, {job.state}, due at {text_of(job.run_at)}"
 
 
 def _arguments(pairs: tuple[str, ...], document: str | None) -> dict[str, Any]:
