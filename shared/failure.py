@@ -15,7 +15,8 @@ TRACEBACK_LIMIT: Final = 16_000  # characters; the innermost frames, which tell 
 _SECRETS: Final = re.compile(
     r"(?i)(password|passwd|secret|token|authorization|api[_-]?key)(['\"]?\s*[=:]\s*['\"]?)(?:bearer\s+)?[^\s'\",;&)]+"
 )
-_URL_PASSWORD: Final = re.compile(r"(\w+://[^:/@\s]*):[^@/\s]+@")
+# Bounded: an open `\w+` would try every length at every place of a long word, for minutes in one of a megabyte.
+_URL_PASSWORD: Final = re.compile(r"(\b\w{1,32}://[^:/@\s]*):[^@/\s]+@")
 _VARIABLE: Final = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|\d+|'[^']*'|\"[^\"]*\"", re.IGNORECASE)
 
 
@@ -33,7 +34,7 @@ class Failure:
 def describe(error: BaseException, *, task: str) -> Failure:
     """Return what is kept of `error`. The fingerprint is stable over line numbers, ids, counts and quoted values."""
     error_type = type(error).__qualname__
-    message = _clean(str(error), MESSAGE_LIMIT)
+    message = _clean(str(error)[: 2 * MESSAGE_LIMIT])[:MESSAGE_LIMIT]
     frames = tracebacks.extract_tb(error.__traceback__)
     places = [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.name}" for frame in frames[-3:]]
     trace = "".join(tracebacks.format_exception(error))
@@ -42,7 +43,7 @@ def describe(error: BaseException, *, task: str) -> Failure:
         type=error_type,
         code=code,
         message=message,
-        traceback=_clean(trace[-TRACEBACK_LIMIT:], TRACEBACK_LIMIT),
+        traceback=_clean(trace[-2 * TRACEBACK_LIMIT :])[-TRACEBACK_LIMIT:],
         fingerprint=fingerprint(task, error_type, _VARIABLE.sub("?", message), *places),
     )
 
@@ -57,7 +58,10 @@ def fingerprint(*parts: str) -> str:
     return hashlib.sha256("\x00".join(parts).encode(errors="replace")).hexdigest()[:16]
 
 
-def _clean(text: str, limit: int) -> str:
-    """Bound `text`, blank what looks like a secret, and drop what Postgres cannot store (NUL, lone surrogates)."""
+def _clean(text: str) -> str:
+    """Blank what looks like a secret, and drop what Postgres cannot store (NUL, lone surrogates).
+
+    Twice what is kept is looked at, so that a secret on the edge is still told by what stands before and behind it.
+    """
     shown = _URL_PASSWORD.sub(r"\1:***@", _SECRETS.sub(r"\1\2***", text))
-    return shown.replace("\x00", "\\x00").encode(errors="replace").decode()[:limit]
+    return shown.replace("\x00", "\\x00").encode(errors="replace").decode()

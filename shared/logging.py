@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 HIDDEN: Final = "***"
 _DEEPEST: Final = 6  # levels of a logged value; what lies deeper is shown as text
 _SECRET_NAME: Final = re.compile(r"passw(or)?d|secret|token|authorization|api[_-]?key|cookie|credential", re.IGNORECASE)
-_URL_PASSWORD: Final = re.compile(r"(\w+://[^:/@\s]*):[^@/\s]+@")
+_URL_PASSWORD: Final = re.compile(r"(\b\w{1,32}://[^:/@\s]*):[^@/\s]+@")  # bounded, or a long word takes minutes
 _BEARER: Final = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}")
 _API_KEY: Final = re.compile(r"\b(gm_[A-Za-z0-9-]+)_[\w-]{8,}")
 

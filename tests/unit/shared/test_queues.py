@@ -1,0 +1,36 @@
+"""The queues' names and keys: every task's hint is matched by its queue's binding, and by no other."""
+
+import re
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tasks  # noqa: F401  fills the registry
+from shared.queries.leases import lock_key
+from shared.queues import QUEUES, Queue
+from shared.task import registry
+
+NAMES = [task.name for task in registry]
+
+
+def matches(binding: str, key: str) -> bool:
+    """As a topic exchange does: `*` stands for exactly one word."""
+    pattern = ".".join("[^.]+" if word == "*" else re.escape(word) for word in binding.split("."))
+    return re.fullmatch(pattern, key) is not None
+
+
+@pytest.mark.parametrize("queue", QUEUES.values(), ids=list(QUEUES))
+@pytest.mark.parametrize("task", [*NAMES, "processing.with.many.words", "x.y"])
+def test_the_routing_key_of_any_task_in_any_queue_is_matched_by_that_queue_alone(queue: Queue, task: str) -> None:
+    key = queue.routing_key(task)
+    assert [other.name for other in QUEUES.values() if matches(other.binding, key)] == [queue.name]
+    assert len(key.encode()) <= 255
+
+
+@given(st.uuids())
+def test_a_lock_key_is_a_bigint_of_postgres_and_the_low_half_of_the_id(job_id: UUID) -> None:
+    key = lock_key(job_id)
+    assert -(2**63) <= key < 2**63
+    assert key % 2**64 == job_id.int % 2**64

@@ -1,0 +1,125 @@
+"""What `@task` takes, and each thing that it refuses at import, with the cure."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from marshmallow import Schema, fields
+
+from shared.errors import InvalidArgsError, TaskDefinitionError, UnknownTaskError
+from shared.task import Registry, Task, task
+
+
+class Args(Schema):
+    number = fields.Integer(required=True, strict=True)
+    password = fields.String(load_default="", metadata={"secret": True})
+    places = fields.List(fields.Nested(Schema.from_dict({"city": fields.String(required=True)})), load_default=list)
+
+
+def handler(ctx: Any, *, number: int, password: str = "", places: Any = ()) -> int:
+    """Double a number.
+
+    Repeating is harmless.
+    """
+    return number * 2
+
+
+def declare(handler: Callable[..., Any] = handler, *, into: Registry | None = None, **options: Any) -> Task:
+    chosen: dict[str, Any] = {"name": "demo.double", "queue": "data_processing_queue", "args": Args, **options}
+    return task(into=into or Registry(), **chosen)(handler)
+
+
+def test_a_task_can_be_called_and_tells_about_itself() -> None:
+    made = declare()
+    assert made(None, number=4) == 8
+    assert made.summary == "Double a number."
+    assert made.secret_args == {"password"}
+    assert (made.queue.name, made.effects, made.bundle, made.retry.max_attempts) == (
+        "data_processing_queue",
+        "database",
+        1,
+        3,
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "cure"),
+    [
+        ({"queue": "emial_queue"}, "'emial_queue' is not in the topology; choose one of user_queue, email_queue"),
+        ({"name": "double"}, "lower case, with a dot"),
+        ({"name": "Demo.Double"}, "lower case, with a dot"),
+        ({"name": "demo.dövble"}, "lower case, with a dot"),
+        ({"time_limit": timedelta(0)}, "must lie between 0:00:01 and 6:00:00"),
+        ({"time_limit": timedelta(hours=7)}, "must lie between 0:00:01 and 6:00:00"),
+        ({"effects": "none"}, 'write "database" or "outside"'),
+        ({"bundle": 0}, "bundle=0 must lie between 1 and 100"),
+        ({"bundle": 101}, "bundle=101 must lie between 1 and 100"),
+        ({"bundle": 2, "effects": "outside"}, "leave bundle at 1"),
+        ({"bundle": 100, "time_limit": timedelta(hours=1)}, "must stay within"),
+    ],
+)
+def test_an_option_that_could_not_work_is_refused_with_the_cure(options: dict[str, Any], cure: str) -> None:
+    with pytest.raises(TaskDefinitionError) as refused:
+        declare(**options)
+    assert cure in refused.value.message
+    assert refused.value.message.startswith(f"@task {options.get('name', 'demo.double')}: ")
+
+
+def no_context() -> None: ...
+def by_position(ctx: Any, number: int, password: str = "", places: Any = ()) -> None: ...
+def lacks_one(ctx: Any, *, number: int, places: Any = ()) -> None: ...
+def has_another(ctx: Any, *, number: int, password: str = "", places: Any = (), other: int = 0) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("wrong", "cure"),
+    [
+        (no_context, "the handler's first parameter is the context"),
+        (by_position, "put `*,` after `ctx`"),
+        (lacks_one, "the handler lacks ['password']"),
+        (has_another, "the schema lacks ['other']"),
+    ],
+)
+def test_a_handler_that_does_not_fit_its_schema_is_refused(wrong: Callable[..., Any], cure: str) -> None:
+    with pytest.raises(TaskDefinitionError) as refused:
+        declare(wrong)
+    assert cure in refused.value.message
+
+
+def test_a_field_that_may_be_missing_needs_a_default_in_the_handler() -> None:
+    def strict(ctx: Any, *, maybe: int) -> None: ...
+
+    with pytest.raises(TaskDefinitionError, match="maybe is optional in the schema"):
+        declare(strict, args=Schema.from_dict({"maybe": fields.Integer()}))
+
+
+def test_an_unknown_option_is_refused() -> None:
+    with pytest.raises(TypeError, match="max_retries"):
+        declare(max_retries=3)
+
+
+def test_a_name_can_be_taken_once_and_the_error_says_by_whom() -> None:
+    registry = Registry()
+    declare(into=registry)
+    with pytest.raises(TaskDefinitionError, match=r"taken by .*test_task.handler; choose another"):
+        declare(into=registry)
+
+
+def test_the_registry_knows_its_tasks_and_hides_demo_tasks_where_they_are_off() -> None:
+    registry = Registry()
+    made = declare(into=registry, demo=True)
+    assert registry.get("demo.double") is made
+    assert list(registry) == [made]
+    for name, demo in (("demo.double", False), ("demo.unknown", True)):
+        with pytest.raises(UnknownTaskError, match="GET /api/v1/tasks lists them"):
+            registry.get(name, demo=demo)
+    assert registry.find("demo.unknown") is None
+
+
+def test_wrong_arguments_are_named_by_their_path() -> None:
+    made = declare()
+    with pytest.raises(InvalidArgsError) as refused:
+        made.load_args({"number": "4", "places": [{"city": "Paris"}, {}], "other": 1})
+    assert set(refused.value.details) == {"args.number", "args.places.1.city", "args.other"}
+    assert made.load_args({"number": 4}) == {"number": 4, "password": "", "places": []}

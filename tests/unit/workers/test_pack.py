@@ -1,0 +1,48 @@
+"""Which jobs travel together: of one task and queue, no more than the task allows, in order, each once."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from uuid_utils.compat import uuid7
+
+import tasks  # noqa: F401  fills the registry
+from shared.queries.outbox import Due
+from shared.task import registry
+from workers.app import hard_limit
+from workers.relay import pack
+
+NAMES = ["demo.echo", "demo.effect", "demo.fail", "email.send", "demo.of_tomorrow"]
+DATA, PRIORITY = "data_processing_queue", "priority_queue"
+
+
+def due(task: str, queue: str = DATA, *, alone: bool = False) -> Due:
+    return Due(id=1, job_id=uuid7(), task=task, queue=queue, alone=alone, revivals=0)
+
+
+@given(st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from([DATA, PRIORITY])), max_size=150))
+def test_under_backlog_every_job_travels_once_with_its_like_and_in_order(kinds: list[tuple[str, str]]) -> None:
+    rows = [due(task, queue) for task, queue in kinds]
+    hints = pack(rows, backlog=True)
+    for task, queue in set(kinds):
+        sent = [job_id for hint in hints if (hint.task, hint.queue) == (task, queue) for job_id in hint.job_ids]
+        assert sent == [row.job_id for row in rows if (row.task, row.queue) == (task, queue)]
+    for hint in hints:
+        known = registry.find(hint.task)
+        assert 1 <= len(hint.job_ids) <= (known.bundle if known is not None else 1)
+
+
+def test_under_backlog_a_job_whose_worker_was_lost_travels_alone() -> None:
+    rows = [due("demo.echo"), due("demo.echo", alone=True), due("demo.echo")]
+    hints = pack(rows, backlog=True)
+    assert sorted(hint.job_ids for hint in hints) == sorted([(rows[1].job_id,), (rows[0].job_id, rows[2].job_id)])
+
+
+def test_without_a_backlog_every_job_travels_alone() -> None:
+    rows = [due("demo.echo") for _ in range(5)]
+    assert [hint.job_ids for hint in pack(rows, backlog=False)] == [(row.job_id,) for row in rows]
+
+
+def test_the_hard_limit_of_a_bundle_leaves_each_of_its_jobs_its_own_time() -> None:
+    echo = registry.get("demo.echo")
+    seconds = echo.time_limit.total_seconds()
+    assert hard_limit(echo) > seconds
+    assert hard_limit(echo, 32) >= hard_limit(echo) + 31 * seconds
