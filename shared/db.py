@@ -127,8 +127,16 @@ class Database:
     @contextmanager
     def autocommit(self) -> Iterator[Session]:
         """Open a session in which each statement commits by itself, for moves of one statement: one round trip."""
-        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            yield self.session(connection)
+        with self.engine.connect() as connection:
+            # On the driver, not as SQLAlchemy's isolation level: resetting that asks the server once more, and where
+            # the connection was cut meanwhile, the error hides the answer and its place in the pool is lost for good.
+            driver: Any = connection.connection.dbapi_connection
+            driver.autocommit = True
+            try:
+                yield self.session(connection)
+            finally:
+                if not driver.closed:
+                    driver.autocommit = False
 
     def dispose(self) -> None:
         """Close every connection."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -135,8 +135,8 @@ class Executor:
         return self._end(task, ended)
 
     def _run_bundle(self, task: Task, jobs: list[moves.Claimed], ended: Ended) -> None:
-        with self._database.engine.begin() as connection, self._database.session(connection) as platform:
-            mine = self._fence(platform, task, jobs)
+        transaction, connection, platform, mine = self._begin(task, jobs)
+        with transaction:
             done: list[tuple[UUID, int, Any]] = []
             for job in mine:
                 session = self._task_session(connection, shared=len(mine) > 1)
@@ -165,6 +165,20 @@ class Executor:
                 raise _fenced(mine[0])
             crash_point("executor.before_commit")
         crash_point("executor.after_commit")
+
+    def _begin(
+        self, task: Task, jobs: list[moves.Claimed]
+    ) -> tuple[ExitStack, Connection, Session, list[moves.Claimed]]:
+        """Open T2 and fence `jobs`. A connection that is cut before a handler has begun costs no attempt."""
+
+        def act() -> tuple[ExitStack, Connection, Session, list[moves.Claimed]]:
+            with ExitStack() as transaction:
+                connection = transaction.enter_context(self._database.engine.begin())
+                platform = transaction.enter_context(self._database.session(connection))
+                mine = self._fence(platform, task, jobs)
+                return transaction.pop_all(), connection, platform, mine
+
+        return settle.patiently(act)
 
     def _fence(self, session: Session, task: Task, jobs: list[moves.Claimed]) -> list[moves.Claimed]:
         """Take the locks of `jobs` and return those whose attempt is still the current one."""
