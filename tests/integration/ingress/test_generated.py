@@ -14,6 +14,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 from tests.integration.ingress.conftest import KeyMaker
 
 
+@pytest.mark.timeout(240)  # some hundred requests on a machine that others use, too
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 def test_every_answer_is_one_that_the_contract_names(app: Flask, make_key: KeyMaker, mode: GenerationMode) -> None:
     key = make_key("admin", name="admin")
@@ -24,7 +25,7 @@ def test_every_answer_is_one_that_the_contract_names(app: Flask, make_key: KeyMa
         operation = found.ok()
 
         @settings(
-            max_examples=20,
+            max_examples=8,
             deadline=None,
             derandomize=True,
             database=None,
