@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from sqlalchemy import select, text
 
-from shared.errors import NotFoundError
-from shared.models.dead_letters import DeadLetter
 from shared.models.producers import ApiKey, Producer
 from shared.models.schedules import Schedule
 from shared.queues import QUEUES
@@ -50,47 +47,6 @@ def list_queues(session: Session) -> list[dict[str, Any]]:
         {**row, "oldest_seconds": None if row["oldest_seconds"] is None else round(float(row["oldest_seconds"]), 1)}
         for row in rows
     ]
-
-
-def list_dead_letters(
-    session: Session,
-    *,
-    limit: int,
-    before: UUID | None = None,
-    task: str | None = None,
-    queue: str | None = None,
-    reason: str | None = None,
-    with_resolved: bool = False,
-) -> Sequence[DeadLetter]:
-    """Return at most `limit` dead letters, newest first; `before` is the last id of a page."""
-    query = select(DeadLetter).order_by(DeadLetter.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(DeadLetter.id < before)
-    if task is not None:
-        query = query.where(DeadLetter.task == task)
-    if queue is not None:
-        query = query.where(DeadLetter.queue == queue)
-    if reason is not None:
-        query = query.where(DeadLetter.reason == reason)
-    if not with_resolved:
-        query = query.where(DeadLetter.resolution.is_(None))
-    return session.scalars(query).all()
-
-
-def get_dead_letter(session: Session, letter_id: UUID) -> DeadLetter:
-    """Return the dead letter of this id, or the open one of the job with this id.
-
-    Raises:
-        NotFoundError: there is neither.
-    """
-    letter = session.get(DeadLetter, letter_id)
-    if letter is None:
-        query = select(DeadLetter).where(DeadLetter.job_id == letter_id).order_by(DeadLetter.id.desc()).limit(1)
-        letter = session.scalars(query).one_or_none()
-    if letter is None:
-        msg = f"No dead letter {letter_id}, and no dead job of this id: `gristmill dead-letters list` shows them"
-        raise NotFoundError(msg)
-    return letter
 
 
 def list_schedules(session: Session, *, limit: int, after: str = "") -> Sequence[Schedule]:
