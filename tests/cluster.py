@@ -31,6 +31,7 @@ class Member:
     env: Mapping[str, str]
     folder: Path
     sign: str  # what its log says when it works; nothing when it touches a file instead
+    program: list[str] = field(default_factory=lambda: [sys.executable, "-m", "gristmill"])
     process: Process = field(init=False)
 
     @property
@@ -55,8 +56,7 @@ class Member:
         self._ready_file.unlink(missing_ok=True)
         self._said = len(self.output)
         env = process.plain_environment({**self.env, "GRISTMILL_READY_FILE": str(self._ready_file)})
-        command = [sys.executable, "-m", "gristmill", *self.arguments]
-        self.process = process.spawn(command, env=env, log=self.log, cwd=ROOT)
+        self.process = process.spawn([*self.program, *self.arguments], env=env, log=self.log, cwd=ROOT)
 
     def wait_until_ready(self) -> None:
         eventually(self._is_ready, within=START_SECONDS)
