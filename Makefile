@@ -8,13 +8,17 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 # What may be given: the Python to make .venv with, and flags for the command behind a target.
 PYTHON ?=
 ARGS ?=
+# Of make chaos: what decides its faults, how long they come, and rabbitmq or valkey.
+SEED ?= 1
+SECONDS ?= 60
+BROKER ?= rabbitmq
 export PYTHON
 
 BIN := .venv/bin
 UV := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 \
       --generate-hashes --no-emit-index-url --no-emit-find-links
 
-.PHONY: help up demo test lint types bench format lock clean runtime dev
+.PHONY: help up demo test lint types bench chaos format lock clean runtime dev
 
 help: ## list what there is
 	@echo "Gristmill: what make can do. ARGS= passes flags on, for instance: make up ARGS=--rabbitmq"
@@ -45,6 +49,9 @@ types: dev ## check the types
 
 bench: dev ## measure: accepted, published and executed a second, latencies, memory
 	@exec $(BIN)/python -m bench $(ARGS)
+
+chaos: dev ## kill, cut and pause everything under load; lose nothing (SEED=1 SECONDS=60 BROKER=rabbitmq)
+	@exec $(BIN)/python -m chaos --seed $(SEED) --seconds $(SECONDS) --broker $(BROKER) $(ARGS)
 
 format: dev ## put the code into its format, and repair what ruff can
 	$(BIN)/ruff check --fix-only --quiet .

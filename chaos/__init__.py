@@ -1,0 +1,1 @@
+"""A nemesis for the whole platform, and a ledger that shows whether it lost or doubled anything: `make chaos`."""
