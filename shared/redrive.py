@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 
+from shared.crashpoints import crash_point
 from shared.db import SECRET_KEY
 from shared.errors import ConflictError, ForbiddenError, InvalidArgsError, PermanentError
 from shared.queries import moves
@@ -81,6 +82,7 @@ def redrive_one(
         corrected=sorted(args) if args is not None else None,
     )
     session.refresh(job)
+    crash_point("redrive.before_commit")
     return job
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+from shared.crashpoints import crash_point
 from shared.errors import ConflictError
 from shared.queries import moves
 from shared.queries.audit import record_act
@@ -78,6 +79,7 @@ def redrive_matching(
                 after = page[:size][-1]
                 batch = _redrive_page(session, page[:size], actor=actor, placed=progress.redriven, spacing=spacing)
                 _record_batch(session, batch, wanted, actor=actor, rate=rate)
+                crash_point("redrive.before_commit")
                 progress.redriven += batch.redriven
                 progress.skipped += batch.skipped
                 progress.until = max(filter(None, (progress.until, batch.until)), default=None)
