@@ -44,13 +44,18 @@ def describe(error: BaseException, *, task: str) -> Failure:
         code=code,
         message=message,
         traceback=_clean(trace[-2 * TRACEBACK_LIMIT :])[-TRACEBACK_LIMIT:],
-        fingerprint=fingerprint(task, error_type, _VARIABLE.sub("?", message), *places),
+        fingerprint=fingerprint(task, error_type, without_variables(message), *places),
     )
 
 
 def _code_of(error: BaseException) -> str:
     """Return the code of an error of ours, the type of any other: a library's `code` means something else."""
     return error.code if isinstance(error, GristmillError) else type(error).__qualname__
+
+
+def without_variables(text: str) -> str:
+    """Return `text` with what differs between equal failures (ids, counts, quoted values) left out."""
+    return _VARIABLE.sub("?", text)
 
 
 def fingerprint(*parts: str) -> str:

@@ -15,7 +15,7 @@ import structlog
 from shared.context import Context, TaskSession
 from shared.crashpoints import crash_point
 from shared.errors import FenceLostError, PermanentError
-from shared.failure import fingerprint
+from shared.failure import fingerprint, without_variables
 from shared.outcomes import Cancel, Discard, Snooze
 from shared.queries import leases, moves
 from shared.queries.evidence import insert_malformed
@@ -118,7 +118,7 @@ class Executor:
 
     def _keep_malformed(self, session: Session, task: str | None, body: bytes, problem: str) -> None:
         log.warning("hint.refused", task=task, problem=problem)
-        kind = fingerprint("malformed", self._queue, problem.partition(":")[0])
+        kind = fingerprint("malformed", self._queue, without_variables(problem))
         insert_malformed(session, queue=self._queue, task=task, problem=problem, fingerprint=kind, raw_body=body)
 
     def _execute_bundle(self, task: Task, jobs: list[moves.Claimed]) -> bool:

@@ -14,7 +14,7 @@ import orjson
 import structlog
 
 from shared.crashpoints import crash_point
-from shared.failure import fingerprint
+from shared.failure import fingerprint, without_variables
 from shared.queries import evidence, hints, moves
 from shared.queues import QUEUES, Queue
 from shared.states import FINAL, WAITING, State
@@ -94,7 +94,7 @@ def record(session: Session, letter: Letter) -> None:
             queue=letter.queue.name,
             task=letter.task,
             problem=problem,
-            fingerprint=fingerprint("malformed", letter.queue.name, problem.partition(":")[0]),
+            fingerprint=fingerprint("malformed", letter.queue.name, without_variables(problem)),
             raw_body=letter.body,
             broker=letter.broker,
         )
@@ -113,12 +113,14 @@ def _revive(session: Session, letter: Letter, waiting: list[UUID]) -> None:
     """The broker has given up on the hint of live jobs: they expire, get another hint, or are given up after many."""
     expired = moves.expire(session, waiting)
     left = [job_id for job_id in waiting if job_id not in expired]
-    if letter.revivals >= MOST_REVIVALS:
+    # One that has expired waited in a long backlog, or for workers: that says nothing about the hint.
+    counts = letter.reason != "expired"
+    if counts and letter.revivals >= MOST_REVIVALS:
         for job_id in moves.give_up(session, left, broker=letter.broker):
             log.warning("job.dead", job_id=str(job_id), reason="delivery_limit", revivals=letter.revivals)
         return
     delay = FIRST_REVIVAL_DELAY * 2**letter.revivals
-    again = hints.hint_again(session, left, delay=delay, revivals=letter.revivals + 1)
+    again = hints.hint_again(session, left, delay=delay, revivals=letter.revivals + counts)
     log.info("hint.revived", queue=letter.queue.name, reason=letter.reason, hints=len(again), expired=len(expired))
 
 
@@ -132,19 +134,19 @@ def read_letter(queue: Queue, message: Any) -> Letter:
         try:
             job_ids = read_ids(body)
         except ValueError as error:
-            problem = f"unreadable body: {error}"[:TEXT_LIMIT]
+            problem = f"unreadable body: {error}"
     deaths = headers.get("x-death")
     first = deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
     revivals = headers.get(REVIVALS)
     task = headers.get("task")
     return Letter(
         queue=queue,
-        task=task[:TEXT_LIMIT] if isinstance(task, str) else None,
+        task=_text(task) if isinstance(task, str) else None,
         body=body,
-        problem=problem,
+        problem=None if problem is None else _text(problem),
         job_ids=job_ids,
         reason=str(first.get("reason", "unknown")),
-        revivals=revivals if isinstance(revivals, int) and revivals >= 0 else 0,
+        revivals=min(revivals, MOST_REVIVALS) if isinstance(revivals, int) and revivals >= 0 else 0,
         broker=_plain({"x-death": deaths, "properties": message.properties}),
     )
 

@@ -231,7 +231,8 @@ _GIVE_UP = _statement(
     """
     WITH moved AS (
         UPDATE jobs SET state = {target}, finished_at = clock_timestamp()
-        WHERE id = ANY(:ids) AND state IN ({sources})
+        WHERE id = ANY(:ids) AND state IN ({sources}) AND run_at <= statement_timestamp()
+          AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.due_at = jobs.run_at AND outbox.job_id = jobs.id)
         RETURNING id, task, queue, attempt
     ), letter AS (
         INSERT INTO dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message, fingerprint,
@@ -248,7 +249,10 @@ _GIVE_UP = _statement(
 
 
 def give_up(session: Session, ids: Sequence[UUID], *, broker: dict[str, Any]) -> set[UUID]:
-    """End those of `ids` that wait, because delivering their hints fails again and again; each gets its dead letter."""
+    """End those of `ids` that wait for their hint, because its delivery fails again and again, each with a dead letter.
+
+    One that has another hint in the outbox, or is due later, was tried meanwhile and is left alone.
+    """
     values = {"ids": list(ids), "reason": str(DeadReason.DELIVERY_LIMIT), "broker": orjson.dumps(broker).decode()}
     return set(session.execute(_GIVE_UP, values).scalars())
 
