@@ -156,7 +156,7 @@ class Executor:
                     ended.unwanted.append((job, outcome))
                     continue
                 if isinstance(outcome, Snooze):
-                    if not moves.snooze(platform, job.id, job.attempt, delay=outcome.delay):
+                    if not settle.snooze_or_cancel(platform, job, outcome.delay):
                         raise _fenced(job)
                 else:
                     done.append((job.id, job.attempt, checked))
@@ -204,7 +204,10 @@ class Executor:
 
         context = self._context(job, bound_session=session, is_cancelled=is_cancelled)
         with time_limit(task.time_limit):
-            return task(context, **self._args(task, job))
+            outcome = task(context, **self._args(task, job))
+        if isinstance(outcome, Snooze) and is_cancelled():
+            return Cancel(settle.WHILE_IT_RAN)  # what it did so far is rolled back
+        return outcome
 
     def _execute_outside(self, task: Task, job: moves.Claimed) -> bool:
         """Run a handler that talks to the world: no transaction is open while it waits, a heartbeat keeps its lease."""

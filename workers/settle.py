@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
@@ -15,7 +16,7 @@ from shared.crashpoints import crash_point
 from shared.errors import PermanentError
 from shared.failure import Failure, describe
 from shared.outcomes import Cancel, Discard
-from shared.queries import leases, moves
+from shared.queries import moves
 from shared.retry import GiveUp, RetryPolicy, decide
 from shared.states import AttemptOutcome, DeadReason
 from workers.loop import Backoff
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 PATIENCE: Final = 10.0  # seconds that a hint waits in place for a database that is away, less than its hard limit
 DATABASE_AWAY: Final = (OperationalError, PoolTimeoutError)
+WHILE_IT_RAN: Final = "cancelled while it ran"
 Answer = TypeVar("Answer")
 
 
@@ -109,14 +111,12 @@ def settle_failure(
         moved = moves.kill(session, job_id, attempt, reason=decision.reason, failure=failure, outcome=outcome)
         log.warning("job.dead" if moved else "job.fenced", reason=str(decision.reason), **fields)
         return moved
-    if leases.cancel_requested(session, job_id):
-        moved = moves.cancel(
-            session, job_id, attempt, reason=f"cancelled while it ran; it then failed: {failure.message}"
-        )
-        log.info("job.cancelled" if moved else "job.fenced", **fields)
+    if moves.retry(session, job_id, attempt, delay=decision.delay, failure=failure, outcome=outcome):
+        log.info("job.retried", delay=round(decision.delay.total_seconds(), 3), **fields)
         return False
-    moved = moves.retry(session, job_id, attempt, delay=decision.delay, failure=failure, outcome=outcome)
-    log.info("job.retried" if moved else "job.fenced", delay=round(decision.delay.total_seconds(), 3), **fields)
+    # It did not move: it was fenced, or is to be cancelled.
+    moved = moves.cancel(session, job_id, attempt, reason=f"{WHILE_IT_RAN}; it then failed: {failure.message}")
+    log.info("job.cancelled" if moved else "job.fenced", **fields)
     return False
 
 
@@ -148,11 +148,19 @@ def end_succeeded(database: Database, job: moves.Claimed, result: object) -> Non
     patiently(act)
 
 
-def end_snoozed(database: Database, job: moves.Claimed, delay: Any) -> None:
-    """Put a job with outside effects back to wait."""
+def snooze_or_cancel(session: Session, job: moves.Claimed, delay: timedelta) -> bool:
+    """Put a job back to wait, or end it when it was asked to be cancelled. Returns whether either moved it."""
+    return moves.snooze(session, job.id, job.attempt, delay=delay) or moves.cancel(
+        session, job.id, job.attempt, reason=WHILE_IT_RAN
+    )
+
+
+def end_snoozed(database: Database, job: moves.Claimed, delay: timedelta) -> None:
+    """Put a job back to wait by a transaction of its own."""
 
     def act() -> None:
         with database.transaction() as session:
-            moves.snooze(session, job.id, job.attempt, delay=delay)
+            if not snooze_or_cancel(session, job, delay):
+                log.warning("job.fenced", job_id=str(job.id), attempt=job.attempt)
 
     patiently(act)

@@ -61,6 +61,7 @@ class Claimed:
 
 
 _FENCED: Final = "id = :id AND attempt = :attempt AND state IN ({sources})"
+_WANTED: Final = f"{_FENCED} AND cancel_requested_at IS NULL"  # a job that is to be cancelled does not go on to wait
 _ATTEMPT_ROW: Final = """
     INSERT INTO attempts (job_id, attempt, outcome, worker, started_at, error_type, error_code, error_message,
                           traceback)
@@ -123,7 +124,7 @@ _RETRY = _statement(
     WITH moved AS (
         UPDATE jobs
         SET state = {{target}}, run_at = clock_timestamp() + :delay * interval '1 second', lease_until = NULL
-        WHERE {_FENCED}
+        WHERE {_WANTED}
         RETURNING id, task, queue, run_at, attempt, worker, started_at
     ), history AS ({_ATTEMPT_ROW}), hinted AS (
         INSERT INTO outbox (job_id, task, queue, due_at, alone)
@@ -145,7 +146,7 @@ def retry(
 ) -> bool:
     """Put a failed job back to wait for `delay`, with its error on record and a hint for when it is due.
 
-    After a lost worker the hint goes alone: its job, or a neighbour in its bundle, may be the one that kills workers.
+    One that was asked to be cancelled does not move. After a lost worker the hint goes alone: its job, or a neighbour in its bundle, may be the one that kills workers.
     """
     values = {"id": job_id, "attempt": attempt, "delay": delay.total_seconds(), "outcome": str(outcome)}
     return _moved(session, _RETRY, values | _evidence(failure))
@@ -158,7 +159,7 @@ _SNOOZE = _statement(
         UPDATE jobs
         SET state = {{target}}, run_at = clock_timestamp() + :delay * interval '1 second', lease_until = NULL,
             max_attempts = max_attempts + 1
-        WHERE {_FENCED}
+        WHERE {_WANTED}
         RETURNING id, task, queue, run_at, attempt, worker, started_at
     ), history AS ({_ATTEMPT_ROW}), hinted AS (
         INSERT INTO outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at FROM moved
@@ -169,7 +170,10 @@ _SNOOZE = _statement(
 
 
 def snooze(session: Session, job_id: UUID, attempt: int, *, delay: timedelta) -> bool:
-    """Put a job back to wait for `delay` because its handler asked so; the attempt does not count against the limit."""
+    """Put a job back to wait for `delay` because its handler asked so; the attempt does not count against the limit.
+
+    One that was asked to be cancelled does not move.
+    """
     values = {"id": job_id, "attempt": attempt, "delay": delay.total_seconds(), "outcome": str(AttemptOutcome.SNOOZED)}
     return _moved(session, _SNOOZE, values | _evidence(None))
 
@@ -271,7 +275,7 @@ _CANCEL = _statement(
 
 
 def cancel(session: Session, job_id: UUID, attempt: int, *, reason: str) -> bool:
-    """End a running job as cancelled, because its handler said that it is no longer wanted."""
+    """End a running job as cancelled, because its handler or somebody else said that it is no longer wanted."""
     values = {"id": job_id, "attempt": attempt, "outcome": str(AttemptOutcome.CANCELLED)}
     return _moved(session, _CANCEL, values | _evidence(None) | {"error_message": reason})
 
