@@ -146,7 +146,8 @@ def retry(
 ) -> bool:
     """Put a failed job back to wait for `delay`, with its error on record and a hint for when it is due.
 
-    One that was asked to be cancelled does not move. After a lost worker the hint goes alone: its job, or a neighbour in its bundle, may be the one that kills workers.
+    One that was asked to be cancelled does not move. After a lost worker the hint goes alone: its job, or a neighbour
+    in its bundle, may be the one that kills workers.
     """
     values = {"id": job_id, "attempt": attempt, "delay": delay.total_seconds(), "outcome": str(outcome)}
     return _moved(session, _RETRY, values | _evidence(failure))
