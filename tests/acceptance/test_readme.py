@@ -45,6 +45,20 @@ def commands() -> list[str]:
     return [block.strip() for page in PAGES for block in blocks(page, "sh")]
 
 
+def lend_environment(folder: Path) -> None:
+    """Let `folder` use the packages of this checkout: links to them, and stamps that say so for its own path.
+
+    Without the stamps `make up` would install anew, through the links, into the environment that this test runs in.
+    """
+    lent, own = ROOT / ".venv", folder / ".venv"
+    (own / ".stamps").mkdir(parents=True)
+    for entry in lent.iterdir():
+        if entry.name != ".stamps":
+            (own / entry.name).symlink_to(entry)
+    for stamp in (lent / ".stamps").iterdir():
+        (own / ".stamps" / stamp.name).write_text(stamp.read_text().replace(str(ROOT), str(folder)))
+
+
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """A copy of the project as a new user has it, in which `make up` runs, and the environment of their shell."""
@@ -60,7 +74,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
-    (folder / ".venv").symlink_to(ROOT / ".venv")
+    lend_environment(folder)
     ports = {f"GRISTMILL_{name}": str(free_port()) for name in ("PORT", "FLOWER_PORT", "MAIL_PORT")}
     env = {"PATH": os.environ["PATH"], "HOME": str(folder), **ports}
     log = folder / "up.log"
