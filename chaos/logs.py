@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 _MESSAGE: Final = 100  # characters by which two errors are told to be the same
+# What a killed child or a broker that is away makes Celery say.
+_EXPECTED: Final = re.compile(r"Cannot connect to|WorkerLostError|Couldn't (ack|reject)")
 _NUMBER: Final = re.compile(r"\d+")
 
 
@@ -44,5 +46,5 @@ def _read(told: Told, name: str, line: str) -> None:
     told.events[event] += 1
     if event == "hints.lost":
         told.hints_again += int(entry.get("hints", 1))
-    if entry.get("level") in {"error", "critical"}:
+    if entry.get("level") in {"error", "critical"} and not _EXPECTED.search(event):
         told.errors[_NUMBER.sub("…", f"{name}: {event[:_MESSAGE]}".splitlines()[0])] += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -10,6 +11,7 @@ from celery.worker.consumer import Consumer
 from uuid_utils.compat import UUID
 
 from shared.queues import QUEUES
+from workers.loop import FIRST_PAUSE, LONGEST_PAUSE
 
 log = structlog.get_logger(__name__)
 TIME_LIMITS: Final = 2  # in the headers: the hard one, then the soft one
@@ -30,6 +32,13 @@ class HardenedConsumer(Consumer):
         default_steps = [  # noqa: RUF012  Celery reads it as a class attribute
             step for step in Consumer.Blueprint.default_steps if "delayed_delivery" not in step
         ]
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Look for a broker that is away as often as our other loops do; Celery's pauses grow to half a minute."""
+        conn.ensure_connection = partial(
+            conn.ensure_connection, interval_start=FIRST_PAUSE, interval_step=1, interval_max=LONGEST_PAUSE
+        )
+        return super().ensure_connected(conn)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         """Wrap Celery's handler: only an error of the connection may leave it."""
