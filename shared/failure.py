@@ -34,7 +34,7 @@ class Failure:
 def describe(error: BaseException, *, task: str) -> Failure:
     """Return what is kept of `error`. The fingerprint is stable over line numbers, ids, counts and quoted values."""
     error_type = type(error).__qualname__
-    message = _clean(str(error)[: 2 * MESSAGE_LIMIT])[:MESSAGE_LIMIT]
+    message = _clean(_text_of(error)[: 2 * MESSAGE_LIMIT])[:MESSAGE_LIMIT]
     frames = tracebacks.extract_tb(error.__traceback__)
     places = [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.name}" for frame in frames[-3:]]
     trace = "".join(tracebacks.format_exception(error))
@@ -46,6 +46,14 @@ def describe(error: BaseException, *, task: str) -> Failure:
         traceback=_clean(trace[-2 * TRACEBACK_LIMIT :])[-TRACEBACK_LIMIT:],
         fingerprint=fingerprint(task, error_type, without_variables(message), *places),
     )
+
+
+def _text_of(error: BaseException) -> str:
+    """Return what an error says; one that cannot say it must not hide that its job has failed."""
+    try:
+        return str(error)
+    except Exception as problem:  # noqa: BLE001  a handler's error is code of anybody's
+        return f"its text cannot be shown: {type(problem).__qualname__} in __str__"
 
 
 def _code_of(error: BaseException) -> str:
