@@ -90,10 +90,11 @@ class Executor:
 
     def _claim(self, ids: list[UUID]) -> list[moves.Claimed]:
         """T1: begin an attempt of each job that is due, and end those that waited too long."""
+        outside = [task.name for task in registry if task.effects == "outside"]
 
         def act() -> list[moves.Claimed]:
             with self._database.autocommit() as session:
-                claimed = moves.claim(session, ids, worker=self._worker, lease=self._settings.lease)
+                claimed = moves.claim(session, ids, worker=self._worker, lease=self._settings.lease, durable=outside)
                 if len(claimed) < len(ids):
                     self._look_at_rest(session, set(ids) - {job.id for job in claimed})
                 return claimed

@@ -6,7 +6,7 @@ attempt is no longer the caller's, does not move, and the caller is told.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -60,6 +60,7 @@ class Claimed:
     started_at: datetime
 
 
+_CLAIMED: Final = tuple(each.name for each in fields(Claimed))
 _FENCED: Final = "id = :id AND attempt = :attempt AND state IN ({sources})"
 _WANTED: Final = f"{_FENCED} AND cancel_requested_at IS NULL"  # a job that is to be cancelled does not go on to wait
 _ATTEMPT_ROW: Final = """
@@ -76,29 +77,40 @@ _DEAD_LETTER_ROW: Final = """
 """
 
 # Its commit may be asynchronous: if the database server crashes, the attempt is forgotten together with its effects.
+# What leaves for the world waits for the disk: otherwise two attempts could go on under one number.
 _CLAIM = _statement(
     Move.CLAIM,
     """
-    SET LOCAL synchronous_commit = off;
-    UPDATE jobs
-    SET state = {target}, attempt = attempt + 1, worker = :worker, started_at = clock_timestamp(),
-        lease_until = clock_timestamp() + :lease * interval '1 second'
-    WHERE id = ANY(:ids) AND state IN ({sources}) AND run_at <= statement_timestamp() AND attempt < max_attempts
-      AND (expires_at IS NULL OR expires_at > statement_timestamp())
-    RETURNING id, task, queue, args, attempt, max_attempts, traceparent, run_at, started_at
+    WITH claimed AS (
+        UPDATE jobs
+        SET state = {target}, attempt = attempt + 1, worker = :worker, started_at = clock_timestamp(),
+            lease_until = clock_timestamp() + :lease * interval '1 second'
+        WHERE id = ANY(:ids) AND state IN ({sources}) AND run_at <= statement_timestamp() AND attempt < max_attempts
+          AND (expires_at IS NULL OR expires_at > statement_timestamp())
+        RETURNING id, task, queue, args, attempt, max_attempts, traceparent, run_at, started_at
+    ), commit AS (
+        SELECT set_config('synchronous_commit', 'off', true) WHERE NOT EXISTS (
+            SELECT FROM claimed WHERE task = ANY(:durable)
+        )
+    )
+    SELECT claimed.*, (SELECT count(*) FROM commit) AS commits_later FROM claimed
     """,
 )
 
 
-def claim(session: Session, ids: Sequence[UUID], *, worker: str, lease: float) -> list[Claimed]:
+def claim(
+    session: Session, ids: Sequence[UUID], *, worker: str, lease: float, durable: Sequence[str] = ()
+) -> list[Claimed]:
     """Begin an attempt of each of `ids` that is due; the others are done, not due, running or no longer wanted.
 
     Args:
         worker: who claims, for the record.
         lease: seconds until somebody may look whether this worker is still there.
+        durable: names of tasks whose attempt must be on disk before it begins, since its effects are outside.
     """
-    rows = session.execute(_CLAIM, {"ids": list(ids), "worker": worker, "lease": lease}).mappings()
-    return [Claimed(**row) for row in rows]
+    values = {"ids": list(ids), "worker": worker, "lease": lease, "durable": list(durable)}
+    rows = session.execute(_CLAIM, values).mappings()
+    return [Claimed(**{name: row[name] for name in _CLAIMED}) for row in rows]
 
 
 _SUCCEED = _statement(

@@ -283,9 +283,11 @@ def test_jobs_that_kill_hang_and_fail_take_nobody_in_the_prefetch_with_them(
         assert effects(database, "good") == 40
         assert states(database, *killers, failing) == [State.DEAD] * 3
         assert [letters(database, job)[0].reason for job in killers] == ["crash_loop"] * 2
-        (attempt,) = attempts(database, hanging)
-        # Its parent says SIGTERM, which is a SystemExit in the handler, and SIGKILL a tenth of a second later.
-        assert (attempt.outcome, attempt.error_type) in (("lost", "WorkerLostError"), ("failed", "SystemExit"))
+        # Its parent says SIGTERM, which is a SystemExit in the handler, and SIGKILL a tenth of a second later. The
+        # hint with a second left comes back once, and is killed again where the wait drawn for the retry was short.
+        how = {(attempt.outcome, attempt.error_type) for attempt in attempts(database, hanging)}
+        assert how
+        assert how <= {("lost", "WorkerLostError"), ("failed", "SystemExit")}
         assert state(database, hanging) == State.SUCCEEDED
 
 
