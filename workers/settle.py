@@ -19,7 +19,7 @@ from shared.outcomes import Cancel, Discard
 from shared.queries import moves
 from shared.retry import GiveUp, RetryPolicy, decide
 from shared.states import AttemptOutcome, DeadReason
-from workers.loop import Backoff
+from workers.breaker import Breaker
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -33,6 +33,7 @@ PATIENCE: Final = 10.0  # seconds that a hint waits in place for a database that
 DATABASE_AWAY: Final = (OperationalError, PoolTimeoutError)
 WHILE_IT_RAN: Final = "cancelled while it ran"
 Answer = TypeVar("Answer")
+_postgres: Final = Breaker()  # one for the process: a hint that comes in an outage does not begin to ask anew
 
 
 def patiently(act: Callable[[], Answer], *, patience: float = PATIENCE) -> Answer:
@@ -42,24 +43,30 @@ def patiently(act: Callable[[], Answer], *, patience: float = PATIENCE) -> Answe
     out, since it moves nothing that has moved.
 
     Raises:
-        sqlalchemy.exc.OperationalError: the database stayed away longer than `patience` seconds.
+        sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError: the database stayed away longer than `patience`
+            seconds; or it answered, and refused.
     """
-    backoff = Backoff()
     deadline = time.monotonic() + patience
     while True:
+        time.sleep(min(_postgres.pause, max(0.0, deadline - time.monotonic())))
         try:
-            return act()
-        except DBAPIError as error:
-            if not (isinstance(error, DATABASE_AWAY) or error.connection_invalidated):
+            answer = act()
+        except (DBAPIError, PoolTimeoutError) as error:
+            if not is_away(error):
+                _postgres.worked()
                 raise
-            problem: Exception = error
-        except PoolTimeoutError as error:
-            problem = error
-        pause = backoff.next()
-        if time.monotonic() + pause > deadline:
-            raise problem
-        log.warning("database.away", error=type(problem).__name__, pause=round(pause, 2))
-        time.sleep(pause)
+            _postgres.failed()
+            if time.monotonic() + _postgres.pause > deadline:
+                raise
+            log.warning("database.away", error=type(error).__name__, pause=round(_postgres.pause, 2))
+        else:
+            _postgres.worked()
+            return answer
+
+
+def is_away(error: Exception) -> bool:
+    """Say whether `error` tells that the database is away or restarts, rather than that it refuses a statement."""
+    return isinstance(error, DATABASE_AWAY) or (isinstance(error, DBAPIError) and error.connection_invalidated)
 
 
 def end_failed(database: Database, job: moves.Claimed, policy: RetryPolicy, error: BaseException) -> bool:

@@ -1,0 +1,33 @@
+"""A circuit breaker: what one call learned of a service that is away, the next calls of the process need not ask."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from workers.loop import Backoff
+
+
+@dataclass(slots=True)
+class Breaker:
+    """Closed while the service answers; after a failure open until the next try is due, with growing, jittered pauses.
+
+    It counts in the process's monotonic time: a step of the wall clock neither opens it nor keeps it open.
+    """
+
+    _backoff: Backoff = field(default_factory=Backoff)
+    _try_at: float = 0.0
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the service may be asked again; 0 while it is closed."""
+        return max(0.0, self._try_at - time.monotonic())
+
+    def failed(self) -> None:
+        """The service was away: stay open for a pause that grows with each failure in a row."""
+        self._try_at = time.monotonic() + self._backoff.next()
+
+    def worked(self) -> None:
+        """The service answered: close."""
+        self._backoff.reset()
+        self._try_at = 0.0
