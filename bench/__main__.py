@@ -16,10 +16,18 @@ from bench.stack import Stack, broker_or_valkey, say
 from gristmill.process import ServiceFailedError
 
 WHOLE: Final = Sizes(
-    seconds=10, connections=32, backlog=10_000, alone=3_000, singles=300, pause=0.03, outage=200, comes_back=True
+    seconds=10,
+    connections=32,
+    backlog=10_000,
+    alone=3_000,
+    singles=300,
+    pause=0.03,
+    outage=200,
+    comes_back=True,
+    kills=5,
 )
 QUICK: Final = Sizes(
-    seconds=1.5, connections=32, backlog=2_000, alone=500, singles=60, pause=0.02, outage=40, comes_back=False
+    seconds=1.5, connections=32, backlog=2_000, alone=500, singles=60, pause=0.02, outage=40, comes_back=False, kills=1
 )
 
 
@@ -60,7 +68,7 @@ def _read_options() -> argparse.Namespace:
     listed = "\n".join(f"  {name:<9} {(part.__doc__ or '').splitlines()[0]}" for name, part in PARTS.items())
     parser = argparse.ArgumentParser(
         prog="python -m bench",
-        description="Measure the platform: private servers, real processes, loopback only; about two minutes.",
+        description="Measure the platform: private servers, real processes, loopback only; about four minutes.",
         epilog=f"parts, in their order (all when none is named):\n{listed}\n\n"
         "settings in the environment reach the processes, for trying one out: GRISTMILL_WEB_WORKERS=2 make bench",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from bench import cost
+from bench import cost, recovery
 from bench.client import percentile
 from bench.stack import QUEUE, say
 from gristmill import ports
@@ -43,6 +43,7 @@ class Sizes:
     pause: float
     outage: int
     comes_back: bool
+    kills: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +178,11 @@ def outage(run: Run) -> None:
     run.report.add("outage", "after it was back, the last job ended in", taken, "s", "all succeeded")
 
 
+def recover(run: Run) -> None:
+    """Seconds until a job runs again whose worker was killed, and until a killed relay publishes again."""
+    recovery.measure(run)
+
+
 def _executed(run: Run, tag: str, count: int) -> float:
     """Wait until all jobs with a tag have succeeded, and return the seconds from the first claim to the last end."""
     state = (
@@ -196,7 +202,7 @@ def _executed(run: Run, tag: str, count: int) -> float:
 
 
 PARTS: Final[dict[str, Callable[[Run], None]]] = {
-    part.__name__: part for part in (post, relay, execute, turning, start, memory, outage)
+    part.__name__: part for part in (post, relay, execute, turning, start, memory, outage, recover)
 }
 
 

@@ -44,6 +44,7 @@ PROGRAMS: Final = {
     "worker": ["worker", "--queue", QUEUE.name, "--concurrency", str(QUEUE.concurrency)],
     "maintenance": ["maintenance"],
 }
+PROGRAMS["second worker"] = PROGRAMS["worker"]
 _FILL: Final = 1000  # jobs a statement when the outbox is filled
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 5.0  # until one of ours is killed: a worker whose broker was stopped may wait longer
@@ -160,6 +161,7 @@ class Stack:
         looks: dict[str, Callable[[], bool]] = {
             "web": self._answers_http,
             "worker": ready_file.exists,
+            "second worker": ready_file.exists,
             "relay": lambda: self._is_connected("gristmill relay (listen)"),
             "maintenance": lambda: self._is_connected("gristmill maintenance"),
         }
@@ -186,6 +188,12 @@ class Stack:
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to one of our processes."""
         os.kill(self._running[name].pid, number)
+
+    def kill(self, pid: int) -> None:
+        """Kill one of our processes, as the kernel does that is out of memory; `run_only` starts it again."""
+        name = next(name for name, each in self._running.items() if each.pid == pid)
+        os.kill(pid, signal.SIGKILL)
+        self._running.pop(name).wait(_STOP_SECONDS)
 
     def forget_jobs(self) -> None:
         """Empty the tables of jobs, between two parts that must not disturb each other. Nothing may be under way."""
