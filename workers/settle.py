@@ -48,7 +48,9 @@ def patiently(act: Callable[[], Answer], *, patience: float = PATIENCE) -> Answe
     """
     deadline = time.monotonic() + patience
     while True:
-        time.sleep(min(_postgres.pause, max(0.0, deadline - time.monotonic())))
+        pause = min(_postgres.pause, deadline - time.monotonic())
+        if pause > 0:
+            time.sleep(pause)
         try:
             answer = act()
         except (DBAPIError, PoolTimeoutError) as error:
