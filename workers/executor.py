@@ -20,7 +20,9 @@ from shared.outcomes import Cancel, Discard, Snooze
 from shared.queries import leases, moves
 from shared.queries.evidence import insert_malformed
 from shared.queries.hints import find_standing
+from shared.queries.pausing import hold_refused
 from shared.sealing import unseal
+from shared.states import WAITING
 from shared.task import Task, registry
 from workers import settle
 from workers.app import hard_limit
@@ -102,10 +104,17 @@ class Executor:
         return settle.patiently(act)
 
     def _look_at_rest(self, session: Session, ids: set[UUID]) -> None:
-        """Most of what cannot be claimed is done or running; end what waited too long, keep what is no job at all."""
+        """Most of what cannot be claimed is done or running.
+
+        What waited too long ends, what waits in a paused queue is held, what is no job at all is kept as a letter.
+        """
         for job_id in moves.expire(session, list(ids)):
             log.warning("job.expired", job_id=str(job_id))
-        for job_id in ids - find_standing(session, list(ids)).keys():
+        standing = find_standing(session, list(ids))
+        waiting = [job_id for job_id, job in standing.items() if job.state in WAITING]
+        if waiting and (held := hold_refused(session, waiting)):
+            log.info("hint.held", queue=self._queue, hints=len(held))
+        for job_id in ids - standing.keys():
             self._keep_malformed(session, None, str(job_id).encode(), f"no job has the id {job_id}")
 
     def refuse(self, task: str, body: bytes, problem: str) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import structlog
 
 from shared.queries.hints import find_unhinted, find_watermark, hint_again
+from shared.queries.pausing import find_control
 from shared.queues import QUEUES
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ class LostHints:
     *It was overtaken:* jobs that were due well after it are being executed. Queues are first in, first out, so its hint
     is gone or sits with a worker that hangs.
 
-    In a backlog the queue is not empty and nothing is overtaken, however long it takes.
+    In a backlog the queue is not empty and nothing is overtaken, however long it takes. Of a paused queue nothing is
+    looked for. Hints that were held come after younger ones: the second rule begins anew when they were released.
     """
 
     def __init__(
@@ -84,11 +86,16 @@ class LostHints:
 
     def _look_at(self, queue: str, ready: int) -> int:
         with self._database.transaction() as session:
+            control = find_control(session, queue)
+            if control.paused_at is not None:
+                self._unhinted_when_empty.pop(queue, None)
+                self._overtaken.pop(queue, None)
+                return 0
             empty = find_unhinted(session, queue, grace=GRACE, limit=MOST_SUSPECTS) if ready == 0 else set()
             watermark = find_watermark(session, queue)
             overtaken: Suspects = set()
-            if watermark is not None:
-                before: datetime = watermark - OVERTAKEN_BY
+            before = watermark - OVERTAKEN_BY if watermark is not None else None
+            if before is not None and (control.released_at is None or control.released_at < before):
                 overtaken = find_unhinted(session, queue, grace=GRACE, limit=MOST_SUSPECTS, before=before)
             lost = (empty & self._unhinted_when_empty.get(queue, set())) | (
                 overtaken & self._overtaken.get(queue, set())

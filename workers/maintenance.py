@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 import tasks  # noqa: F401  fills the registry: retry policies are read from it
 from shared.db import Database
 from shared.firing import fire_missed
+from shared.pausing import expire_held
 from shared.queries.evidence import write_missing_letters
 from workers.app import BROKER_AWAY, make_app
 from workers.broker_view import BrokerView
@@ -74,7 +75,10 @@ class Maintenance:
             self._stop.set()
 
     def _reconcile(self) -> float:
-        return 0.0 if take_over_lost(self._database) == BATCH else self._settings.maintenance_poll
+        lost = take_over_lost(self._database)
+        with self._database.transaction() as session:
+            expired = expire_held(session, limit=BATCH)
+        return 0.0 if BATCH in (lost, expired) else self._settings.maintenance_poll
 
     def _repair(self) -> float:
         with self._database.transaction() as session:

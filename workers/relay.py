@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,7 @@ from shared.crashpoints import crash_point
 from shared.db import Database, connect_options, libpq_url
 from shared.queries.jobs import OUTBOX_CHANNEL
 from shared.queries.outbox import Due, seconds_to_next, take_due
+from shared.queries.pausing import hold, list_releasable, release
 from shared.task import registry
 from workers.app import BROKER_AWAY, make_app
 from workers.loop import Stop, repeat
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
+RELEASE_EVERY: Final = 0.25  # seconds between two looks, while there is enough to publish, for what is held no longer
 AWAY: Final[tuple[type[Exception], ...]] = (SQLAlchemyError, psycopg2.Error, PublishError, *BROKER_AWAY)
 
 
@@ -37,6 +40,7 @@ class Relay:
         self._publisher = publisher
         self._stop = stop
         self._ear: psycopg2.extensions.connection | None = None
+        self._release_at = 0.0
 
     def tick(self) -> float:
         """Publish what is due, then wait until more is due, somebody calls, or the slow poll comes round.
@@ -44,12 +48,16 @@ class Relay:
         Returns:
             0: call again at once (the waiting is done here, on the notification).
         """
-        if not self.publish_due():
+        published = self.publish_due()
+        if not published or time.monotonic() >= self._release_at:
+            self._release_at = time.monotonic() + RELEASE_EVERY
+            published += self.release_held()
+        if not published:
             self._listen()
         return 0
 
     def publish_due(self) -> int:
-        """Publish one batch of due hints and return their number.
+        """Publish one batch of due hints and return their number; those of paused queues are held instead.
 
         The rows are deleted in the transaction that waits for the confirms: a crash or a refusal gives them back, so
         that a hint may be published twice and never not at all. Losing the commit in a crash of the database server
@@ -58,13 +66,21 @@ class Relay:
         self._publisher.connect()
         with self._database.transaction(asynchronous_commit=True) as session:
             due = take_due(session, limit=self._settings.relay_batch)
+            if held := [hint for hint in due if hint.paused]:
+                hold(session, held)
             if due:
                 crash_point("relay.before_publish")
-                self._publisher.publish(pack(due, backlog=len(due) == self._settings.relay_batch))
+                wanted = [hint for hint in due if not hint.paused]
+                self._publisher.publish(pack(wanted, backlog=len(due) == self._settings.relay_batch))
                 crash_point("relay.after_publish")
         if due:
             crash_point("relay.after_commit")
         return len(due)
+
+    def release_held(self) -> int:
+        """Put a batch of held hints of each queue that goes on back into the outbox, and return their number."""
+        with self._database.transaction() as session:
+            return sum(release(session, queue, limit=self._settings.relay_batch) for queue in list_releasable(session))
 
     def close(self) -> None:
         """Give the connections back."""

@@ -6,7 +6,9 @@ from shared.models.flags import DemoEffect, FeatureFlag
 from shared.models.jobs import Attempt, IdempotencyKey, Job, Outbox
 from shared.models.messages import EmailMessageRow, Notification
 from shared.models.people import OneTimeToken, User, UserProfile, UserSession
+from shared.models.processes import ProcessReport
 from shared.models.producers import ApiKey, AuditEntry, Producer
+from shared.models.queues import HeldHint, QueueControl
 from shared.models.records import AggregatedStat, Measurement, Record, Stream
 from shared.models.schedules import Fire, Schedule
 
@@ -21,13 +23,16 @@ __all__ = [
     "EmailMessageRow",
     "FeatureFlag",
     "Fire",
+    "HeldHint",
     "IdempotencyKey",
     "Job",
     "Measurement",
     "Notification",
     "OneTimeToken",
     "Outbox",
+    "ProcessReport",
     "Producer",
+    "QueueControl",
     "Record",
     "Schedule",
     "Stream",

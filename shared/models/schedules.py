@@ -27,6 +27,9 @@ class Schedule(Base):
     overlap: Mapped[str] = mapped_column(server_default="allow")
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     next_fire_at: Mapped[datetime]
+    # It comes with the code, which may change it as long as nobody has by hand.
+    from_code: Mapped[bool] = mapped_column(server_default=text("false"))
+    changed_by: Mapped[str | None]
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
 
@@ -40,11 +43,14 @@ class Schedule(Base):
 
 
 class Fire(Base):
-    """One time that a schedule was due, and the job it made (none, when `overlap: skip` left it out)."""
+    """One time that a schedule was due or was run by hand, and its job (none, when `overlap: skip` left it out)."""
 
     __tablename__ = "fires"
 
     schedule: Mapped[str] = mapped_column(ForeignKey("schedules.name", ondelete="CASCADE"), primary_key=True)
     fire_at: Mapped[datetime] = mapped_column(primary_key=True)
     job_id: Mapped[UUID | None]
+    cause: Mapped[str] = mapped_column(server_default="due")
     created_at: Mapped[CreatedAt]
+
+    __table_args__ = (CheckConstraint("cause IN ('due', 'run', 'backfill')", name="cause"),)

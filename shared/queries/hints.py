@@ -22,6 +22,7 @@ _UNHINTED = text(
       AND run_at <= statement_timestamp() - :grace * interval '1 second'
       AND run_at < coalesce(CAST(:before AS timestamptz), 'infinity')
       AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.due_at = jobs.run_at AND outbox.job_id = jobs.id)
+      AND NOT EXISTS (SELECT 1 FROM held_hints WHERE held_hints.job_id = jobs.id)
     ORDER BY run_at LIMIT :limit
     """
 )
@@ -30,7 +31,7 @@ _UNHINTED = text(
 def find_unhinted(
     session: Session, queue: str, *, grace: float, limit: int, before: datetime | None = None
 ) -> set[tuple[UUID, int]]:
-    """Return (id, attempts so far) of jobs of a queue that are due for `grace` seconds and have no hint in the outbox.
+    """Return (id, attempts so far) of jobs of a queue that are due for `grace` seconds and have no hint with us.
 
     Args:
         session: the caller's.
@@ -58,6 +59,7 @@ _AGAIN = text(
         UPDATE jobs SET run_at = clock_timestamp() + :delay * interval '1 second'
         WHERE id = ANY(:ids) AND state IN ('scheduled', 'queued', 'retrying') AND run_at <= statement_timestamp()
           AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.due_at = jobs.run_at AND outbox.job_id = jobs.id)
+          AND NOT EXISTS (SELECT 1 FROM held_hints WHERE held_hints.job_id = jobs.id)
         RETURNING id, task, queue, run_at
     ), hinted AS (
         INSERT INTO outbox (job_id, task, queue, due_at, alone, revivals)

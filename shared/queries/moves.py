@@ -87,6 +87,7 @@ _CLAIM = _statement(
             lease_until = clock_timestamp() + :lease * interval '1 second'
         WHERE id = ANY(:ids) AND state IN ({sources}) AND run_at <= statement_timestamp() AND attempt < max_attempts
           AND (expires_at IS NULL OR expires_at > statement_timestamp())
+          AND queue <> ALL(ARRAY(SELECT queue FROM queue_controls WHERE paused_at IS NOT NULL))
         RETURNING id, task, queue, args, attempt, max_attempts, traceparent, run_at, started_at
     ), commit AS (
         SELECT set_config('synchronous_commit', 'off', true) WHERE NOT EXISTS (
@@ -101,7 +102,7 @@ _CLAIM = _statement(
 def claim(
     session: Session, ids: Sequence[UUID], *, worker: str, lease: float, durable: Sequence[str] = ()
 ) -> list[Claimed]:
-    """Begin an attempt of each of `ids` that is due; the others are done, not due, running or no longer wanted.
+    """Begin an attempt of each of `ids` that is due; the others are done, not due, running, paused or unwanted.
 
     Args:
         worker: who claims, for the record.
@@ -250,6 +251,7 @@ _GIVE_UP = _statement(
         UPDATE jobs SET state = {target}, finished_at = clock_timestamp()
         WHERE id = ANY(:ids) AND state IN ({sources}) AND run_at <= statement_timestamp()
           AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.due_at = jobs.run_at AND outbox.job_id = jobs.id)
+          AND NOT EXISTS (SELECT 1 FROM held_hints WHERE held_hints.job_id = jobs.id)
         RETURNING id, task, queue, attempt
     ), letter AS (
         INSERT INTO dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message, fingerprint,
@@ -268,7 +270,7 @@ _GIVE_UP = _statement(
 def give_up(session: Session, ids: Sequence[UUID], *, broker: dict[str, Any]) -> set[UUID]:
     """End those of `ids` that wait for their hint, because its delivery fails again and again, each with a dead letter.
 
-    One that has another hint in the outbox, or is due later, was tried meanwhile and is left alone.
+    One that has another hint in the outbox or held, or is due later, was tried meanwhile and is left alone.
     """
     values = {"ids": list(ids), "reason": str(DeadReason.DELIVERY_LIMIT), "broker": orjson.dumps(broker).decode()}
     return set(session.execute(_GIVE_UP, values).scalars())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -14,14 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """One hint that is due: which job, of which task, through which queue."""
+    """One hint that is due: which job, of which task, through which queue, and whether that is paused."""
 
     id: int
     job_id: UUID
     task: str
     queue: str
+    due_at: datetime
     alone: bool
     revivals: int
+    paused: bool
 
 
 # statement_timestamp() and not clock_timestamp(): a volatile function cannot bound an index scan, and the hints of
@@ -32,7 +35,8 @@ _TAKE = text(
     DELETE FROM outbox WHERE id = ANY(ARRAY(
         SELECT id FROM outbox WHERE due_at <= statement_timestamp()
         ORDER BY due_at, id LIMIT :limit FOR UPDATE SKIP LOCKED))
-    RETURNING id, job_id, task, queue, due_at, alone, revivals
+    RETURNING id, job_id, task, queue, due_at, alone, revivals,
+              queue = ANY(ARRAY(SELECT queue FROM queue_controls WHERE paused_at IS NOT NULL)) AS paused
     """
 )
 
@@ -41,7 +45,16 @@ def take_due(session: Session, *, limit: int) -> list[Due]:
     """Take up to `limit` hints that are due, oldest first. They are gone for good only when the caller commits."""
     rows = sorted(session.execute(_TAKE, {"limit": limit}), key=lambda row: (row.due_at, row.id))
     return [
-        Due(id=row.id, job_id=row.job_id, task=row.task, queue=row.queue, alone=row.alone, revivals=row.revivals)
+        Due(
+            id=row.id,
+            job_id=row.job_id,
+            task=row.task,
+            queue=row.queue,
+            due_at=row.due_at,
+            alone=row.alone,
+            revivals=row.revivals,
+            paused=row.paused,
+        )
         for row in rows
     ]
 

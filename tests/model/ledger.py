@@ -40,6 +40,9 @@ BROKEN = {
     "waits, although it was asked to be cancelled": """
         SELECT id FROM jobs WHERE state IN ('scheduled', 'queued', 'retrying') AND cancel_requested_at IS NOT NULL
     """,
+    "was begun while its queue was paused": """
+        SELECT id FROM jobs JOIN queue_controls USING (queue) WHERE started_at > paused_at
+    """,
     # One that is due is looked for by the reconciler; one that runs has a lease.
     "waits for its time, and no hint waits with it": """
         SELECT id FROM jobs WHERE state IN ('scheduled', 'queued', 'retrying') AND run_at > statement_timestamp()
@@ -60,6 +63,8 @@ def broken_invariants(session: Session) -> list[tuple[str, UUID]]:
 _SHIFTED = {
     "jobs": ("run_at", "expires_at", "lease_until", "cancel_requested_at", "created_at", "started_at", "finished_at"),
     "outbox": ("due_at",),
+    "held_hints": ("due_at", "expires_at"),
+    "queue_controls": ("paused_at", "released_at"),
     "attempts": ("started_at", "ended_at"),
     "dead_letters": ("created_at", "resolved_at"),
     "idempotency_keys": ("run_at", "created_at", "expires_at"),

@@ -18,6 +18,7 @@ from shared.db import Database
 from shared.errors import ConflictError, PermanentError, TransientError
 from shared.models import DeadLetter, DemoEffect
 from shared.outcomes import Cancel, Discard, Snooze
+from shared.pausing import expire_held, pause_queue, resume_queue
 from shared.producer import JobOptions, prepare
 from shared.queries.evidence import write_missing_letters
 from shared.queries.jobs import Accepted
@@ -63,8 +64,11 @@ class Mill:
     def reset(self) -> None:
         with self.database.transaction() as session:
             session.execute(
-                text("TRUNCATE jobs, attempts, outbox, idempotency_keys, dead_letters, demo_effects CASCADE")
+                text(
+                    "TRUNCATE jobs, attempts, outbox, idempotency_keys, dead_letters, demo_effects, held_hints CASCADE"
+                )
             )
+            session.execute(text("TRUNCATE queue_controls"))
         self.broker.clear()
         self.busy.clear()
         self.lost_hints = LostHints(self.database, self.broker.count_ready)
@@ -87,6 +91,21 @@ class Mill:
         with suppress(Crash, PublishError):
             return self.relay.publish_due()
         return 1
+
+    def pause(self) -> None:
+        with self.database.transaction() as session:
+            pause_queue(session, DATA, actor="model", reason=None)
+
+    def resume(self) -> None:
+        with self.database.transaction() as session:
+            resume_queue(session, DATA, actor="model")
+
+    def release(self) -> int:
+        return self.relay.release_held()
+
+    def expire_held(self) -> None:
+        with self.database.transaction() as session:
+            expire_held(session, limit=100)
 
     def deliver(self, hint: Hint) -> None:
         """Give a hint to a worker that is idle; the broker delivers it again when the worker dies with it."""
@@ -171,8 +190,11 @@ class Mill:
         """Heal everything and go on until every job has ended."""
         self.interruptions.planned.clear()
         self.broker.refuses_after = None
+        self.resume()
         for _ in range(NEVER_QUIET):
-            moved = self.publish() + self.deliver_all() + self.record() + self.reconcile() + self.look()
+            moved = (
+                self.release() + self.publish() + self.deliver_all() + self.record() + self.reconcile() + self.look()
+            )
             if not moved and not self._live():
                 return
             if not moved:

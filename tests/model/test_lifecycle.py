@@ -87,6 +87,9 @@ MEANWHILE: Final = [
     "look",
     "cancel",
     "redrive",
+    "pause",
+    "resume",
+    "release",
 ]
 ENDINGS: Final = ["good", "fail", "snooze", "give up", "discard", "cancel"]
 TASK: Final = st.sampled_from(["model.inside", "model.outside"])
@@ -208,6 +211,10 @@ class Lifecycle(RuleBasedStateMachine):
         else:
             self.mill.resolve_letters(discard=act == "discard")
 
+    @rule(act=st.sampled_from(["pause", "pause", "resume", "release", "expire what is held"]))
+    def a_queue_is_paused_or_goes_on(self, act: str) -> None:
+        self._act(act)
+
     @rule(seconds=st.sampled_from(SECONDS))
     def time_passes(self, seconds: float) -> None:
         self.mill.pass_time(seconds)
@@ -231,6 +238,10 @@ class Lifecycle(RuleBasedStateMachine):
             "repair": self.mill.repair,
             "cancel": self.mill.cancel_all,
             "redrive": lambda: self.mill.resolve_letters(discard=False),
+            "pause": self.mill.pause,
+            "resume": self.mill.resume,
+            "release": self.mill.release,
+            "expire what is held": self.mill.expire_held,
         }
         actions[name]()
 

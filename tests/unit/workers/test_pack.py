@@ -1,5 +1,7 @@
 """Which jobs travel together: of one task and queue, no more than the task allows, in order, each once."""
 
+from datetime import UTC, datetime
+
 from hypothesis import given
 from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
@@ -15,7 +17,8 @@ DATA, PRIORITY = "data_processing_queue", "priority_queue"
 
 
 def due(task: str, queue: str = DATA, *, alone: bool = False) -> Due:
-    return Due(id=1, job_id=uuid7(), task=task, queue=queue, alone=alone, revivals=0)
+    since = datetime(2026, 7, 1, tzinfo=UTC)
+    return Due(id=1, job_id=uuid7(), task=task, queue=queue, due_at=since, alone=alone, revivals=0, paused=False)
 
 
 @given(st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from([DATA, PRIORITY])), max_size=150))

@@ -1,0 +1,45 @@
+"""What operators say about a queue, and the hints that wait until it goes on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.models.base import Base
+
+
+class QueueControl(Base):
+    """A queue that is paused, or was: since when, by whom and why."""
+
+    __tablename__ = "queue_controls"
+
+    queue: Mapped[str] = mapped_column(primary_key=True)
+    paused_at: Mapped[datetime | None]
+    paused_by: Mapped[str | None]
+    pause_reason: Mapped[str | None]
+    # When hints that were held went back to the outbox: until then the queue's order says nothing about lost hints.
+    released_at: Mapped[datetime | None]
+
+    __table_args__ = (CheckConstraint("(paused_at IS NULL) = (paused_by IS NULL)", name="paused_by_somebody"),)
+
+
+class HeldHint(Base):
+    """The hint of a job whose queue is paused, out of the way of those that are to be published."""
+
+    __tablename__ = "held_hints"
+
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    task: Mapped[str]
+    queue: Mapped[str]
+    due_at: Mapped[datetime]
+    alone: Mapped[bool]
+    revivals: Mapped[int]
+    expires_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("ix_held_hints_due", "queue", "due_at", "job_id"),
+        Index("ix_held_hints_expiry", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
+    )
