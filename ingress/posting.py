@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
-from shared.errors import ForbiddenError, InvalidError
+from ingress.idempotency import find_replays, fingerprint
+from ingress.times import check_times
+from shared.errors import ForbiddenError, GristmillError
 from shared.producer import JobOptions, NewJob, prepare
 from shared.queries.jobs import Accepted
 from shared.task import registry
@@ -20,8 +19,46 @@ if TYPE_CHECKING:
     from ingress.services import Services
     from shared.keys import Principal
 
-_VISIBLE: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def post(
+    services: Services,
+    principal: Principal,
+    wanted: Mapping[str, Any],
+    *,
+    body: Any,
+    key: str | None,
+    traceparent: str | None,
+) -> Accepted:
+    """Accept the job that `wanted` (a loaded `JobRequest`) asks for, and return it after the commit.
+
+    Args:
+        body: `wanted` as it was sent.
+        key: the `Idempotency-Key`, if there was one.
+
+    Raises:
+        InvalidError, ForbiddenError: the job cannot be accepted, and nothing was stored.
+        IdempotencyConflictError: the key was used with another body.
+        UnavailableError: the database is away or has too much to do.
+    """
+    try:
+        job = prepare_job(services, principal, wanted, traceparent=traceparent)
+    except GristmillError:
+        # What could be accepted yesterday may be too late or unknown today; its replay is answered all the same.
+        earlier = find_replays(services, principal.producer_id, {key: fingerprint(body)}) if key is not None else {}
+        if key in earlier:
+            return _or_raise(earlier[key])
+        raise
+    if key is not None:
+        job = job.with_idempotency_key(key, fingerprint(body))
+    return _or_raise(services.acceptor.submit([job])[0])
+
+
+def _or_raise(result: Accepted | Exception) -> Accepted:
+    if isinstance(result, Accepted):
+        return result
+    raise result
 
 
 def prepare_job(
@@ -33,6 +70,7 @@ def prepare_job(
         ForbiddenError: the key may not post this task.
         UnknownTaskError: there is no such task.
         InvalidArgsError: the arguments do not fit it.
+        InvalidError: its times are over or too far away.
     """
     if not principal.may_post(wanted["task"]):
         allowed = ", ".join(sorted(principal.allowed_tasks or ()))
@@ -40,47 +78,21 @@ def prepare_job(
         raise ForbiddenError(msg, {"task": ["not among the tasks of this key"]})
     task = registry.get(wanted["task"], demo=services.settings.demo_tasks)
     delay: float | None = wanted.get("delay")
+    run_at, expires_at = wanted.get("run_at"), wanted.get("expires_at")
+    check_times(run_at, delay, expires_at)
     options = JobOptions(
-        run_at=wanted.get("run_at"),
+        run_at=run_at,
         delay=timedelta(seconds=delay) if delay is not None else None,
         priority=wanted["priority"],
-        expires_at=wanted.get("expires_at"),
+        expires_at=expires_at,
         max_attempts=wanted.get("max_attempts"),
         unique_key=wanted.get("unique_key"),
         callback_url=wanted.get("callback_url"),
         tags=tuple(wanted["tags"]),
         producer_id=principal.producer_id,
-        traceparent=read_traceparent(traceparent),
+        traceparent=traceparent,
     )
     return prepare(task, wanted["args"], options, secret_key=services.settings.secret_key)
-
-
-def submit(services: Services, job: NewJob) -> Accepted:
-    """Write `job` together with what other requests bring, and return what is there after the commit.
-
-    Raises:
-        IdempotencyConflictError: its key was used with another body.
-        UnavailableError: the database is away or has too much to do.
-    """
-    result = services.acceptor.submit([job])[0]
-    if isinstance(result, Accepted):
-        return result
-    raise result
-
-
-def with_idempotency_key(job: NewJob, key: str | None, body: Any) -> NewJob:
-    """Return `job` under the producer's `Idempotency-Key`, if one was sent.
-
-    Raises:
-        InvalidError: the key has a form that we do not take.
-    """
-    if key is None:
-        return job
-    if not _VISIBLE.fullmatch(key):
-        msg = "Idempotency-Key must be 1 to 255 visible ASCII characters, for instance a UUID"
-        raise InvalidError(msg, {"Idempotency-Key": [msg]})
-    canonical = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
-    return job.with_idempotency_key(key, hashlib.sha256(canonical).hexdigest())
 
 
 def read_traceparent(header: str | None) -> str | None:

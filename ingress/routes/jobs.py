@@ -11,7 +11,8 @@ from ingress.api import PREFIX, Blueprint
 from ingress.auth import principal, requires
 from ingress.cursor import read_cursor, write_cursor
 from ingress.json import body
-from ingress.posting import prepare_job, submit, with_idempotency_key
+from ingress.idempotency import HEADER, LONGEST, PATTERN, read_key
+from ingress.posting import post, read_traceparent
 from ingress.schemas.errors import ErrorEnvelope
 from ingress.schemas.jobs import AcceptedJob, ChangedJob, JobAnswer, JobDetails, JobFilter, JobPage, JobRequest
 from ingress.services import services
@@ -26,9 +27,9 @@ blueprint = Blueprint("jobs", __name__, url_prefix=PREFIX, description="Requests
 
 _IDEMPOTENCY_KEY = {
     "in": "header",
-    "name": "Idempotency-Key",
+    "name": HEADER,
     "description": "For 24 hours the same body gets the same answer again, and never makes a second job.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": PATTERN},
 }
 _POSTED = {
     "Location": {"schema": {"type": "string"}, "description": "Where the job is to be seen."},
@@ -48,9 +49,15 @@ def post_job(wanted: dict[str, Any]) -> tuple[Any, int, dict[str, str]]:
 
     It is stored when this answers, and is then run to an end exactly once, whatever dies.
     """
-    job = prepare_job(services(), principal(), wanted, traceparent=request.headers.get("traceparent"))
-    job = with_idempotency_key(job, request.headers.get("Idempotency-Key"), body())
-    return _answer(submit(services(), job))
+    accepted = post(
+        services(),
+        principal(),
+        wanted,
+        body=body(),
+        key=read_key(request.headers.get(HEADER)),
+        traceparent=read_traceparent(request.headers.get("traceparent")),
+    )
+    return _answer(accepted)
 
 
 def _answer(accepted: Accepted) -> tuple[Any, int, dict[str, str]]:

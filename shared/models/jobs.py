@@ -132,6 +132,8 @@ class IdempotencyKey(Base):
     job_id: Mapped[UUID]
     state: Mapped[str]
     run_at: Mapped[datetime]
+    # The job's expiry as it was answered: a redrive gives the job another one.
+    job_expires_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[datetime]
     # Whether the answer was a live job with the same unique key.

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from shared.errors import IdempotencyConflictError, JobNotFoundError, UnavailableError
 from shared.models.jobs import Attempt, Job
+from shared.queries.earlier import Earlier, KeyOf, TwinOf, find_by_keys, find_live_twins, point_keys_at
 from shared.states import LIVE
 
 if TYPE_CHECKING:
@@ -33,17 +34,19 @@ _INSERT = text(
             callback_url text, tags text[], parent_id uuid, producer_id uuid, traceparent text,
             idempotency_key text, body_hash text)
     ), keyed AS (
-        INSERT INTO idempotency_keys (producer_id, key, body_hash, job_id, state, run_at, created_at, expires_at)
+        INSERT INTO idempotency_keys (producer_id, key, body_hash, job_id, state, run_at, job_expires_at, created_at,
+                                      expires_at)
         SELECT DISTINCT ON (producer_id, idempotency_key) producer_id, idempotency_key, body_hash, id,
-               CASE WHEN due_at > created_at THEN 'scheduled' ELSE 'queued' END, due_at, created_at,
+               CASE WHEN due_at > created_at THEN 'scheduled' ELSE 'queued' END, due_at,
+               coalesce(expires_at, due_at + time_to_live * interval '1 second'), created_at,
                created_at + interval '24 hours'
         FROM incoming WHERE idempotency_key IS NOT NULL
-        ORDER BY producer_id, idempotency_key
+        ORDER BY producer_id, idempotency_key, id
         ON CONFLICT (producer_id, key) DO UPDATE
         SET body_hash = excluded.body_hash, job_id = excluded.job_id, state = excluded.state,
-            run_at = excluded.run_at, created_at = excluded.created_at, expires_at = excluded.expires_at,
-            duplicate = false
-        WHERE idempotency_keys.expires_at <= statement_timestamp()
+            run_at = excluded.run_at, job_expires_at = excluded.job_expires_at, created_at = excluded.created_at,
+            expires_at = excluded.expires_at, duplicate = false
+        WHERE idempotency_keys.expires_at <= statement_timestamp() OR idempotency_keys.job_id = excluded.job_id
         RETURNING job_id
     ), inserted AS (
         INSERT INTO jobs (id, task, queue, args, state, priority, max_attempts, run_at, expires_at, unique_key,
@@ -65,32 +68,6 @@ _INSERT = text(
     SELECT inserted.*, (SELECT count(*) FROM notified) AS notified FROM inserted
     """
 )
-
-_EARLIER_BY_KEY = text(
-    """
-    SELECT k.body_hash, k.job_id AS id, j.task, j.queue, k.state, j.priority, k.run_at, j.expires_at, k.created_at,
-           k.duplicate
-    FROM idempotency_keys k JOIN jobs j ON j.id = k.job_id
-    WHERE k.producer_id = :producer_id AND k.key = :idempotency_key
-    """
-)
-
-_LIVE_TWIN = text(
-    """
-    SELECT id, task, queue, state, priority, run_at, expires_at, created_at FROM jobs
-    WHERE task = :task AND unique_key = :unique_key AND producer_id IS NOT DISTINCT FROM :producer_id
-      AND state IN ('scheduled', 'queued', 'running', 'retrying')
-    """
-)
-
-_POINT_KEY_AT = text(
-    """
-    UPDATE idempotency_keys
-    SET job_id = :job_id, state = :state, run_at = :run_at, created_at = :created_at, duplicate = true
-    WHERE producer_id = :producer_id AND key = :idempotency_key
-    """
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
@@ -124,11 +101,9 @@ def insert_jobs(session: Session, rows: list[dict[str, Any]]) -> list[Accepted |
         found = session.execute(_INSERT, {"rows": orjson.dumps(waiting).decode()}).mappings()
         results |= {row["id"]: _accepted(row) for row in found}
         waiting = [row for row in waiting if row["id"] not in results]
-        for row in waiting:
-            earlier = _find_earlier(session, row)
-            if earlier is not None:
-                results[row["id"]] = earlier
-        waiting = [row for row in waiting if row["id"] not in results]
+        if waiting:
+            results |= _find_earlier(session, waiting)
+            waiting = [row for row in waiting if row["id"] not in results]
         if not waiting:
             return [results[row["id"]] for row in rows]
     msg = "A job with the same unique key is ending and starting over; try again"
@@ -149,24 +124,44 @@ def _accepted(row: RowMapping, **marks: bool) -> Accepted:
     )
 
 
-def _find_earlier(session: Session, row: dict[str, Any]) -> Accepted | IdempotencyConflictError | None:
-    if row["idempotency_key"] is not None:
-        key = session.execute(_EARLIER_BY_KEY, row).mappings().one_or_none()
-        if key is not None and key["id"] != row["id"]:
-            if key["body_hash"] != row["body_hash"]:
-                msg = (
-                    f"Idempotency-Key {row['idempotency_key']!r} was used with another body in the last 24 hours; "
-                    "send the same body again, or another key"
-                )
-                return IdempotencyConflictError(msg, {"idempotency_key": ["used with another body"]})
-            return _accepted(key, replayed=True, duplicate=key["duplicate"])
-    if row["unique_key"] is not None:
-        twin = session.execute(_LIVE_TWIN, row).mappings().one_or_none()
-        if twin is not None:
-            if row["idempotency_key"] is not None:
-                session.execute(_POINT_KEY_AT, {**row, **dict(twin), "job_id": twin["id"]})
-            return _accepted(twin, duplicate=True)
-    return None
+def replay(earlier: Earlier, key: str, body_hash: str) -> Accepted | IdempotencyConflictError:
+    """Return what a key that was used before is answered with: the same again, or (as a value) that it was misused."""
+    if earlier.body_hash == body_hash:
+        return _accepted(earlier.answer, replayed=True, duplicate=earlier.answer["duplicate"])
+    msg = (
+        f"Idempotency-Key {key!r} was used with another body in the last 24 hours; "
+        "send the same body again, or another key"
+    )
+    return IdempotencyConflictError(msg, {"idempotency_key": ["used with another body"]})
+
+
+def _find_earlier(session: Session, rows: list[dict[str, Any]]) -> dict[UUID, Accepted | IdempotencyConflictError]:
+    """Return, by id, what those of `rows` are answered with that an earlier job stands in the way of."""
+    found: dict[UUID, Accepted | IdempotencyConflictError] = {}
+    keyed = [row for row in rows if row["idempotency_key"] is not None]
+    if keyed:
+        earlier = find_by_keys(session, {_key_of(row) for row in keyed})
+        for row in keyed:
+            one = earlier.get(_key_of(row))
+            if one is not None:
+                found[row["id"]] = replay(one, row["idempotency_key"], row["body_hash"])
+    unique = [row for row in rows if row["unique_key"] is not None and row["id"] not in found]
+    if unique:
+        twins = find_live_twins(session, {_twin_of(row) for row in unique})
+        unique = [row for row in unique if _twin_of(row) in twins]
+        found |= {row["id"]: _accepted(twins[_twin_of(row)], duplicate=True) for row in unique}
+        keys = {_key_of(row): twins[_twin_of(row)] for row in unique if row["idempotency_key"] is not None}
+        if keys:
+            point_keys_at(session, keys)
+    return found
+
+
+def _key_of(row: dict[str, Any]) -> KeyOf:
+    return row["producer_id"], row["idempotency_key"]
+
+
+def _twin_of(row: dict[str, Any]) -> TwinOf:
+    return row["task"], row["unique_key"], row["producer_id"]
 
 
 def find_job(session: Session, job_id: UUID) -> Job | None:

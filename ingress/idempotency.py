@@ -1,0 +1,67 @@
+"""Idempotency keys: their form, the fingerprint of the body they came with, and what they stand for."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from shared.errors import InvalidError
+from shared.queries.earlier import find_by_keys
+from shared.queries.jobs import replay
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
+    from ingress.services import Services
+    from shared.errors import IdempotencyConflictError
+    from shared.queries.jobs import Accepted
+
+HEADER: Final = "Idempotency-Key"
+LONGEST: Final = 255
+PATTERN: Final = "^[!-~]+$"
+WRONG_FORM: Final = "must be 1 to 255 visible ASCII characters, for instance a UUID"
+_VISIBLE: Final = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+def is_sound(key: str) -> bool:
+    """Say whether `key` has a form that we take."""
+    return _VISIBLE.fullmatch(key) is not None
+
+
+def read_key(header: str | None) -> str | None:
+    """Return the key of an `Idempotency-Key` header, None without one.
+
+    Raises:
+        InvalidError: it has a form that we do not take.
+    """
+    if header is not None and not is_sound(header):
+        msg = f"{HEADER} {WRONG_FORM}"
+        raise InvalidError(msg, {HEADER: [msg]})
+    return header
+
+
+def key_of_entry(key: str, number: int) -> str:
+    """Return the key of one entry of a batch that was sent under `key`; nobody can send it, since it holds a space."""
+    return f"{key} {number}"
+
+
+def fingerprint(body: Any) -> str:
+    """Return what tells one body from another, whatever the order of its fields (SHA-256)."""
+    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def find_replays(
+    services: Services, producer_id: UUID, fingerprints: Mapping[str, str]
+) -> dict[str, Accepted | IdempotencyConflictError]:
+    """Return, by key, what is answered where a key was used in the last 24 hours.
+
+    Args:
+        fingerprints: of the bodies that came with the keys now.
+    """
+    with services.database.transaction() as session:
+        earlier = find_by_keys(session, [(producer_id, key) for key in fingerprints])
+    return {key: replay(one, key, fingerprints[key]) for (_, key), one in earlier.items()}

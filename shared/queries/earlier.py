@@ -1,0 +1,107 @@
+"""What an idempotency key or a unique key already stands for: the answers that are given again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+
+if TYPE_CHECKING:
+    from sqlalchemy import RowMapping
+    from sqlalchemy.orm import Session
+
+KeyOf = tuple[UUID, str]  # producer and Idempotency-Key
+TwinOf = tuple[str, str, UUID | None]  # task, unique key and producer
+
+# The times and the state are those that were answered then: the job has moved on, and a redrive gives it a new expiry.
+_BY_KEY = text(
+    """
+    SELECT k.producer_id, k.key, k.body_hash, k.job_id AS id, j.task, j.queue, k.state, j.priority, k.run_at,
+           k.job_expires_at AS expires_at, k.created_at, k.duplicate
+    FROM unnest(CAST(:producers AS uuid[]), CAST(:keys AS text[])) AS wanted(producer_id, key)
+    JOIN idempotency_keys k ON k.producer_id = wanted.producer_id AND k.key = wanted.key
+    JOIN jobs j ON j.id = k.job_id
+    WHERE k.expires_at > statement_timestamp()
+    """
+)
+
+_LIVE_TWINS = text(
+    """
+    SELECT DISTINCT j.id, j.task, j.queue, j.state, j.priority, j.run_at, j.expires_at, j.created_at, j.unique_key,
+           j.producer_id
+    FROM unnest(CAST(:tasks AS text[]), CAST(:unique_keys AS text[]), CAST(:producers AS uuid[]))
+         AS wanted(task, unique_key, producer_id)
+    JOIN jobs j ON j.task = wanted.task AND j.unique_key = wanted.unique_key
+         AND j.producer_id IS NOT DISTINCT FROM wanted.producer_id
+    WHERE j.state IN ('scheduled', 'queued', 'running', 'retrying')
+    """
+)
+
+_POINT_KEYS_AT = text(
+    """
+    UPDATE idempotency_keys k
+    SET job_id = twin.id, state = twin.state, run_at = twin.run_at, created_at = twin.created_at,
+        job_expires_at = twin.expires_at, duplicate = true
+    FROM jsonb_to_recordset(CAST(:twins AS jsonb)) AS twin(
+        producer_id uuid, key text, id uuid, state text, run_at timestamptz, created_at timestamptz,
+        expires_at timestamptz)
+    WHERE k.producer_id = twin.producer_id AND k.key = twin.key
+    """
+)
+
+# Expired keys are harmless (the next use takes them over): they only take room.
+_PRUNE = text(
+    """
+    DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM idempotency_keys WHERE expires_at <= statement_timestamp()
+        ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED))
+    """
+)
+_ANSWERED: Final = ("id", "state", "run_at", "created_at", "expires_at")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """What a producer's key stands for: the fingerprint of the body it came with, and what was answered."""
+
+    body_hash: str
+    answer: RowMapping
+
+
+def find_by_keys(session: Session, keys: Collection[KeyOf]) -> dict[KeyOf, Earlier]:
+    """Return what those of `keys` stand for that were used in the last 24 hours."""
+    producers, names = [str(producer) for producer, _ in keys], [key for _, key in keys]
+    rows = session.execute(_BY_KEY, {"producers": producers, "keys": names}).mappings()
+    return {(row["producer_id"], row["key"]): Earlier(body_hash=row["body_hash"], answer=row) for row in rows}
+
+
+def find_live_twins(session: Session, wanted: Collection[TwinOf]) -> dict[TwinOf, RowMapping]:
+    """Return the live jobs that have one of these unique keys."""
+    rows = session.execute(
+        _LIVE_TWINS,
+        {
+            "tasks": [task for task, _, _ in wanted],
+            "unique_keys": [key for _, key, _ in wanted],
+            "producers": [str(producer) if producer is not None else None for _, _, producer in wanted],
+        },
+    ).mappings()
+    return {(row["task"], row["unique_key"], row["producer_id"]): row for row in rows}
+
+
+def point_keys_at(session: Session, twins: Mapping[KeyOf, RowMapping]) -> None:
+    """Let idempotency keys that were just written stand for the live jobs that were found instead."""
+    rows: list[dict[str, Any]] = [
+        {"producer_id": producer, "key": key} | {name: twin[name] for name in _ANSWERED}
+        for (producer, key), twin in twins.items()
+    ]
+    session.execute(_POINT_KEYS_AT, {"twins": orjson.dumps(rows).decode()})
+
+
+def prune_keys(session: Session, *, limit: int) -> int:
+    """Delete at most `limit` keys whose 24 hours are over, those first that nobody else is at; return how many."""
+    done: Any = session.execute(_PRUNE, {"limit": limit})
+    return int(done.rowcount)
