@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from ingress.flush import UNKNOWN, Result, write_jobs
+from ingress.flush import UNKNOWN, Result, write_all_or_nothing, write_jobs
 from shared.errors import GristmillError, UnavailableError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from shared.producer import NewJob
 
 CAPACITY: Final = 2_000  # jobs that may wait: some seconds of work; a longer queue only makes everybody late
+BATCH_CAPACITY: Final = 5_000  # jobs of batches that may wait: five of the largest, well below a second of work
 LARGEST_FLUSH: Final = 500  # jobs a statement: beyond it the time for each no longer falls
 PATIENCE: Final = 20.0  # seconds that a request waits for its answer; more than a flush that is split takes
 
@@ -29,10 +30,11 @@ log = structlog.get_logger()
 class _Waiting:
     """The jobs of one request, and the answer it waits for."""
 
-    __slots__ = ("answer", "jobs")
+    __slots__ = ("answer", "atomic", "jobs")
 
-    def __init__(self, jobs: list[NewJob]) -> None:
+    def __init__(self, jobs: list[NewJob], *, atomic: bool) -> None:
         self.jobs = jobs
+        self.atomic = atomic
         self.answer: Future[list[Result]] = Future()
 
 
@@ -42,8 +44,11 @@ class Acceptor:
     There is no delay in it: an idle writer takes what is there at once, and after a busy while it finds more.
     """
 
-    def __init__(self, database: Database, *, capacity: int = CAPACITY, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, database: Database, *, name: str = "acceptor", capacity: int = CAPACITY, patience: float = PATIENCE
+    ) -> None:
         self._database = database
+        self._name = name
         self._capacity = capacity
         self._patience = patience
         self._changed = threading.Condition()
@@ -57,20 +62,23 @@ class Acceptor:
         """How many jobs wait to be written."""
         return self._size
 
-    def submit(self, jobs: list[NewJob]) -> list[Result]:
+    def submit(self, jobs: list[NewJob], *, atomic: bool = False) -> list[Result]:
         """Write `jobs` and return one result for each, in order, after they are committed.
 
         A result is the job that was accepted or found, or the error that this one job ended with.
 
+        Args:
+            atomic: when one of `jobs` ends with an error, store none of them.
+
         Raises:
             UnavailableError: the queue is full, or it took longer than the patience.
         """
-        waiting = _Waiting(jobs)
+        waiting = _Waiting(jobs, atomic=atomic)
         with self._changed:
             if self._closed or (self._queue and self._size + len(jobs) > self._capacity):
                 raise UnavailableError(FULL)
             if self._writer is None:  # not before: a thread does not live on in a process that forks
-                self._writer = threading.Thread(target=self._run, name="acceptor", daemon=True)
+                self._writer = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._writer.start()
             self._queue.append(waiting)
             self._size += len(jobs)
@@ -106,14 +114,22 @@ class Acceptor:
             self._changed.wait_for(lambda: self._queue or self._closed)
             batch: list[_Waiting] = []
             size = 0
-            while self._queue and (not batch or size + len(self._queue[0].jobs) <= LARGEST_FLUSH):
+            while self._queue and (not batch or self._may_join(batch, size)):
                 one = self._queue.popleft()
                 size += len(one.jobs)
                 batch.append(one)
             self._size -= size
             return batch
 
+    def _may_join(self, batch: list[_Waiting], size: int) -> bool:
+        """Say whether the next request fits into a flush: one that is all or nothing shares it with nobody."""
+        one = self._queue[0]
+        return not one.atomic and not batch[0].atomic and size + len(one.jobs) <= LARGEST_FLUSH
+
     def _write(self, wanted: list[_Waiting]) -> None:
+        if wanted and wanted[0].atomic:
+            wanted[0].answer.set_result(write_all_or_nothing(self._database, wanted[0].jobs))
+            return
         jobs = [job for one in wanted for job in one.jobs]
         results = write_jobs(self._database, jobs) if jobs else {}
         for one in wanted:

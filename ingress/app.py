@@ -8,14 +8,14 @@ from typing import Final
 from flask import Flask
 
 import tasks  # noqa: F401  importing it fills the registry
-from ingress.accept import Acceptor
+from ingress.accept import BATCH_CAPACITY, Acceptor
 from ingress.api import make_api
 from ingress.auth import KeyRing, authenticate, refuse_undeclared_routes
 from ingress.json import OrjsonProvider
 from ingress.openapi import prepare_document
 from ingress.readiness import Readiness
 from ingress.request_id import register_request_ids
-from ingress.routes import dead_letters, demo, docs, health, jobs
+from ingress.routes import batches, dead_letters, demo, docs, health, jobs
 from ingress.routes import tasks as task_routes
 from ingress.security import register_security_headers
 from ingress.services import EXTENSION, Services
@@ -40,6 +40,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
         settings=settings,
         database=database,
         acceptor=Acceptor(database),
+        batches=Acceptor(database, name="batch acceptor", capacity=BATCH_CAPACITY),
         keys=KeyRing(database),
         readiness=Readiness(database, settings),
     )
@@ -47,7 +48,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     register_request_ids(app)
     app.before_request(authenticate)
     api = make_api(app, metadata.version("gristmill"))
-    for module in (jobs, dead_letters, task_routes, health, *([demo] if settings.demo_tasks else [])):
+    for module in (jobs, batches, dead_letters, task_routes, health, *([demo] if settings.demo_tasks else [])):
         api.register_blueprint(module.blueprint)
     app.register_blueprint(docs.blueprint)
     refuse_undeclared_routes(app)

@@ -54,6 +54,19 @@ def write_jobs(database: Database, jobs: list[NewJob]) -> dict[UUID, Result]:
     return _write_one_by_one(database, jobs)
 
 
+def write_all_or_nothing(database: Database, jobs: list[NewJob]) -> list[Result]:
+    """Write `jobs` by one transaction that commits only if none of them ends with an error; return their results.
+
+    With an error among them nothing is stored, and what looks accepted beside it is not.
+    """
+    try:
+        results = _write(database, jobs, atomic=True)
+    except Exception as error:  # noqa: BLE001  it becomes the answer of the request that waits
+        log.warning("accept.batch_refused", jobs=len(jobs), error=str(error)[:500])
+        return [UnavailableError(AWAY) if is_away(error) else error for _ in jobs]
+    return [results[job.id] for job in jobs]
+
+
 def _write_one_by_one(database: Database, jobs: list[NewJob]) -> dict[UUID, Result]:
     ends_at = time.monotonic() + SPLIT_BUDGET
     results: dict[UUID, Result] = {}
@@ -62,12 +75,14 @@ def _write_one_by_one(database: Database, jobs: list[NewJob]) -> dict[UUID, Resu
     return results
 
 
-def _write(database: Database, jobs: list[NewJob]) -> dict[UUID, Result]:
+def _write(database: Database, jobs: list[NewJob], *, atomic: bool = False) -> dict[UUID, Result]:
     """Write by one transaction, twice at most when the connection was stale; raises when nothing was written."""
     for last in (False, True):
         try:
             with database.session() as session:
                 answers = _by_id(jobs, accept(session, jobs))
+                if atomic and _has_errors(answers):
+                    return dict(answers)  # the session's end takes everything back
                 crash_point("accept.before_commit")
                 try:
                     session.commit()
@@ -75,7 +90,7 @@ def _write(database: Database, jobs: list[NewJob]) -> dict[UUID, Result]:
                 except DBAPIError as error:
                     log.warning("accept.commit_unknown", jobs=len(jobs), error=str(error)[:500])
                     session.close()
-                    return _find_out(database, jobs, answers)
+                    return _find_out(database, jobs, answers, atomic=atomic)
                 return dict(answers)
         except DBAPIError as error:
             if last or not error.connection_invalidated:
@@ -83,7 +98,9 @@ def _write(database: Database, jobs: list[NewJob]) -> dict[UUID, Result]:
     raise AssertionError
 
 
-def _find_out(database: Database, jobs: list[NewJob], answers: dict[UUID, Written]) -> dict[UUID, Result]:
+def _find_out(
+    database: Database, jobs: list[NewJob], answers: dict[UUID, Written], *, atomic: bool
+) -> dict[UUID, Result]:
     """Ask a new connection which of `jobs` are there after a COMMIT whose end nobody saw, and write the others."""
     ends_at = time.monotonic() + RECOVERY
     results: dict[UUID, Result] = {}
@@ -95,8 +112,10 @@ def _find_out(database: Database, jobs: list[NewJob], answers: dict[UUID, Writte
             results |= {job_id: answers[job_id] for job_id in written}
             missing = [job for job in missing if job.id not in written]
             if missing:
-                with database.transaction() as session:
+                with database.session() as session:
                     again = _by_id(missing, accept(session, missing))
+                    if not (atomic and _has_errors(again)):
+                        session.commit()
                 return results | again
         except (IntegrityError, UnavailableError):
             time.sleep(_PAUSE)  # the first COMMIT landed after our look: look again
@@ -111,6 +130,10 @@ def _find_out(database: Database, jobs: list[NewJob], answers: dict[UUID, Writte
 
 def _by_id(jobs: list[NewJob], answers: list[Written]) -> dict[UUID, Written]:
     return {job.id: answer for job, answer in zip(jobs, answers, strict=True)}
+
+
+def _has_errors(answers: dict[UUID, Written]) -> bool:
+    return any(isinstance(answer, Exception) for answer in answers.values())
 
 
 def is_away(error: Exception) -> bool:

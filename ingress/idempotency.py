@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
@@ -13,7 +13,7 @@ from shared.queries.earlier import find_by_keys
 from shared.queries.jobs import replay
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
     from uuid import UUID
 
     from ingress.services import Services
@@ -25,6 +25,13 @@ LONGEST: Final = 255
 PATTERN: Final = "^[!-~]+$"
 WRONG_FORM: Final = "must be 1 to 255 visible ASCII characters, for instance a UUID"
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+class Key(NamedTuple):
+    """An idempotency key with the fingerprint of the body that it came with."""
+
+    name: str
+    body: str
 
 
 def is_sound(key: str) -> bool:
@@ -55,13 +62,10 @@ def fingerprint(body: Any) -> str:
 
 
 def find_replays(
-    services: Services, producer_id: UUID, fingerprints: Mapping[str, str]
-) -> dict[str, Accepted | IdempotencyConflictError]:
-    """Return, by key, what is answered where a key was used in the last 24 hours.
-
-    Args:
-        fingerprints: of the bodies that came with the keys now.
-    """
+    services: Services, producer_id: UUID, keys: Sequence[Key]
+) -> list[Accepted | IdempotencyConflictError | None]:
+    """Return for each of `keys`, in order, what it is answered with; None where it is new in the last 24 hours."""
     with services.database.transaction() as session:
-        earlier = find_by_keys(session, [(producer_id, key) for key in fingerprints])
-    return {key: replay(one, key, fingerprints[key]) for (_, key), one in earlier.items()}
+        earlier = find_by_keys(session, {(producer_id, key.name) for key in keys})
+    found = [earlier.get((producer_id, key.name)) for key in keys]
+    return [replay(one, key.name, key.body) if one else None for key, one in zip(keys, found, strict=True)]

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Final
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final, TypeVar, cast
 
 import orjson
-from flask import Request, Response, g
+from flask import Request, Response, g, request
 from flask.json.provider import JSONProvider
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from ingress.errors import MalformedError
 
+View = TypeVar("View", bound=Callable[..., Any])
+
 MEDIA_TYPE: Final = "application/json"
 MAX_DEPTH: Final = 32
 SMALLEST_INTEGER: Final = -(2**63)
 LARGEST_INTEGER: Final = 2**64 - 1
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _MANY_DIGITS: Final = re.compile(rb"\d{19}")  # the shortest that 64 bit may not hold
 _ESCAPED_NUL: Final = b"\\u0000"
 _OPTIONS: Final = orjson.OPT_UTC_Z
@@ -35,20 +40,34 @@ class OrjsonProvider(JSONProvider):
         return Response(orjson.dumps(self._prepare_response_obj(args, kwargs), option=_OPTIONS), mimetype=MEDIA_TYPE)
 
 
-def read_json(request: Request) -> Any:
-    """Return the body of `request`.
+def takes_up_to(size: int) -> Callable[[View], View]:
+    """Let a route take bodies of up to `size` bytes, where others take what the app allows."""
+
+    def wrap(view: View) -> View:
+        @wraps(view)
+        def with_limit(*args: Any, **kwargs: Any) -> Any:
+            request.max_content_length = size
+            return view(*args, **kwargs)
+
+        return cast("View", with_limit)
+
+    return wrap
+
+
+def read_json(asked: Request) -> Any:
+    """Return the body of `asked`.
 
     Raises:
         UnsupportedMediaType: it does not say that it is JSON.
         RequestEntityTooLarge: it is larger than the app allows.
         MalformedError: it is not JSON, or JSON that would not survive being stored.
     """
-    if request.mimetype != MEDIA_TYPE:
+    if asked.mimetype != MEDIA_TYPE:
         raise UnsupportedMediaType("Send JSON, with the header `Content-Type: application/json`")
-    if request.headers.get("Content-Encoding", "identity") != "identity":
+    if asked.headers.get("Content-Encoding", "identity") != "identity":
         raise UnsupportedMediaType("Send the body as it is, without Content-Encoding")
-    data, limit = request.get_data(), request.max_content_length
-    if limit is not None and len(data) >= limit and request.content_length is None:
+    data, limit = asked.get_data(), asked.max_content_length
+    if limit is not None and len(data) >= limit and asked.content_length is None:
         # Of a body that comes in chunks, werkzeug gives what fits and is silent about the rest.
         raise RequestEntityTooLarge
     g.body = parse(data)
@@ -65,7 +84,7 @@ def parse(body: bytes) -> Any:
 
     Raises:
         MalformedError: broken JSON, NaN or infinity, a number beyond 64 bit or double, NUL, half a surrogate pair,
-            or nesting beyond 32.
+            nesting beyond 32, or an object that has a key twice.
     """
     try:
         value = orjson.loads(body)
@@ -75,6 +94,9 @@ def parse(body: bytes) -> Any:
     # The looks at the raw bytes are cheap and never miss; only what they suspect is walked.
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
         _refuse_deep_nesting(value)
+    members = _count_members(value)
+    if members != body.count(b":") and members != _STRING.sub(b"", body).count(b":"):
+        json.loads(body, object_pairs_hook=_refuse_duplicates)
     if _ESCAPED_NUL in body:
         _refuse_nul(value)
     if _MANY_DIGITS.search(body):
@@ -90,6 +112,29 @@ def _refuse_deep_nesting(value: Any) -> None:
             return
     msg = f"The body nests deeper than {MAX_DEPTH} levels; flatten it"
     raise MalformedError(msg)
+
+
+def _count_members(value: Any) -> int:
+    """Return how many names with a value all objects hold; of a name that is there twice, the parser keeps one."""
+    count, todo = 0, [value]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, dict):
+            count += len(item)
+            todo += [inner for inner in item.values() if isinstance(inner, (dict, list))]
+        elif isinstance(item, list):
+            todo += [inner for inner in item if isinstance(inner, (dict, list))]
+    return count
+
+
+def _refuse_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    names: set[str] = set()
+    for name, _ in members:
+        if name in names:
+            msg = f"The key {name[:40]!r} is there twice in one object, and it is not clear which value counts"
+            raise MalformedError(msg)
+        names.add(name)
+    return dict(members)
 
 
 def _children(value: Any) -> Any:

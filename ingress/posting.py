@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from ingress.idempotency import find_replays, fingerprint
+from ingress.idempotency import Key, find_replays, fingerprint
 from ingress.times import check_times
 from shared.errors import ForbiddenError, GristmillError
 from shared.producer import JobOptions, NewJob, prepare
@@ -42,16 +42,17 @@ def post(
         IdempotencyConflictError: the key was used with another body.
         UnavailableError: the database is away or has too much to do.
     """
+    known_as = Key(key, fingerprint(body)) if key is not None else None
     try:
         job = prepare_job(services, principal, wanted, traceparent=traceparent)
     except GristmillError:
         # What could be accepted yesterday may be too late or unknown today; its replay is answered all the same.
-        earlier = find_replays(services, principal.producer_id, {key: fingerprint(body)}) if key is not None else {}
-        if key in earlier:
-            return _or_raise(earlier[key])
-        raise
-    if key is not None:
-        job = job.with_idempotency_key(key, fingerprint(body))
+        earlier = find_replays(services, principal.producer_id, [known_as])[0] if known_as is not None else None
+        if earlier is None:
+            raise
+        return _or_raise(earlier)
+    if known_as is not None:
+        job = job.with_idempotency_key(*known_as)
     return _or_raise(services.acceptor.submit([job])[0])
 
 

@@ -19,11 +19,15 @@ EXTENSION: Final = "gristmill"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """One app's settings, database and the parts that live as long as it does."""
+    """One app's settings, database and the parts that live as long as it does.
+
+    Batches have an acceptor of their own: a single job never stands in a queue behind a thousand others.
+    """
 
     settings: Settings
     database: Database
     acceptor: Acceptor
+    batches: Acceptor
     keys: KeyRing
     readiness: Readiness
 

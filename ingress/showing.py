@@ -17,7 +17,23 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from shared.models.jobs import Attempt, Job
+    from shared.queries.jobs import Accepted
     from shared.queries.progress import Progress
+
+
+def show_accepted(accepted: Accepted) -> dict[str, Any]:
+    """Return what a producer is told of a job that was accepted, or found to be there."""
+    shown = {
+        "id": accepted.id,
+        "task": accepted.task,
+        "queue": accepted.queue,
+        "state": accepted.state,
+        "priority": accepted.priority,
+        "run_at": accepted.run_at,
+        "expires_at": accepted.expires_at,
+        "created_at": accepted.created_at,
+    }
+    return shown | {"duplicate": True} if accepted.duplicate else shown
 
 
 def show_job(session: Session, job: Job, *, tracebacks: bool = False) -> dict[str, Any]:

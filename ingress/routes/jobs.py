@@ -10,13 +10,13 @@ from flask import request
 from ingress.api import PREFIX, Blueprint
 from ingress.auth import principal, requires
 from ingress.cursor import read_cursor, write_cursor
-from ingress.json import body
 from ingress.idempotency import HEADER, LONGEST, PATTERN, read_key
+from ingress.json import body
 from ingress.posting import post, read_traceparent
 from ingress.schemas.errors import ErrorEnvelope
-from ingress.schemas.jobs import AcceptedJob, ChangedJob, JobAnswer, JobDetails, JobFilter, JobPage, JobRequest
+from ingress.schemas.jobs import AcceptedJob, ChangedJob, JobDetails, JobFilter, JobPage, JobRequest
 from ingress.services import services
-from ingress.showing import show_job
+from ingress.showing import show_accepted, show_job
 from shared.cancel import cancel_job
 from shared.models.jobs import Job
 from shared.queries.jobs import Accepted, get_job, list_jobs
@@ -35,7 +35,6 @@ _POSTED = {
     "Location": {"schema": {"type": "string"}, "description": "Where the job is to be seen."},
     "Idempotency-Replayed": {"schema": {"type": "string", "enum": ["true"]}, "description": "There on a replay."},
 }
-_SHOWN = tuple(JobAnswer().fields)
 
 
 @blueprint.route("/jobs", methods=["POST"])
@@ -61,11 +60,10 @@ def post_job(wanted: dict[str, Any]) -> tuple[Any, int, dict[str, str]]:
 
 
 def _answer(accepted: Accepted) -> tuple[Any, int, dict[str, str]]:
-    shown = {name: getattr(accepted, name) for name in _SHOWN}
     headers = {"Location": f"{PREFIX}/jobs/{accepted.id}"}
     if accepted.replayed:
         headers["Idempotency-Replayed"] = "true"
-    return shown | ({"duplicate": True} if accepted.duplicate else {}), 200 if accepted.duplicate else 202, headers
+    return show_accepted(accepted), 200 if accepted.duplicate else 202, headers
 
 
 @blueprint.route("/jobs", methods=["GET"])

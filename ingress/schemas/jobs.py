@@ -13,11 +13,16 @@ from ingress.times import FURTHEST
 from shared.queues import QUEUES
 from shared.states import State
 
+LONGEST_TASK: Final = 200
+LONGEST_UNIQUE_KEY: Final = 255
+LONGEST_TAG: Final = 64
 MOST_TAGS: Final = 20
+MOST_ATTEMPTS: Final = 100
+PRIORITIES: Final = ("normal", "high")
 
 
 class JobRequest(Schema):
-    task = short_text(200, required=True, metadata={"example": "email.send"})
+    task = short_text(LONGEST_TASK, required=True, metadata={"example": "email.send"})
     args = fields.Dict(
         keys=fields.String(), load_default=dict, metadata={"description": "As the schema of the task says."}
     )
@@ -26,18 +31,19 @@ class JobRequest(Schema):
         validate=Range(0, FURTHEST.total_seconds()),
         metadata={"description": "Seconds from now; instead of `run_at`."},
     )
-    priority = fields.String(load_default="normal", validate=OneOf(["normal", "high"]))
+    priority = fields.String(load_default="normal", validate=OneOf(PRIORITIES))
     expires_at = Time(
         metadata={"description": "No longer wanted after this; by default `run_at` and the queue's time to live."}
     )
-    max_attempts = fields.Integer(strict=True, validate=Range(1, 100))
+    max_attempts = fields.Integer(strict=True, validate=Range(1, MOST_ATTEMPTS))
     unique_key = short_text(
-        255, metadata={"description": "While a live job of the task has this key, it is answered with 200 instead."}
+        LONGEST_UNIQUE_KEY,
+        metadata={"description": "While a live job of the task has this key, it is answered with 200 instead."},
     )
     callback_url = fields.String(
         validate=http_url, metadata={"format": "uri", "description": "Told when the job has ended."}
     )
-    tags = fields.List(short_text(64), load_default=list, validate=Length(max=MOST_TAGS))
+    tags = fields.List(short_text(LONGEST_TAG), load_default=list, validate=Length(max=MOST_TAGS))
 
     @validates_schema
     def check_start(self, data: dict[str, Any], **_kwargs: Any) -> None:

@@ -69,6 +69,7 @@ _INSERT = text(
     """
 )
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """What a producer is told of a job that was accepted. Its times are the database's."""

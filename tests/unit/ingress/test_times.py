@@ -42,7 +42,8 @@ def test_a_job_cannot_expire_before_it_may_run() -> None:
         look_at(run_at=at(hours=2), expires_at=at(hours=1))
     with pytest.raises(InvalidError) as delayed:
         look_at(delay=7200, expires_at=at(hours=1))
-    assert "only expire" in str(late.value.details) and "only expire" in str(delayed.value.details)
+    assert "only expire" in str(late.value.details)
+    assert "only expire" in str(delayed.value.details)
 
 
 @pytest.mark.parametrize("run_at", [FIRST, "1999-01-01T00:00:00Z", {"days": 365}])

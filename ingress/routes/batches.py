@@ -1,0 +1,73 @@
+"""Post many jobs by one request."""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+from flask import Response, current_app, request
+
+from ingress.api import PREFIX, Blueprint
+from ingress.auth import principal, requires
+from ingress.batching import Outcome, post_batch
+from ingress.errors import explain
+from ingress.idempotency import HEADER, LONGEST, PATTERN, read_key
+from ingress.json import body, takes_up_to
+from ingress.posting import read_traceparent
+from ingress.schemas.batches import BatchAnswer, BatchRequest
+from ingress.services import services
+from ingress.showing import show_accepted
+from shared.queries.jobs import Accepted
+
+LARGEST_BATCH: Final = 1024 * 1024  # bytes; a thousand jobs of 1 KiB
+
+blueprint = Blueprint("batches", __name__, url_prefix=PREFIX, description="Many jobs by one request.")
+
+_IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": HEADER,
+    "description": "For 24 hours the same batch gets the same jobs again: what was accepted is not accepted twice, "
+    "and what was refused is tried again.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": PATTERN},
+}
+_POSTED = {
+    "Idempotency-Replayed": {
+        "schema": {"type": "string", "enum": ["true"]},
+        "description": "There when every job in the answer had been accepted before.",
+    }
+}
+
+
+@blueprint.route("/jobs/batch", methods=["POST"])
+@requires("jobs:write")
+@takes_up_to(LARGEST_BATCH)
+@blueprint.arguments(BatchRequest())
+@blueprint.response(202, BatchAnswer, headers=_POSTED, description="One result for each entry, in order.")
+@blueprint.doc(parameters=[_IDEMPOTENCY_KEY], operationId="post_batch")
+def post_jobs(wanted: dict[str, Any]) -> Response:
+    """Post up to 1,000 jobs.
+
+    Each entry is accepted or refused on its own, unless the batch is `atomic`; what is accepted is stored when this
+    answers.
+    """
+    outcomes = post_batch(
+        services(),
+        principal(),
+        wanted["jobs"],
+        body=body(),
+        key=read_key(request.headers.get(HEADER)),
+        atomic=wanted["atomic"],
+        traceparent=read_traceparent(request.headers.get("traceparent")),
+    )
+    answer = cast("Response", current_app.json.response({"results": [_show(outcome) for outcome in outcomes]}))
+    answer.status_code = 202
+    accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
+    if accepted and all(outcome.replayed for outcome in accepted):
+        answer.headers["Idempotency-Replayed"] = "true"
+    return answer
+
+
+def _show(outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, Accepted):
+        return show_accepted(outcome)
+    refusal = explain(outcome)
+    return {"error": {"code": refusal.code, "message": refusal.message, "details": refusal.details}}
