@@ -108,3 +108,11 @@ class Context:
         """Enqueue a child of this job in `session`, for tasks with outside effects."""
         chosen = (options or JobOptions()).child_of(self.job_id, self.traceparent)
         return enqueue(session, task, chosen, **args)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One job as a handler for many gets it: its context, and its arguments as the schema loaded them."""
+
+    ctx: Context
+    args: dict[str, Any]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -17,6 +17,7 @@ from shared.retry import RetryPolicy
 
 Effects = Literal["database", "outside"]
 Handler = Callable[..., Any]
+ManyHandler = Callable[..., Sequence[Any]]
 
 SHORTEST_LIMIT: Final = timedelta(seconds=1)
 LONGEST_LIMIT: Final = timedelta(hours=6)  # RabbitMQ is told to wait this long for an ack, and a little more
@@ -32,6 +33,9 @@ class Task:
         effects: `database`: the handler works on `ctx.session`, and its effects commit with the job's completion.
             `outside`: it talks to the world under a lease, and keeps what it did in a ledger.
         bundle: how many jobs one hint may carry, one commit ending them all.
+        many: takes all jobs of a bundle at once (a list of `shared.context.Call`, which share one session) and returns
+            their results in order. When it raises, or a result is an outcome, all it did is undone, and each job goes
+            through the handler by itself.
         demo: only there when GRISTMILL_DEMO_TASKS is on.
     """
 
@@ -43,6 +47,7 @@ class Task:
     time_limit: timedelta
     effects: Effects
     bundle: int
+    many: ManyHandler | None
     demo: bool
 
     def __call__(self, ctx: Any, /, **args: Any) -> Any:
@@ -136,6 +141,7 @@ def task(
     time_limit: timedelta = timedelta(seconds=30),
     effects: Effects = "database",
     bundle: int = 1,
+    many: ManyHandler | None = None,
     demo: bool = False,
     into: Registry = registry,
 ) -> Callable[[Handler], Task]:
@@ -156,12 +162,9 @@ def task(
         raise refuse(f"time_limit={time_limit} must lie between {SHORTEST_LIMIT} and {LONGEST_LIMIT}")
     if effects not in ("database", "outside"):
         raise refuse(f'effects={effects!r}: write "database" or "outside"')
-    if not 1 <= bundle <= LARGEST_BUNDLE:
-        raise refuse(f"bundle={bundle} must lie between 1 and {LARGEST_BUNDLE}")
-    if bundle > 1 and effects == "outside":
-        raise refuse('a task with effects="outside" runs alone: leave bundle at 1')
-    if bundle * time_limit > LONGEST_LIMIT:
-        raise refuse(f"bundle × time_limit = {bundle * time_limit} must stay within {LONGEST_LIMIT}")
+    problem = _bundle_problem(bundle, effects=effects, time_limit=time_limit, many=many)
+    if problem is not None:
+        raise refuse(problem)
 
     def declare(handler: Handler) -> Task:
         schema = args()
@@ -175,12 +178,30 @@ def task(
             time_limit=time_limit,
             effects=effects,
             bundle=bundle,
+            many=many,
             demo=demo,
         )
         into.add(made)
         return made
 
     return declare
+
+
+def _bundle_problem(bundle: int, *, effects: Effects, time_limit: timedelta, many: ManyHandler | None) -> str | None:
+    if not 1 <= bundle <= LARGEST_BUNDLE:
+        return f"bundle={bundle} must lie between 1 and {LARGEST_BUNDLE}"
+    if bundle > 1 and effects == "outside":
+        return 'a task with effects="outside" runs alone: leave bundle at 1'
+    if many is not None and bundle == 1:
+        return "a handler for many needs bundles: write bundle=32, for instance"
+    if longest_run(time_limit, bundle) > LONGEST_LIMIT:
+        return f"bundle={bundle} with time_limit={time_limit} may run longer than {LONGEST_LIMIT}: lower one"
+    return None
+
+
+def longest_run(time_limit: timedelta, jobs: int) -> timedelta:
+    """Return how long a hint of `jobs` jobs may run: each once, or, where one of many fails, each twice."""
+    return time_limit * jobs * (1 if jobs == 1 else 2)
 
 
 def _match(handler: Handler, schema: Schema, refuse: Callable[[str], TaskDefinitionError]) -> None:

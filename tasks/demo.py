@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from marshmallow import Schema, fields
 from marshmallow.validate import Length, OneOf, Range
-from sqlalchemy import insert
 
 from shared.context import Context
 from shared.errors import PermanentError, TransientError
@@ -30,7 +29,7 @@ class EchoArgs(Schema):
     message = fields.String(required=True, validate=Length(max=10_000))
 
 
-@task(name="demo.echo", queue=QUEUE, args=EchoArgs, bundle=32, demo=True)
+@task(name="demo.echo", queue=QUEUE, args=EchoArgs, bundle=100, demo=True)
 def echo(ctx: Context, *, message: str) -> dict[str, str]:
     """Return the message. Repeating is harmless: nothing is done."""
     del ctx
@@ -90,12 +89,12 @@ class EffectArgs(Schema):
     key = fields.String(required=True, validate=Length(1, 200))
 
 
-@task(name="demo.effect", queue=QUEUE, args=EffectArgs, bundle=32, demo=True)
+@task(name="demo.effect", queue=QUEUE, args=EffectArgs, bundle=100, demo=True)
 def effect(ctx: Context, *, key: str) -> dict[str, str]:
     """Insert one row into demo_effects.
 
     The table has no unique key, so that an effect that happened twice would be seen. It does not: the row is written in
     the transaction that completes this job.
     """
-    ctx.session.execute(insert(DemoEffect).values(key=key, job_id=ctx.job_id, attempt=ctx.attempt))
+    ctx.session.add(DemoEffect(key=key, job_id=ctx.job_id, attempt=ctx.attempt))
     return {"key": key}

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 import tasks  # noqa: F401  fills the registry
 from shared.settings import broker_kind
-from shared.task import registry
+from shared.task import longest_run, registry
 from workers.topology import work_queues
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def make_app(settings: Settings, run: Run | None = None) -> Celery:
 
 def hard_limit(task: Task, jobs: int = 1) -> int:
     """Return the seconds after which a hint of `jobs` jobs is ended by force."""
-    return math.ceil(task.time_limit.total_seconds() * jobs) + HARD_LIMIT_GRACE
+    return math.ceil(longest_run(task.time_limit, jobs).total_seconds()) + HARD_LIMIT_GRACE
 
 
 def _register(app: Celery, task: Task, run: Run) -> None:

@@ -1,4 +1,4 @@
-"""The time limit of one handler, kept by a timer of the child process itself."""
+"""The time limit of a handler, kept by a timer of the child process itself."""
 
 from __future__ import annotations
 
@@ -18,21 +18,28 @@ class TimeLimitExceededError(TransientError):
 
 
 @contextmanager
+def alarm_clock() -> Iterator[None]:
+    """Have the process's alarm end handlers until the block ends. Main thread of a child only."""
+    before = signal.signal(signal.SIGALRM, _on_alarm)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
 def time_limit(limit: timedelta) -> Iterator[None]:
-    """Raise TimeLimitExceededError in the handler when `limit` is over. Main thread of a child only.
+    """Raise TimeLimitExceededError in the handler when `limit` is over. Inside `alarm_clock()` only.
 
     It is armed around the handler and nothing else, so that it never strikes inside a COMMIT (Celery's soft limit
     would). Code that does not return to Python is ended by the hard limit, which kills the process.
     """
-
-    def on_alarm(_number: int, _frame: FrameType | None) -> None:
-        msg = f"The handler ran longer than its time limit of {limit.total_seconds():g} s"
-        raise TimeLimitExceededError(msg)
-
-    before = signal.signal(signal.SIGALRM, on_alarm)
     signal.setitimer(signal.ITIMER_REAL, limit.total_seconds())
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+
+
+def _on_alarm(_number: int, _frame: FrameType | None) -> None:
+    raise TimeLimitExceededError("The handler ran longer than the time limit of its task")

@@ -21,7 +21,8 @@ from shared.retry import RetryPolicy
 from shared.states import State
 from shared.task import registry
 from tests.factories import attempts, begin, change, effects, find, have_effect, hints, letters, post, state, states
-from workers.executor import RESULT_LIMIT, Executor
+from workers.executor import Executor
+from workers.handlers import RESULT_LIMIT
 
 Declare = Callable[..., Any]
 

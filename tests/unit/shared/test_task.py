@@ -56,7 +56,8 @@ def test_a_task_can_be_called_and_tells_about_itself() -> None:
         ({"bundle": 0}, "bundle=0 must lie between 1 and 100"),
         ({"bundle": 101}, "bundle=101 must lie between 1 and 100"),
         ({"bundle": 2, "effects": "outside"}, "leave bundle at 1"),
-        ({"bundle": 100, "time_limit": timedelta(hours=1)}, "must stay within"),
+        ({"bundle": 100, "time_limit": timedelta(hours=1)}, "may run longer than 6:00:00"),
+        ({"many": list}, "needs bundles"),
     ],
 )
 def test_an_option_that_could_not_work_is_refused_with_the_cure(options: dict[str, Any], cure: str) -> None:
