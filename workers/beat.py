@@ -14,6 +14,7 @@ from shared.firing import fire_due, seconds_to_next_fire, sync_schedules
 from tasks.schedules import SCHEDULES
 from workers.app import make_app
 from workers.loop import Backoff
+from workers.pulse import Pulse
 
 if TYPE_CHECKING:
     from shared.settings import Settings
@@ -32,6 +33,7 @@ class PostgresScheduler(Scheduler):
         self._settings: Settings = app.conf.gristmill_settings
         self._database = Database(self._settings, application_name="gristmill beat", pool_size=1)
         self._backoff = Backoff()
+        self._pulse = Pulse(self._database, "beat")
         self._synced = False
         super().__init__(app, **kwargs)
 
@@ -57,6 +59,7 @@ class PostgresScheduler(Scheduler):
             say("beat.waits", error=f"{type(error).__name__}: {error}"[:300], pause=round(pause, 2))
             return pause
         self._backoff.reset()
+        self._pulse.beat(acted=bool(fired))
         for schedule, count in fired.items():
             log.info("schedule.fired", schedule=schedule, jobs=count)
         poll = self._settings.beat_poll
@@ -67,7 +70,8 @@ class PostgresScheduler(Scheduler):
         return False
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Say that it ends, and give the connections back."""
+        self._pulse.stop()
         self._database.dispose()
 
     @property

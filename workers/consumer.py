@@ -35,10 +35,31 @@ class HardenedConsumer(Consumer):
 
     def ensure_connected(self, conn: Any) -> Any:
         """Look for a broker that is away as often as our other loops do; Celery's pauses grow to half a minute."""
-        conn.ensure_connection = partial(
+        ensure = partial(
             conn.ensure_connection, interval_start=FIRST_PAUSE, interval_step=1, interval_max=LONGEST_PAUSE
         )
-        return super().ensure_connected(conn)
+
+        def ensure_and_tell(on_error: Callable[[Exception, float], None], *args: Any, **kwargs: Any) -> Any:
+            def tell(error: Exception, pause: float) -> None:
+                self._tell(error)
+                on_error(error, pause)
+
+            return ensure(tell, *args, **kwargs)
+
+        conn.ensure_connection = ensure_and_tell
+        connected = super().ensure_connected(conn)
+        self._tell(None)
+        return connected
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Tell that the broker is away, then do as Celery does."""
+        self._tell(exc)
+        super().on_connection_error_after_connected(exc)
+
+    def _tell(self, trouble: Exception | None) -> None:
+        pulse = self.app.conf.get("gristmill_pulse")
+        if pulse is not None:
+            pulse.tell(trouble)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         """Wrap Celery's handler: only an error of the connection may leave it."""

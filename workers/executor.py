@@ -36,10 +36,13 @@ UNKNOWN_TASK_PAUSE: Final = timedelta(seconds=30)  # a deployment is under way: 
 
 
 class Executor:
-    """Executes hints in one worker process."""
+    """Executes hints in one worker process, and tells `begun` how many attempts it begins."""
 
-    def __init__(self, database: Database, *, worker: str, queue: str) -> None:
+    def __init__(
+        self, database: Database, *, worker: str, queue: str, begun: Callable[[int], object] = lambda _: None
+    ) -> None:
         self._database = database
+        self._begun = begun
         self._queue = queue
         self._settings = database.settings
         self._worker = worker
@@ -62,6 +65,7 @@ class Executor:
         bundles: dict[str, list[moves.Claimed]] = {}
         claimed = self._claim(ids)
         crash_point("executor.after_claim")
+        self._begun(len(claimed))
         for job in claimed:
             task = registry.find(job.task)
             if task is None:

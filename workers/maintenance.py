@@ -14,10 +14,12 @@ from shared.db import Database
 from shared.firing import fire_missed
 from shared.pausing import expire_held
 from shared.queries.evidence import write_missing_letters
+from shared.queries.processes import forget_silent
 from workers.app import BROKER_AWAY, make_app
 from workers.broker_view import BrokerView
 from workers.loop import Stop, repeat
 from workers.lost_hints import LostHints
+from workers.pulse import Pulse
 from workers.reconciler import BATCH, take_over_lost
 from workers.recorder import Recorder
 
@@ -37,6 +39,7 @@ class Maintenance:
         self._settings = settings
         self._stop = stop
         self._database = Database(settings, application_name="gristmill maintenance", pool_size=4)
+        self._pulse = Pulse(self._database, "maintenance")
         app = make_app(settings)
         self._view = BrokerView(app, settings)
         self._recorder = Recorder(self._database, BrokerView(app, settings))
@@ -63,6 +66,7 @@ class Maintenance:
             thread.start()
         for thread in threads:
             thread.join()
+        self._pulse.stop()
         self._database.dispose()
         if self._problems:
             raise self._problems[0]
@@ -76,6 +80,7 @@ class Maintenance:
 
     def _reconcile(self) -> float:
         lost = take_over_lost(self._database)
+        self._pulse.beat(acted=lost > 0)
         with self._database.transaction() as session:
             expired = expire_held(session, limit=BATCH)
         return 0.0 if BATCH in (lost, expired) else self._settings.maintenance_poll
@@ -86,6 +91,7 @@ class Maintenance:
                 log.warning("dead_letter.missing", job_id=str(job_id))
             for schedule, jobs in fire_missed(session).items():
                 log.warning("schedule.was_missed", schedule=schedule, jobs=jobs)
+            forget_silent(session)
         return RARELY
 
     def _look_for_lost_hints(self) -> float:

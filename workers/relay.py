@@ -20,6 +20,7 @@ from shared.task import registry
 from workers.app import BROKER_AWAY, make_app
 from workers.loop import Stop, repeat
 from workers.publisher import Hint, Publisher, PublishError, make_publisher
+from workers.pulse import Pulse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 RELEASE_EVERY: Final = 0.25  # seconds between two looks, while there is enough to publish, for what is held no longer
-AWAY: Final[tuple[type[Exception], ...]] = (SQLAlchemyError, psycopg2.Error, PublishError, *BROKER_AWAY)
+BROKER_TROUBLE: Final[tuple[type[Exception], ...]] = (PublishError, *BROKER_AWAY)
+AWAY: Final[tuple[type[Exception], ...]] = (SQLAlchemyError, psycopg2.Error, *BROKER_TROUBLE)
 
 
 class Relay:
@@ -41,6 +43,7 @@ class Relay:
         self._stop = stop
         self._ear: psycopg2.extensions.connection | None = None
         self._release_at = 0.0
+        self._pulse = Pulse(database, "relay")
 
     def tick(self) -> float:
         """Publish what is due, then wait until more is due, somebody calls, or the slow poll comes round.
@@ -48,7 +51,12 @@ class Relay:
         Returns:
             0: call again at once (the waiting is done here, on the notification).
         """
-        published = self.publish_due()
+        try:
+            published = self.publish_due()
+        except BROKER_TROUBLE as error:
+            self._pulse.beat(trouble=error)
+            raise
+        self._pulse.beat(acted=published > 0)
         if not published or time.monotonic() >= self._release_at:
             self._release_at = time.monotonic() + RELEASE_EVERY
             published += self.release_held()
@@ -83,7 +91,8 @@ class Relay:
             return sum(release(session, queue, limit=self._settings.relay_batch) for queue in list_releasable(session))
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Say that it ends, and give the connections back."""
+        self._pulse.stop()
         self._publisher.forget()
         self._deafen()
 

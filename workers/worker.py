@@ -6,10 +6,12 @@ import ctypes
 import os
 import signal
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import structlog
+from billiard import current_process
 from celery.exceptions import Reject
 from celery.signals import worker_process_init, worker_process_shutdown
 from sqlalchemy.exc import DBAPIError
@@ -21,6 +23,8 @@ from workers import topology
 from workers.app import BROKER_AWAY, BROKER_TIMEOUT, make_app
 from workers.executor import Executor
 from workers.loop import Stop, repeat
+from workers.pulse import Pulse
+from workers.worker_pulse import Tally, WorkerPulse
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -35,9 +39,10 @@ PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 class Child:
     """What one child process keeps between hints: made after the fork, closed at its end."""
 
-    def __init__(self, settings: Settings, queue: str) -> None:
+    def __init__(self, settings: Settings, queue: str, tally: Tally) -> None:
         self._settings = settings
         self._queue = queue
+        self._tally = tally
         self._parent = os.getpid()
         self._database: Database | None = None
         self._executor: Executor | None = None
@@ -48,7 +53,10 @@ class Child:
             die_with(self._parent)
         name = f"{self._queue}@{socket.gethostname()}:{os.getpid()}"
         self._database = Database(self._settings, application_name=f"gristmill {name}", pool_size=1, pre_ping=False)
-        self._executor = Executor(self._database, worker=name, queue=self._queue)
+        number: int = getattr(current_process(), "index", 0)
+        self._executor = Executor(
+            self._database, worker=name, queue=self._queue, begun=partial(self._tally.add, number)
+        )
 
     def stop(self, **_: Any) -> None:
         """Close the connections."""
@@ -94,14 +102,20 @@ def run(settings: Settings, *, queue: str, concurrency: int) -> None:
         queue: a name of `shared.queues.QUEUES`.
         concurrency: child processes, each of which runs one hint at a time.
     """
-    child = Child(settings, queue)
+    tally = Tally(concurrency)
+    child = Child(settings, queue, tally)
     worker_process_init.connect(child.start, weak=False)
     worker_process_shutdown.connect(child.stop, weak=False)
     app = make_app(settings, child.run)
-    if broker_kind(settings) == "rabbitmq" and not _declare_topology(app):
+    name = f"{queue}@{socket.gethostname()}:{os.getpid()}"  # several of a queue may run on one machine
+    database = Database(settings, application_name=f"gristmill {name}", pool_size=1)
+    pulse = Pulse(database, "worker", name=name, queue=queue, children=concurrency)
+    if broker_kind(settings) == "rabbitmq" and not _declare_topology(app, pulse):
         return
+    told = WorkerPulse(pulse, tally)
+    app.conf.gristmill_pulse = told
     worker = app.Worker(
-        hostname=f"{queue}@{socket.gethostname()}:{os.getpid()}",  # several of a queue may run on one machine
+        hostname=name,
         queues=[queue],
         concurrency=concurrency,
         pool="prefork",
@@ -112,10 +126,11 @@ def run(settings: Settings, *, queue: str, concurrency: int) -> None:
         loglevel=settings.log_level,
     )
     worker.start()
+    told.stop()
     raise SystemExit(worker.exitcode or 0)
 
 
-def _declare_topology(app: Celery) -> bool:
+def _declare_topology(app: Celery, pulse: Pulse) -> bool:
     """Declare the queues, waiting for RabbitMQ as long as it takes. Returns False when asked to stop meanwhile."""
     stop = Stop()
     stop.install()
@@ -127,6 +142,9 @@ def _declare_topology(app: Celery) -> bool:
         try:
             connection.ensure_connection(max_retries=1, timeout=BROKER_TIMEOUT)
             topology.declare(connection)
+        except BROKER_AWAY as error:
+            pulse.beat(trouble=error)
+            raise
         finally:
             connection.collect()
         declared = True

@@ -19,6 +19,7 @@ from workers import settle
 from workers.executor import Executor
 from workers.reconciler import take_over_lost
 from workers.worker import Child
+from workers.worker_pulse import Tally
 
 Declare = Callable[..., Any]
 DATA = "data_processing_queue"
@@ -160,7 +161,7 @@ def test_an_outage_that_outlasts_the_patience_gives_the_hint_back_and_kills_noth
 
     task = declare(handler, effects="outside")
     job = post(database, task)
-    child = Child(database.settings, DATA)
+    child = Child(database.settings, DATA, Tally(1))
     child.start()
     if when == "before the claim":
         postgres_server.stop()

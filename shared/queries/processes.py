@@ -1,0 +1,121 @@
+"""What the platform's processes say of themselves: written by each every few seconds, read by whoever asks why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, Literal
+
+from sqlalchemy import text
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+Kind = Literal["relay", "worker", "beat", "maintenance"]
+
+REPORT_EVERY: Final = 5.0  # seconds between two reports of a process
+SILENT_AFTER: Final = 15.0  # seconds: who has missed three reports is taken to be gone, or to hang
+_MOST: Final = 1_000  # reports that are read at once
+
+_WRITE = text(
+    """
+    INSERT INTO process_reports AS known (name, kind, queue, acted_at, stopped_at, trouble, trouble_since, children,
+                                          jobs_a_minute)
+    VALUES (:name, :kind, :queue, CASE WHEN :acted THEN clock_timestamp() END,
+            CASE WHEN :stopped THEN clock_timestamp() END, CAST(:trouble AS text),
+            CASE WHEN CAST(:trouble AS text) IS NOT NULL THEN clock_timestamp() END, :children, :jobs_a_minute)
+    ON CONFLICT (name) DO UPDATE
+    SET started_at = CASE WHEN :first THEN excluded.started_at ELSE known.started_at END,
+        seen_at = excluded.seen_at,
+        acted_at = coalesce(excluded.acted_at, known.acted_at),
+        stopped_at = excluded.stopped_at,
+        trouble = excluded.trouble,
+        trouble_since = CASE
+            WHEN excluded.trouble IS NULL OR known.trouble_since IS NULL OR :first THEN excluded.trouble_since
+            ELSE known.trouble_since END,
+        children = excluded.children,
+        jobs_a_minute = excluded.jobs_a_minute
+    """
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a process says now.
+
+    Attributes:
+        name: `<kind or queue>@<host>:<process id>`; a process that gets the name of an earlier one takes its place.
+        first: it begins: what an earlier one of its name said is over.
+        acted: it has done its work since the last report: published hints, begun jobs, fired schedules.
+        trouble: what keeps it from the broker.
+        children: how many jobs it may execute at a time.
+        jobs_a_minute: attempts that were begun in the last 60 seconds.
+    """
+
+    name: str
+    kind: Kind
+    queue: str | None = None
+    first: bool = False
+    acted: bool = False
+    stopped: bool = False
+    trouble: str | None = None
+    children: int = 1
+    jobs_a_minute: int = 0
+
+
+def write_report(session: Session, report: Report) -> None:
+    """Write down what a process says; its times are the database's."""
+    session.execute(_WRITE, {name: getattr(report, name) for name in Report.__slots__})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a process said last, and whether it still says so."""
+
+    name: str
+    kind: Kind
+    queue: str | None
+    alive: bool
+    started_at: datetime
+    seen_at: datetime
+    acted_at: datetime | None
+    stopped_at: datetime | None
+    trouble: str | None
+    trouble_since: datetime | None
+    children: int
+    jobs_a_minute: int
+
+
+_LIST = text(
+    """
+    SELECT name, kind, queue, started_at, seen_at, acted_at, stopped_at, trouble, trouble_since, children,
+           jobs_a_minute,
+           stopped_at IS NULL AND seen_at > statement_timestamp() - :silent_after * interval '1 second' AS alive
+    FROM process_reports
+    WHERE kind = coalesce(CAST(:kind AS text), kind) AND (CAST(:queue AS text) IS NULL OR queue = :queue)
+    ORDER BY seen_at DESC LIMIT :most
+    """
+)
+
+
+def list_processes(session: Session, *, kind: Kind | None = None, queue: str | None = None) -> list[Seen]:
+    """Return what the processes of a kind, or of a queue, said last; those first that were heard of last."""
+    values = {"kind": kind, "queue": queue, "silent_after": SILENT_AFTER, "most": _MOST}
+    return [Seen(**row) for row in session.execute(_LIST, values).mappings()]
+
+
+# The last of each kind and queue stays: it tells since when there is none.
+_FORGET = text(
+    """
+    DELETE FROM process_reports AS old
+    WHERE seen_at < statement_timestamp() - interval '1 hour' AND EXISTS (
+        SELECT 1 FROM process_reports AS later
+        WHERE later.kind = old.kind AND later.queue IS NOT DISTINCT FROM old.queue
+          AND (later.seen_at, later.name) > (old.seen_at, old.name))
+    """
+)
+
+
+def forget_silent(session: Session) -> None:
+    """Forget processes that were not heard of for an hour, except the last of each kind and queue."""
+    session.execute(_FORGET)

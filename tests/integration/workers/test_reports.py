@@ -1,0 +1,135 @@
+"""What the processes say of themselves: at a slow pace, at once when something changes, and until they are gone."""
+
+import os
+from typing import Any
+
+import pytest
+
+from gristmill.services.valkey import Valkey
+from shared.db import Database
+from shared.queries.processes import SILENT_AFTER, Seen, forget_silent, list_processes
+from tests.conftest import Make
+from tests.factories import change, post, reached
+from workers.app import make_app
+from workers.loop import Stop
+from workers.publisher import make_publisher
+from workers.pulse import Pulse
+from workers.relay import BROKER_TROUBLE, Relay
+from workers.worker_pulse import Tally, WorkerPulse
+
+
+def seen(database: Database, **chosen: Any) -> list[Seen]:
+    with database.transaction() as session:
+        return list_processes(session, **chosen)
+
+
+def test_a_process_reports_at_a_slow_pace_and_at_once_when_something_changes(database: Database) -> None:
+    pulse = Pulse(database, "relay")
+    pulse.beat()
+    (first,) = seen(database)
+    for _ in range(20):
+        pulse.beat(acted=True)
+    assert seen(database) == [first]
+    pulse.beat(trouble=ConnectionRefusedError("amqp://me:hush@mq refuses"))
+    (troubled,) = seen(database)
+    assert troubled.trouble == "ConnectionRefusedError: amqp://me:***@mq refuses"
+    assert troubled.seen_at > first.seen_at
+    assert troubled.acted_at is not None
+    pulse.beat()
+    (well,) = seen(database)
+    assert (well.trouble, well.trouble_since, well.alive) == (None, None, True)
+
+
+def test_since_when_a_broker_is_away_is_told_from_the_first_time_on(database: Database) -> None:
+    pulse = Pulse(database, "relay")
+    since = set()
+    for _ in range(3):
+        pulse.beat(trouble=OSError("away"))
+        pulse._next = 0.0  # as if some seconds had passed
+        since.add(seen(database)[0].trouble_since)
+    assert len(since) == 1
+
+
+def test_who_was_silent_for_three_reports_or_has_stopped_is_not_alive(database: Database) -> None:
+    pulse = Pulse(database, "beat")
+    pulse.beat()
+    change(database, "UPDATE process_reports SET seen_at = seen_at - :s * interval '1 second'", s=SILENT_AFTER + 1)
+    assert [each.alive for each in seen(database)] == [False]
+    pulse._next = 0.0
+    pulse.beat()
+    assert [each.alive for each in seen(database)] == [True]
+    pulse.stop()
+    assert [(each.alive, each.stopped_at is not None) for each in seen(database)] == [(False, True)]
+
+
+def test_a_process_that_gets_the_name_of_an_earlier_one_takes_its_place(database: Database) -> None:
+    Pulse(database, "relay", name="relay@box:1").beat(acted=True, trouble=OSError("away"))
+    (earlier,) = seen(database)
+    Pulse(database, "relay", name="relay@box:1").beat(trouble=OSError("away still"))
+    (later,) = seen(database)
+    assert later.started_at > earlier.started_at
+    assert earlier.trouble_since is not None
+    assert later.trouble_since is not None
+    assert later.trouble_since > earlier.trouble_since
+
+
+def test_of_processes_that_are_long_gone_the_last_of_each_kind_and_queue_is_remembered(database: Database) -> None:
+    for name, queue in (("a", "email_queue"), ("b", "email_queue"), ("c", "user_queue")):
+        Pulse(database, "worker", name=name, queue=queue).beat()
+    Pulse(database, "relay", name="d").beat()
+    change(database, "UPDATE process_reports SET seen_at = seen_at - interval '2 hours'")
+    with database.transaction() as session:
+        forget_silent(session)
+    assert {each.name for each in seen(database)} == {"b", "c", "d"}
+    assert [each.name for each in seen(database, kind="worker", queue="email_queue")] == ["b"]
+
+
+def test_a_report_that_cannot_be_written_stops_nobody() -> None:
+    with reached("postgresql://nobody@127.0.0.1:1/nowhere") as nowhere:
+        Pulse(nowhere, "relay").beat()
+
+
+def test_a_relay_tells_since_when_its_broker_is_away_and_when_it_is_back(database_url: str, make: Make) -> None:
+    broker = make(Valkey)
+    broker.start(50)
+    with reached(database_url, environment={"GRISTMILL_BROKER_URL": broker.url}, relay_poll=0.01) as database:
+        relay = Relay(
+            database.settings, database, make_publisher(make_app(database.settings), database.settings), Stop()
+        )
+        relay.tick()
+        assert [each.trouble for each in seen(database)] == [None]
+        broker.stop()
+        post(database, "demo.echo", message="m")
+        for _ in range(2):
+            with pytest.raises(BROKER_TROUBLE):
+                relay.tick()
+        (report,) = seen(database, kind="relay")
+        assert report.alive
+        assert report.trouble is not None
+        broker.start(50)
+        relay.tick()
+        (report,) = seen(database, kind="relay")
+        assert (report.trouble, report.acted_at is not None) == (None, True)
+        relay.close()
+        assert [each.alive for each in seen(database)] == [False]
+
+
+def test_the_children_of_a_worker_count_in_memory_that_they_share(database: Database) -> None:
+    tally = Tally(2)
+    for child, jobs in enumerate((3, 4)):
+        if (pid := os.fork()) == 0:
+            tally.add(child, jobs)
+            os._exit(0)
+        os.waitpid(pid, 0)
+    pulse = WorkerPulse(Pulse(database, "worker", queue="email_queue", children=2), tally)
+    pulse.beat()
+    (report,) = seen(database, kind="worker", queue="email_queue")
+    assert (report.jobs_a_minute, report.children, report.acted_at is not None) == (7, 2, True)
+
+
+def test_a_thread_reports_for_the_worker_until_it_ends(database: Database) -> None:
+    pulse = WorkerPulse(Pulse(database, "worker", queue="email_queue"), Tally(1), every=5.0)
+    pulse.tell(OSError("away"))
+    pulse.stop()
+    (report,) = seen(database)
+    assert (report.trouble, report.alive) == ("OSError: away", False)
