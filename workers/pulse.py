@@ -1,4 +1,4 @@
-"""What this process says of itself, every few seconds and when it changes: it is there, it works, what is in its way."""
+"""What this process says of itself, every few seconds and when it changes: it lives, it works, what is in its way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reports of a worker: its children count what they begin in shared memory, a thread of their parent tells of it."""
+"""The reports of a worker: its children count what they begin in shared memory, a thread of their parent tells it."""
 
 from __future__ import annotations
 
