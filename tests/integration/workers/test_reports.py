@@ -91,6 +91,7 @@ def test_a_report_that_cannot_be_written_stops_nobody() -> None:
 
 def test_a_relay_tells_since_when_its_broker_is_away_and_when_it_is_back(database_url: str, make: Make) -> None:
     broker = make(Valkey)
+    assert isinstance(broker, Valkey)
     broker.start(50)
     with reached(database_url, environment={"GRISTMILL_BROKER_URL": broker.url}, relay_poll=0.01) as database:
         relay = Relay(
