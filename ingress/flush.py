@@ -13,7 +13,7 @@ from shared.crashpoints import crash_point
 from shared.errors import IdempotencyConflictError, UnavailableError
 from shared.producer import accept
 from shared.queries.jobs import Accepted
-from shared.queries.progress import find_written
+from shared.queries.written import find_written
 
 if TYPE_CHECKING:
     from uuid import UUID

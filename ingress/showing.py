@@ -1,4 +1,4 @@
-"""A job as a producer sees it: its row, its attempts put together, and why it has not run yet."""
+"""A job as a producer sees it: its row, its attempts put together, and why it has not ended."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from shared.queries.jobs import list_attempts, list_children
-from shared.queries.progress import look_at_progress
 from shared.sealing import redact
-from shared.states import WAITING, State
+from shared.states import State
 from shared.task import registry
+from shared.waiting import explain_waiting
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from sqlalchemy.orm import Session
 
     from shared.models.jobs import Attempt, Job
     from shared.queries.jobs import Accepted
-    from shared.queries.progress import Progress
 
 
 def show_accepted(accepted: Accepted) -> dict[str, Any]:
@@ -44,10 +41,12 @@ def show_job(session: Session, job: Job, *, tracebacks: bool = False) -> dict[st
     """
     task = registry.find(job.task)
     shown = {column.key: getattr(job, column.key) for column in job.__table__.columns}
+    waiting = explain_waiting(session, job)
     return shown | {
         "args": redact(job.args, task.secret_args) if task is not None else _hide_all(job.args),
         "attempts": show_attempts(job, list_attempts(session, job.id), tracebacks=tracebacks),
-        "waiting_for": waiting_for(job, look_at_progress(session, job)) if job.state in WAITING else None,
+        "waiting_for": waiting.message if waiting is not None else None,
+        "waiting_evidence": waiting.shown() if waiting is not None else None,
         "parent": job.parent_id,
         "children": list_children(session, job.id),
         "trace_id": job.traceparent.split("-")[1] if job.traceparent else None,
@@ -91,19 +90,3 @@ def _show_error(attempt: Attempt, *, tracebacks: bool) -> dict[str, str | None] 
         return None
     shown = {"type": attempt.error_type, "code": attempt.error_code, "message": attempt.error_message}
     return shown | {"traceback": attempt.traceback} if tracebacks else shown
-
-
-def waiting_for(job: Job, progress: Progress) -> str:
-    """Say in a sentence why a job that waits has not run yet."""
-    if job.run_at > progress.now:
-        when = _written(job.run_at)
-        if job.state == State.RETRYING:
-            return f"retrying after {progress.last_error or 'an error'} at {when}"
-        return f"not due until {when}"
-    if progress.hint_waits:
-        return "waiting to be published to the broker"
-    return f"published, waiting for a worker of {job.queue}"
-
-
-def _written(time: datetime) -> str:
-    return time.isoformat(timespec="seconds").replace("+00:00", "Z")

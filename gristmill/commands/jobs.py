@@ -57,11 +57,14 @@ def show(*, job_id: UUID, as_json: bool) -> None:
     """Show all there is to know about one job."""
     from gristmill.commands.settings import transaction
     from shared.queries.jobs import get_job, list_attempts, list_children
+    from shared.waiting import explain_waiting
 
     with transaction() as session:
         job = get_job(session, job_id)
+        waiting = explain_waiting(session, job)
         fields = {
             **_summary(job),
+            "waiting_for": waiting.message if waiting is not None else None,
             "max_attempts": job.max_attempts,
             "args": _shown_args(job),
             "result": job.result,

@@ -12,6 +12,7 @@ from ingress.schemas.fields import Seconds, Time, http_url, short_text
 from ingress.times import FURTHEST
 from shared.queues import QUEUES
 from shared.states import State
+from shared.waiting import REASONS
 
 LONGEST_TASK: Final = 200
 LONGEST_UNIQUE_KEY: Final = 255
@@ -104,7 +105,21 @@ class AttemptAnswer(Schema):
 class JobDetails(ListedJob):
     args = fields.Dict(required=True, metadata={"description": "Secret ones are shown as [sealed]."})
     result = fields.Raw(allow_none=True)
-    waiting_for = fields.String(allow_none=True, metadata={"description": "Why it has not run yet, in a sentence."})
+    waiting_for = fields.String(
+        allow_none=True,
+        metadata={
+            "description": "While it is alive: the first thing that it waits for, in a sentence.",
+            "example": "the queue email_queue is paused by ada since 2030-01-01T12:00:00Z (the mail server moves)",
+        },
+    )
+    waiting_evidence = fields.Dict(
+        allow_none=True,
+        metadata={
+            "description": f"What `waiting_for` was read from: `reason`, one of {', '.join(REASONS)}, and the times, "
+            "numbers and names that go with it.",
+            "example": {"reason": "queue_paused", "paused_by": "ada", "paused_at": "2030-01-01T12:00:00Z"},
+        },
+    )
     attempts = fields.List(fields.Nested(AttemptAnswer), required=True)
     cancel_requested_at = Time(allow_none=True)
     worker = fields.String(allow_none=True)

@@ -73,7 +73,7 @@ def test_a_job_that_waits_for_its_time_runs_now_and_has_one_hint(
         asked = list(threads.map(lambda _: app.test_client().post(f"{place}/retry", headers=key), range(4)))
     assert {answer.status_code for answer in asked} == {200}
     shown = client.get(place, headers=key).get_json()
-    assert (shown["state"], shown["waiting_for"]) == ("queued", "waiting to be published to the broker")
+    assert (shown["state"], shown["waiting_evidence"]["reason"]) == ("queued", "no_relay")
     assert {answer.get_json()["run_at"] for answer in asked} == {shown["run_at"]}
     assert count(database, "outbox") == 1
     assert audited(database) == [("producer", "job.run_now")]

@@ -130,24 +130,25 @@ def test_a_live_job_of_the_same_unique_key_is_answered_instead(client: FlaskClie
     assert second.get_json() == first.get_json() | {"duplicate": True}
 
 
-def test_a_job_tells_what_it_waits_for(client: FlaskClient, key: Headers, database: Database) -> None:
-    def waiting_for(job_id: str) -> Any:
-        return client.get(f"/api/v1/jobs/{job_id}", headers=key).get_json()["waiting_for"]
+def test_a_job_tells_what_it_waits_for_and_where_that_was_read(
+    client: FlaskClient, key: Headers, database: Database
+) -> None:
+    def waiting(job_id: str) -> tuple[Any, Any]:
+        shown = client.get(f"/api/v1/jobs/{job_id}", headers=key).get_json()
+        return shown["waiting_for"], shown["waiting_evidence"]
 
     later = post(client, key, ECHO | {"delay": 3600}).get_json()
-    assert waiting_for(later["id"]).startswith(f"not due until {later['run_at'][:19]}")
+    told, evidence = waiting(later["id"])
+    assert told.startswith(f"not due until {later['run_at'][:19]}")
+    assert evidence == {"reason": "not_due", "run_at": later["run_at"]}
     job_id = post(client, key).get_json()["id"]
-    assert waiting_for(job_id) == "waiting to be published to the broker"
-    with database.transaction() as session:
-        session.execute(text("DELETE FROM outbox"))
-    assert waiting_for(job_id) == "published, waiting for a worker of data_processing_queue"
+    assert waiting(job_id)[1] == {"reason": "no_relay", "last_seen_at": None}
     with database.transaction() as session:
         [claimed] = claim(session, [UUID(job_id)], worker="w1", lease=9)
-    assert waiting_for(job_id) is None
-    failure = describe(TransientError("server said 451", code="SMTP_451"), task="demo.echo")
+    assert waiting(job_id)[0].startswith("runs on worker w1 since 20")
     with database.transaction() as session:
-        assert retry(session, claimed.id, claimed.attempt, delay=timedelta(hours=1), failure=failure)
-    assert waiting_for(job_id).startswith("retrying after SMTP_451 at 20")
+        assert succeed(session, [(claimed.id, claimed.attempt, None)])
+    assert waiting(job_id) == (None, None)
 
 
 def test_a_job_shows_every_attempt_and_its_result(
