@@ -11,7 +11,18 @@ from typing import Final
 from uuid import UUID
 
 ADMIN: Final = "admin"
-SCOPES: Final = frozenset({"jobs:read", "jobs:write", "dead_letters:write", ADMIN})
+SCOPES: Final = frozenset(
+    {
+        "jobs:read",
+        "jobs:write",
+        "dead_letters:write",
+        "queues:read",
+        "queues:write",
+        "schedules:read",
+        "schedules:write",
+        ADMIN,
+    }
+)
 SECRET_BYTES: Final = 32  # 256 random bit: a plain SHA-256 of it cannot be reversed, so that no slow hash is needed
 _ID_BYTES: Final = 6
 _TOKEN: Final = re.compile(r"gm_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")

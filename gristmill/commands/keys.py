@@ -7,7 +7,16 @@ import click
 
 from gristmill.commands.output import json_option, show_rows
 
-SCOPES: Final = ("jobs:read", "jobs:write", "dead_letters:write", "admin")
+SCOPES: Final = (
+    "jobs:read",
+    "jobs:write",
+    "dead_letters:write",
+    "queues:read",
+    "queues:write",
+    "schedules:read",
+    "schedules:write",
+    "admin",
+)
 _SHOWN: Final = 100
 
 

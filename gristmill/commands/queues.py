@@ -1,27 +1,89 @@
-"""`gristmill queues`: what waits where."""
+"""`gristmill queues`: what waits where; pause a queue, let it go on."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gristmill.commands.output import json_option, show_rows
+from gristmill.commands.acting import actor
+from gristmill.commands.output import json_option, show_rows, text_of
+
+if TYPE_CHECKING:
+    from shared.queries.depths import Depth
 
 
 @click.group()
 def queues() -> None:
-    """List the queues and what waits in them.
+    """List the queues and what waits in them; pause and resume them.
 
     \b
-    Example:
+    Examples:
       gristmill queues list --json
+      gristmill queues pause email_queue --reason "the mail server moves"
+      gristmill queues resume email_queue
     """  # noqa: D301  click's mark for text that is not to be wrapped
 
 
 @queues.command(name="list")
 @json_option
 def list_(*, as_json: bool) -> None:
-    """List the queues: jobs by state, how long the first in line has waited, open dead letters."""
+    """List the queues: jobs by state, how long the first in line has waited, rates, workers, open dead letters."""
     from gristmill.commands.settings import transaction
-    from shared.queries.overview import list_queues
+    from shared.queries.depths import list_depths
 
     with transaction() as session:
-        rows = list_queues(session)
+        rows = [asdict(depth) if as_json else _shown(depth) for depth in list_depths(session)]
     show_rows(rows, as_json=as_json, empty="No queues")
+
+
+@queues.command()
+@click.argument("name")
+@click.option("--reason", required=True, help="Why; whoever waits reads it.")
+def pause(*, name: str, reason: str) -> None:
+    """Pause a queue: its jobs are accepted and not started; what runs goes on to its end."""
+    from gristmill.commands.settings import transaction
+    from shared.pausing import pause_queue
+    from shared.queries.pausing import find_control
+
+    with transaction() as session:
+        paused = pause_queue(session, name, actor=actor(), reason=reason)
+        control = find_control(session, name)
+    if paused:
+        click.echo(f"{name} is paused; `gristmill queues resume {name}` lets it go on")
+    else:
+        since = text_of(control.paused_at)
+        click.echo(f"{name} is paused since {since} by {control.paused_by} ({control.pause_reason}); nothing changed")
+
+
+@queues.command()
+@click.argument("name")
+def resume(*, name: str) -> None:
+    """Let a paused queue go on: what has waited runs at once."""
+    from gristmill.commands.settings import transaction
+    from shared.pausing import resume_queue
+
+    with transaction() as session:
+        resumed = resume_queue(session, name, actor=actor())
+    click.echo(f"{name} goes on" if resumed else f"{name} was not paused; nothing changed")
+
+
+def _shown(depth: "Depth") -> dict[str, Any]:
+    def number(name: str) -> Any:
+        return f"{getattr(depth, name)}+" if name in depth.more else getattr(depth, name)
+
+    paused = None
+    if depth.paused_at is not None:
+        paused = f"by {depth.paused_by} since {text_of(depth.paused_at)} ({depth.pause_reason})"
+    return {
+        "queue": depth.queue,
+        "ready": number("ready"),
+        "scheduled": number("scheduled"),
+        "retrying": number("retrying"),
+        "running": number("running"),
+        "oldest_seconds": depth.oldest_seconds,
+        "in_a_minute": depth.accepted_a_minute,
+        "begun_a_minute": depth.started_a_minute,
+        "workers": depth.workers,
+        "dead": number("dead"),
+        "paused": paused,
+    }

@@ -166,11 +166,3 @@ _DROP_EXPIRED = text(
 def drop_expired(session: Session, *, limit: int) -> list[UUID]:
     """Drop up to `limit` held hints whose jobs are no longer wanted, and return these; the caller ends them."""
     return list(session.execute(_DROP_EXPIRED, {"limit": limit}).scalars())
-
-
-_COUNT = text("SELECT count(*) FROM (SELECT 1 FROM held_hints WHERE queue = :queue LIMIT :most) AS some")
-
-
-def count_held(session: Session, queue: str, *, most: int) -> int:
-    """Return how many hints of a queue are held, or `most` when they are more."""
-    return int(session.execute(_COUNT, {"queue": queue, "most": most}).scalar_one())

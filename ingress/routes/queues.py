@@ -1,0 +1,102 @@
+"""Look at queues, pause them, and let them go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ingress.api import PREFIX, Blueprint
+from ingress.auth import principal, requires
+from ingress.schemas.queues import PauseRequest, QueueAnswer, QueueList
+from ingress.services import services
+from shared.pausing import check_queue, pause_queue, resume_queue
+from shared.queries.depths import Depth, list_depths
+from shared.queues import QUEUES
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+blueprint = Blueprint("queues", __name__, url_prefix=PREFIX, description="Where jobs wait for a worker.")
+
+
+@blueprint.route("/queues", methods=["GET"])
+@requires("queues:read")
+@blueprint.response(200, QueueList)
+@blueprint.doc(operationId="list_queues")
+def list_queues() -> dict[str, Any]:
+    """List the queues.
+
+    What waits, runs and is dead in each, how fast it comes and goes, who consumes it, and whether it is paused.
+    """
+    with services().database.transaction() as session:
+        return {"items": [_show(depth) for depth in list_depths(session)], "next_cursor": None}
+
+
+@blueprint.route("/queues/<name>", methods=["GET"])
+@requires("queues:read")
+@blueprint.response(200, QueueAnswer)
+@blueprint.doc(operationId="show_queue")
+def show_queue(name: str) -> dict[str, Any]:
+    """Show a queue."""
+    check_queue(name)
+    with services().database.transaction() as session:
+        return _look(session, name)
+
+
+@blueprint.route("/queues/<name>/pause", methods=["POST"])
+@requires("queues:write")
+@blueprint.arguments(PauseRequest())
+@blueprint.response(200, QueueAnswer, description="It is paused, now or before.")
+@blueprint.doc(operationId="pause_queue")
+def pause_one_queue(wanted: dict[str, Any], name: str) -> dict[str, Any]:
+    """Pause a queue.
+
+    Its jobs are accepted and not started until it is resumed. What runs goes on to its end, and what waits too long
+    expires. Jobs of high priority wait in `priority_queue`, whatever their task. Of a queue that is paused already, the
+    first name and reason stand.
+    """
+    with services().database.transaction() as session:
+        pause_queue(session, name, actor=principal().name, reason=wanted["reason"])
+        return _look(session, name)
+
+
+@blueprint.route("/queues/<name>/resume", methods=["POST"])
+@requires("queues:write")
+@blueprint.response(200, QueueAnswer, description="It goes on, or was not paused.")
+@blueprint.doc(operationId="resume_queue")
+def resume_one_queue(name: str) -> dict[str, Any]:
+    """Let a queue go on: what has waited runs at once."""
+    with services().database.transaction() as session:
+        resume_queue(session, name, actor=principal().name)
+        return _look(session, name)
+
+
+def _look(session: Session, name: str) -> dict[str, Any]:
+    (depth,) = list_depths(session, [name])
+    return _show(depth)
+
+
+def _show(depth: Depth) -> dict[str, Any]:
+    queue = QUEUES[depth.queue]
+    paused = None
+    if depth.paused_at is not None:
+        paused = {"since": depth.paused_at, "by": depth.paused_by, "reason": depth.pause_reason}
+    return {
+        "name": queue.name,
+        "purpose": queue.purpose,
+        "ready": depth.ready,
+        "scheduled": depth.scheduled,
+        "retrying": depth.retrying,
+        "running": depth.running,
+        "dead_letters": depth.dead,
+        "more": ["dead_letters" if name == "dead" else name for name in depth.more],
+        "oldest_due_at": depth.oldest_due_at,
+        "oldest_waiting_seconds": depth.oldest_seconds,
+        "accepted_a_minute": depth.accepted_a_minute,
+        "started_a_minute": depth.started_a_minute,
+        "workers": depth.workers,
+        "worker_seen_at": depth.worker_seen_at,
+        "last_started_at": depth.last_started_at,
+        "paused": paused,
+        "dead_letter_queue": queue.dead_letter_queue,
+        "time_to_live": queue.time_to_live.total_seconds() if queue.time_to_live is not None else None,
+    }
