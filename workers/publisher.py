@@ -58,6 +58,9 @@ class Publisher(Protocol):
     def publish(self, hints: Sequence[Hint]) -> None:
         """Publish all of `hints` before the deadline, or raise."""
 
+    def depth(self, queue: str) -> int:
+        """Return how many hints wait in `queue` for a worker to take them, or raise."""
+
     def forget(self) -> None:
         """Throw the connection away."""
 
@@ -157,6 +160,15 @@ class RabbitPublisher:
             msg = f"RabbitMQ did not take the hints: {self._problem}; they stay in the outbox and are tried again"
             raise PublishError(msg)
 
+    def depth(self, queue: str) -> int:
+        """Return how many hints wait in `queue`, those that workers have fetched ahead left out."""
+        self.connect()
+        try:
+            return int(self._channel.queue_declare(queue, passive=True).message_count)
+        except BaseException:
+            self.forget()
+            raise
+
     def forget(self) -> None:
         """Throw the connection away without the polite handshake, which waits for a broker that may be silent."""
         connection, self._connection, self._channel = self._connection, None, None
@@ -212,6 +224,15 @@ class ValkeyPublisher:
                     properties={**properties, "delivery_mode": 2},
                 )
                 channel.basic_publish(message, exchange="", routing_key=hint.queue)
+        except BaseException:
+            self.forget()
+            raise
+
+    def depth(self, queue: str) -> int:
+        """Return how many hints wait in the list of `queue`."""
+        self.connect()
+        try:
+            return int(_channel_of(self._connection).client.llen(queue))
         except BaseException:
             self.forget()
             raise

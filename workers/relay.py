@@ -14,16 +14,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from shared.crashpoints import crash_point
 from shared.db import Database, connect_options, libpq_url
 from shared.queries.jobs import OUTBOX_CHANNEL
-from shared.queries.outbox import Due, seconds_to_next, take_due
+from shared.queries.outbox import seconds_to_next, take_due
 from shared.queries.pausing import hold, list_releasable, release
-from shared.task import registry
 from workers.app import BROKER_AWAY, make_app
 from workers.loop import Stop, repeat
-from workers.publisher import Hint, Publisher, PublishError, make_publisher
+from workers.packing import Backlog, pack
+from workers.publisher import Publisher, PublishError, make_publisher
 from workers.pulse import Pulse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
 
     from shared.settings import Settings
 
@@ -40,6 +39,7 @@ class Relay:
         self._settings = settings
         self._database = database
         self._publisher = publisher
+        self._backlog = Backlog(publisher)
         self._stop = stop
         self._ear: psycopg2.extensions.connection | None = None
         self._release_at = 0.0
@@ -73,16 +73,17 @@ class Relay:
         """
         self._publisher.connect()
         with self._database.transaction(asynchronous_commit=True) as session:
-            due = take_due(session, limit=self._settings.relay_batch)
+            due = take_due(session, limit=self._settings.relay_batch, without=self._backlog.resting)
             if held := [hint for hint in due if hint.paused]:
                 hold(session, held)
+            wanted = [hint for hint in due if not hint.paused]
             if due:
                 crash_point("relay.before_publish")
-                wanted = [hint for hint in due if not hint.paused]
-                self._publisher.publish(pack(wanted, backlog=len(due) == self._settings.relay_batch))
+                self._publisher.publish(pack(wanted, deep=self._backlog.deep))
                 crash_point("relay.after_publish")
         if due:
             crash_point("relay.after_commit")
+            self._backlog.look(wanted, more=len(due) == self._settings.relay_batch)
         return len(due)
 
     def release_held(self) -> int:
@@ -100,8 +101,9 @@ class Relay:
         """Wait for a notification, for the time the next hint is due, or for the poll, whichever is first."""
         ear = self._listening()
         with self._database.transaction() as session:
-            due_in = seconds_to_next(session)
-        pause = self._settings.relay_poll if due_in is None else min(self._settings.relay_poll, due_in)
+            due_in = seconds_to_next(session, without=self._backlog.resting)
+        waits = (self._settings.relay_poll, due_in, self._backlog.pause)
+        pause = min(seconds for seconds in waits if seconds is not None)
         try:
             if pause > 0 and not ear.notifies and self._stop.wait(pause, ear):
                 ear.poll()
@@ -127,29 +129,6 @@ class Relay:
         if ear is not None:
             with suppress(psycopg2.Error):
                 ear.close()
-
-
-def pack(due: Sequence[Due], *, backlog: bool) -> list[Hint]:
-    """Make hints of due rows: one job each, or under backlog as many jobs of one task as it lets into a bundle."""
-    if not backlog:
-        return [_hint([row]) for row in due]
-    hints: list[Hint] = []
-    open_bundles: dict[tuple[str, str], list[Due]] = {}
-    for row in due:
-        task = registry.find(row.task)
-        if row.alone:
-            hints.append(_hint([row]))
-            continue
-        bundle = open_bundles.setdefault((row.task, row.queue), [])
-        bundle.append(row)
-        if len(bundle) >= (task.bundle if task is not None else 1):
-            hints.append(_hint(open_bundles.pop((row.task, row.queue))))
-    return hints + [_hint(bundle) for bundle in open_bundles.values()]
-
-
-def _hint(rows: Sequence[Due]) -> Hint:
-    first = rows[0]
-    return Hint(first.task, first.queue, tuple(row.job_id for row in rows), revivals=first.revivals)
 
 
 def run(settings: Settings) -> None:

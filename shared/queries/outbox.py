@@ -10,6 +10,8 @@ from uuid import UUID
 from sqlalchemy import text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.orm import Session
 
 
@@ -33,7 +35,7 @@ class Due:
 _TAKE = text(
     """
     DELETE FROM outbox WHERE id = ANY(ARRAY(
-        SELECT id FROM outbox WHERE due_at <= statement_timestamp()
+        SELECT id FROM outbox WHERE due_at <= statement_timestamp() AND queue <> ALL(:without)
         ORDER BY due_at, id LIMIT :limit FOR UPDATE SKIP LOCKED))
     RETURNING id, job_id, task, queue, due_at, alone, revivals,
               queue = ANY(ARRAY(SELECT queue FROM queue_controls WHERE paused_at IS NOT NULL)) AS paused
@@ -41,9 +43,15 @@ _TAKE = text(
 )
 
 
-def take_due(session: Session, *, limit: int) -> list[Due]:
-    """Take up to `limit` hints that are due, oldest first. They are gone for good only when the caller commits."""
-    rows = sorted(session.execute(_TAKE, {"limit": limit}), key=lambda row: (row.due_at, row.id))
+def take_due(session: Session, *, limit: int, without: Sequence[str] = ()) -> list[Due]:
+    """Take up to `limit` hints that are due, oldest first. They are gone for good only when the caller commits.
+
+    Args:
+        without: queues whose hints stay; a few of them at most are due, or each call reads them all.
+    """
+    rows = sorted(
+        session.execute(_TAKE, {"limit": limit, "without": list(without)}), key=lambda row: (row.due_at, row.id)
+    )
     return [
         Due(
             id=row.id,
@@ -59,12 +67,20 @@ def take_due(session: Session, *, limit: int) -> list[Due]:
     ]
 
 
-_NEXT_DUE = text("SELECT extract(epoch FROM min(due_at) - clock_timestamp()) FROM outbox")
+_NEXT_DUE = text(
+    """
+    SELECT extract(epoch FROM due_at - clock_timestamp()) FROM outbox WHERE queue <> ALL(:without)
+    ORDER BY due_at LIMIT 1
+    """
+)
 
 
-def seconds_to_next(session: Session) -> float | None:
-    """Return how many seconds from now the next hint is due (0 or less: it is), None when there is none."""
-    seconds = session.execute(_NEXT_DUE).scalar_one()
+def seconds_to_next(session: Session, *, without: Sequence[str] = ()) -> float | None:
+    """Return how many seconds from now the next hint of other queues than `without` is due, None when there is none.
+
+    It is due when they are 0 or less.
+    """
+    seconds = session.execute(_NEXT_DUE, {"without": list(without)}).scalar_one_or_none()
     return None if seconds is None else float(seconds)
 
 

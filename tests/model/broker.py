@@ -48,6 +48,9 @@ class Broker:
         msg = "refused, as it was asked to"
         raise PublishError(msg)
 
+    def depth(self, queue: str) -> int:
+        return sum(hint.queue == queue for hint in self.ready)
+
     # What the reconciler sees.
     def count_ready(self) -> dict[str, int]:
         return {name: sum(hint.queue == name for hint in self.ready) for name in QUEUES}

@@ -1,12 +1,14 @@
 """Look into a broker's queues from outside, and put things there that do not belong."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import kombu
+from amqp.exceptions import InternalError
 
 from gristmill.services.rabbitmq import RabbitMQ
+from tests.eventually import eventually
 
 Arrived = tuple[dict[str, Any], Any]
 
@@ -19,13 +21,22 @@ def connected(url: str) -> Iterator[kombu.Connection]:
 
 def take(url: str, queue: str) -> list[Arrived]:
     """Take everything out of a queue: (headers, decoded body) each."""
-    arrived = []
-    with connected(url) as connection:
-        channel: Any = connection.default_channel
-        while (raw := channel.basic_get(queue, no_ack=True)) is not None:
-            message = raw if hasattr(raw, "decode") else channel.message_to_python(raw)
-            arrived.append((message.headers, message.decode()))
-    return arrived
+    return [(message.headers, message.decode()) for message in _drain(url, queue)]
+
+
+def _drain(url: str, queue: str) -> list[Any]:
+    messages = []
+
+    def drain() -> bool:
+        with suppress(InternalError), connected(url) as connection:  # so young a queue may have no leader yet: 541
+            channel: Any = connection.default_channel
+            while (raw := channel.basic_get(queue, no_ack=True)) is not None:
+                messages.append(raw if hasattr(raw, "decode") else channel.message_to_python(raw))
+            return True
+        return False
+
+    eventually(drain, within=30)
+    return messages
 
 
 def count(url: str, queue: str) -> int:
@@ -37,12 +48,7 @@ def count(url: str, queue: str) -> int:
 
 def take_marks(url: str, queue: str) -> set[str]:
     """Take everything out of a RabbitMQ queue, whatever it is, and return the correlation ids."""
-    marks = set()
-    with connected(url) as connection:
-        channel: Any = connection.default_channel
-        while (message := channel.basic_get(queue, no_ack=True)) is not None:
-            marks.add(str(message.properties.get("correlation_id")))
-    return marks
+    return {str(message.properties.get("correlation_id")) for message in _drain(url, queue)}
 
 
 def vhost_of(url: str) -> str:

@@ -8,9 +8,10 @@ from uuid_utils.compat import uuid7
 
 import tasks  # noqa: F401  fills the registry
 from shared.queries.outbox import Due
+from shared.queues import QUEUES
 from shared.task import registry
 from workers.app import hard_limit
-from workers.relay import pack
+from workers.packing import SHARES, pack
 
 NAMES = ["demo.echo", "demo.effect", "demo.fail", "email.send", "demo.of_tomorrow"]
 DATA, PRIORITY = "data_processing_queue", "priority_queue"
@@ -24,7 +25,7 @@ def due(task: str, queue: str = DATA, *, alone: bool = False) -> Due:
 @given(st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from([DATA, PRIORITY])), max_size=150))
 def test_under_backlog_every_job_travels_once_with_its_like_and_in_order(kinds: list[tuple[str, str]]) -> None:
     rows = [due(task, queue) for task, queue in kinds]
-    hints = pack(rows, backlog=True)
+    hints = pack(rows, deep={DATA, PRIORITY})
     for task, queue in set(kinds):
         sent = [job_id for hint in hints if (hint.task, hint.queue) == (task, queue) for job_id in hint.job_ids]
         assert sent == [row.job_id for row in rows if (row.task, row.queue) == (task, queue)]
@@ -35,17 +36,26 @@ def test_under_backlog_every_job_travels_once_with_its_like_and_in_order(kinds: 
 
 def test_under_backlog_a_job_whose_worker_was_lost_travels_alone() -> None:
     rows = [due("demo.echo"), due("demo.echo", alone=True), due("demo.echo")]
-    hints = pack(rows, backlog=True)
+    hints = pack(rows, deep={DATA, PRIORITY})
     assert sorted(hint.job_ids for hint in hints) == sorted([(rows[1].job_id,), (rows[0].job_id, rows[2].job_id)])
 
 
-def test_without_a_backlog_every_job_travels_alone() -> None:
-    rows = [due("demo.echo") for _ in range(5)]
-    assert [hint.job_ids for hint in pack(rows, backlog=False)] == [(row.job_id,) for row in rows]
+def test_while_there_is_little_to_do_every_job_travels_alone() -> None:
+    rows = [due("demo.echo") for _ in range(SHARES * QUEUES[DATA].concurrency)]
+    assert [hint.job_ids for hint in pack(rows)] == [(row.job_id,) for row in rows]
+
+
+@given(st.integers(1, 2_000))
+def test_bundles_grow_only_as_far_as_every_worker_process_gets_its_share(count: int) -> None:
+    hints = pack([due("demo.echo") for _ in range(count)])
+    assert sum(len(hint.job_ids) for hint in hints) == count
+    assert len(hints) >= min(count, SHARES * QUEUES[DATA].concurrency)
+    if count < 800:
+        assert len(hints) <= 2 * SHARES * QUEUES[DATA].concurrency
 
 
 def test_the_hard_limit_of_a_bundle_leaves_each_of_its_jobs_its_own_time() -> None:
     echo = registry.get("demo.echo")
     seconds = echo.time_limit.total_seconds()
     assert hard_limit(echo) > seconds
-    assert hard_limit(echo, 32) >= hard_limit(echo) + 31 * seconds
+    assert hard_limit(echo, 32) >= hard_limit(echo) + 63 * seconds  # together, and then apart

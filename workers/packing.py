@@ -1,0 +1,96 @@
+"""Which jobs travel together: latency first while there is little to do, bundles once every worker has work."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from shared.queues import QUEUES
+from shared.task import registry
+from workers.publisher import Hint
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from shared.queries.outbox import Due
+    from workers.publisher import Publisher
+
+# Hints that each worker process of a queue shall have before two jobs share one: then nobody idles beside a bundle.
+SHARES: Final = 4
+REST: Final = 0.05  # seconds that new jobs of a queue with a backlog wait for company; they would wait there anyway
+
+
+def pack(due: Sequence[Due], *, deep: Collection[str] = ()) -> list[Hint]:
+    """Make hints of due rows, in their order.
+
+    Args:
+        deep: queues in which hints wait for every worker process already: there a bundle holds as many jobs as its task
+            allows. In the others as many as leave each process its share.
+    """
+    hints: list[Hint] = []
+    counts = Counter((row.task, row.queue) for row in due if not row.alone)
+    open_bundles: dict[tuple[str, str], list[Due]] = {}
+    for row in due:
+        if row.alone:
+            hints.append(_hint([row]))
+            continue
+        kind = (row.task, row.queue)
+        bundle = open_bundles.setdefault(kind, [])
+        bundle.append(row)
+        if len(bundle) >= _size(row, counts[kind], deep):
+            hints.append(_hint(open_bundles.pop(kind)))
+    return hints + [_hint(bundle) for bundle in open_bundles.values()]
+
+
+def _size(row: Due, count: int, deep: Collection[str]) -> int:
+    most = _most(row)
+    if most == 1 or row.queue in deep:
+        return most
+    return min(most, max(1, count // (SHARES * QUEUES[row.queue].concurrency)))
+
+
+def _most(row: Due) -> int:
+    task = registry.find(row.task)
+    return task.bundle if task is not None else 1
+
+
+def _hint(rows: Sequence[Due]) -> Hint:
+    first = rows[0]
+    return Hint(first.task, first.queue, tuple(row.job_id for row in rows), revivals=first.revivals)
+
+
+class Backlog:
+    """What one relay knows of the queues at the broker: which are deep, and which rest to gather bundles."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._deep: dict[str, float] = {}
+
+    @property
+    def deep(self) -> set[str]:
+        """Queues that had a backlog when they were last looked at."""
+        return set(self._deep)
+
+    @property
+    def resting(self) -> list[str]:
+        """Queues whose new jobs are to wait for company now."""
+        now = time.monotonic()
+        return [queue for queue, until in self._deep.items() if until > now]
+
+    @property
+    def pause(self) -> float | None:
+        """Seconds until the first rest is over; None while no queue rests."""
+        now = time.monotonic()
+        return min((until - now for until in self._deep.values() if until > now), default=None)
+
+    def look(self, published: Iterable[Due], *, more: bool) -> None:
+        """Ask the broker how deep the queues of `published` rows are, where that can matter.
+
+        Args:
+            more: the outbox holds more rows that are due: bundles fill without a rest.
+        """
+        for queue in {row.queue for row in published if _most(row) > 1}:
+            self._deep.pop(queue, None)
+            if self._publisher.depth(queue) >= SHARES * QUEUES[queue].concurrency:
+                self._deep[queue] = 0.0 if more else time.monotonic() + REST
