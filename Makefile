@@ -18,12 +18,12 @@ BIN := .venv/bin
 UV := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 \
       --generate-hashes --no-emit-index-url --no-emit-find-links
 
-.PHONY: help up demo test lint types bench chaos format lock clean runtime dev
+.PHONY: help up demo test lint types bench bench-ingress chaos format lock clean runtime dev
 
 help: ## list what there is
 	@echo "Gristmill: what make can do. ARGS= passes flags on, for instance: make up ARGS=--rabbitmq"
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/\1\t\2/' \
-	    | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/' \
+	    | while IFS=$$'\t' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 up: runtime ## run the whole platform here, without Docker; Ctrl-C stops it
 	@exec $(BIN)/gristmill up $(ARGS)
@@ -49,6 +49,9 @@ types: dev ## check the types
 
 bench: dev ## measure: accepted, published and executed a second, latencies, memory
 	@exec $(BIN)/python -m bench $(ARGS)
+
+bench-ingress: dev ## compare: POSTs against a plain Flask and Celery app, batches, a full table
+	@exec $(BIN)/python -m bench.ingress $(ARGS)
 
 chaos: dev ## kill, cut and pause everything under load; lose nothing (SEED=1 SECONDS=60 BROKER=rabbitmq)
 	@exec $(BIN)/python -m chaos --seed $(SEED) --seconds $(SECONDS) --broker $(BROKER) $(ARGS)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bench import cost, recovery
 from bench.client import percentile
+from bench.driving import drive
 from bench.stack import QUEUE, say
 from gristmill import ports
 from gristmill.process import ServiceFailedError
@@ -240,17 +238,4 @@ def _plan(run: Run, body: tuple[str, dict[str, Any]] | None, **more: Any) -> dic
 
 
 def _client(run: Run, plan: dict[str, Any]) -> dict[str, Any]:
-    """Run the client in a process of its own and return what it measured."""
-    limit = plan.get("seconds", 0) + plan.get("count", 0) * (plan.get("pause", 0) + 1) + 60
-    answer = subprocess.run(
-        [sys.executable, "-m", "bench.client"],
-        input=json.dumps(plan).encode(),
-        capture_output=True,
-        env=run.stack.environment,
-        timeout=limit,
-        check=False,
-    )
-    if answer.returncode != 0:
-        raise ServiceFailedError(answer.stderr.decode(errors="replace").strip())
-    measured: dict[str, Any] = json.loads(answer.stdout)
-    return measured
+    return drive(plan, run.stack.environment)

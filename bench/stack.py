@@ -10,8 +10,10 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Self
@@ -34,7 +36,7 @@ from shared.keys import ADMIN
 from shared.producer import JobOptions, accept, prepare
 from shared.queries.producers import create_key, create_producer
 from shared.queues import QUEUES
-from shared.settings import Settings, load_settings
+from shared.settings import Secret, Settings, load_settings
 from shared.task import registry
 
 QUEUE: Final = QUEUES["data_processing_queue"]  # the demo tasks' queue
@@ -134,6 +136,27 @@ class Stack:
         if self._database is None:
             self._database = Database(self.settings, application_name="bench", pool_size=1)
         return self._database
+
+    def make_database(self, name: str, prepare: Callable[[str], None]) -> tuple[str, str]:
+        """Make another database on the same server, have it prepared, and return its URL and an admin's key."""
+        self.query(f"CREATE DATABASE {name}")
+        url = self.postgres.url_of(name)
+        prepare(url)
+        database = Database(replace(self.settings, database_url=Secret(url)), application_name="bench", pool_size=1)
+        with database.transaction() as session:
+            key = create_key(session, create_producer(session, "bench", [ADMIN]))
+        database.dispose()
+        return url, key
+
+    @contextmanager
+    def connected(self, url: str) -> Iterator[PostgresConnection]:
+        """Connect to one of the server's databases; each statement commits by itself."""
+        connection = psycopg2.connect(url, application_name="bench")
+        connection.autocommit = True
+        try:
+            yield connection
+        finally:
+            connection.close()
 
     def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows."""

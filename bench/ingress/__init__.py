@@ -1,0 +1,1 @@
+"""The ingress against what most would build, side by side: `make bench-ingress`."""

@@ -1,0 +1,54 @@
+"""The ingress with one more route, that checks a job as `POST /jobs` does, answers as it does, and stores nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from flask import Response, current_app
+
+from ingress import serve
+from ingress.api import PREFIX, Blueprint
+from ingress.auth import principal, requires
+from ingress.posting import prepare_job
+from ingress.schemas.jobs import AcceptedJob, JobRequest
+from ingress.services import services
+from ingress.showing import show_accepted
+from shared.queries.jobs import Accepted
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+PATH = "/bench/validate"
+blueprint = Blueprint("validating", __name__)
+
+
+@blueprint.route(PATH, methods=["POST"])
+@requires("jobs:write")
+@blueprint.arguments(JobRequest())
+@blueprint.response(202, AcceptedJob)
+def validate_job(wanted: dict[str, Any]) -> Response:
+    """Check a job, and forget it."""
+    job = prepare_job(services(), principal(), wanted)
+    row, now = job.row, datetime.now(UTC)
+    accepted = Accepted(
+        id=job.id,
+        task=row["task"],
+        queue=row["queue"],
+        state="queued",
+        priority=row["priority"],
+        run_at=now,
+        expires_at=now,
+        created_at=now,
+    )
+    answer = cast("Response", current_app.json.response(show_accepted(accepted)))
+    answer.status_code = 202
+    answer.headers["Location"] = f"{PREFIX}/jobs/{job.id}"
+    return answer
+
+
+def load() -> Flask:
+    """Return the app of a worker process."""
+    app = serve.load()
+    app.register_blueprint(blueprint)
+    return app
