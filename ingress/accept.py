@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 CAPACITY: Final = 2_000  # jobs that may wait: some seconds of work; a longer queue only makes everybody late
 BATCH_CAPACITY: Final = 5_000  # jobs of batches that may wait: five of the largest, well below a second of work
+WRITERS: Final = 2  # while one waits for the disk, the other sends: 1.2 times the jobs a second; a third adds nothing
+BATCH_WRITERS: Final = 1  # batches are large enough, and leave the other processor to single jobs
 LARGEST_FLUSH: Final = 500  # jobs a statement: beyond it the time for each no longer falls
 PATIENCE: Final = 20.0  # seconds that a request waits for its answer; more than a flush that is split takes
 
@@ -28,24 +30,51 @@ log = structlog.get_logger()
 
 
 class _Waiting:
-    """The jobs of one request, and the answer it waits for."""
+    """The jobs of one request, and the answer it waits for. A lock is the cheapest thing to wait on in Python."""
 
-    __slots__ = ("answer", "atomic", "jobs")
+    __slots__ = ("_answered", "answer", "atomic", "error", "jobs", "taken", "withdrawn")
 
     def __init__(self, jobs: list[NewJob], *, atomic: bool) -> None:
         self.jobs = jobs
         self.atomic = atomic
-        self.answer: Future[list[Result]] = Future()
+        self.taken = False
+        self.withdrawn = False
+        self.answer: list[Result] | None = None
+        self.error: Exception | None = None
+        self._answered = threading.Lock()
+        self._answered.acquire()
+
+    def wait(self, patience: float) -> bool:
+        """Wait for the answer; say whether it came."""
+        return self._answered.acquire(timeout=patience)
+
+    def finish(self, answer: list[Result] | None, error: Exception | None = None) -> None:
+        """Give the answer, or an error instead; only the first counts."""
+        if self.answer is None and self.error is None:
+            self.answer, self.error = answer, error
+            self._answered.release()
 
 
 class Acceptor:
-    """One process's way of writing jobs: any number of threads call `submit`, one of its own writes what they bring.
+    """One process's way of writing jobs: any number of threads call `submit`, its own few write what they bring.
 
     There is no delay in it: an idle writer takes what is there at once, and after a busy while it finds more.
+
+    Args:
+        database: best of its own, and without `pre_ping`: a flush on a stale connection is repeated anyway.
+        writers: threads that write.
+        capacity: jobs that may wait; a request that finds more is refused.
+        patience: seconds that a request waits for its answer.
     """
 
     def __init__(
-        self, database: Database, *, name: str = "acceptor", capacity: int = CAPACITY, patience: float = PATIENCE
+        self,
+        database: Database,
+        *,
+        name: str = "acceptor",
+        writers: int = WRITERS,
+        capacity: int = CAPACITY,
+        patience: float = PATIENCE,
     ) -> None:
         self._database = database
         self._name = name
@@ -55,7 +84,8 @@ class Acceptor:
         self._queue: deque[_Waiting] = deque()
         self._size = 0
         self._closed = False
-        self._writer: threading.Thread | None = None
+        self._wanted_writers = writers
+        self._writers: list[threading.Thread] = []
 
     @property
     def size(self) -> int:
@@ -77,36 +107,45 @@ class Acceptor:
         with self._changed:
             if self._closed or (self._queue and self._size + len(jobs) > self._capacity):
                 raise UnavailableError(FULL)
-            if self._writer is None:  # not before: a thread does not live on in a process that forks
-                self._writer = threading.Thread(target=self._run, name=self._name, daemon=True)
-                self._writer.start()
+            if not self._writers:  # not before: a thread does not live on in a process that forks
+                self._start()
             self._queue.append(waiting)
             self._size += len(jobs)
             self._changed.notify()
-        try:
-            return waiting.answer.result(self._patience)
-        except TimeoutError:
-            raise UnavailableError(LATE if waiting.answer.cancel() else UNKNOWN) from None
+        if not waiting.wait(self._patience):
+            with self._changed:
+                waiting.withdrawn = not waiting.taken
+            raise UnavailableError(LATE if waiting.withdrawn else UNKNOWN)
+        if waiting.answer is None:
+            raise waiting.error or AssertionError
+        return waiting.answer
 
     def close(self, within: float = PATIENCE) -> None:
         """Take no more, write what waits, and return, at most after `within` seconds."""
         with self._changed:
             self._closed = True
-            self._changed.notify()
-        if self._writer is not None:
-            self._writer.join(within)
+            self._changed.notify_all()
+        ends_at = time.monotonic() + within
+        for writer in self._writers:
+            writer.join(max(0.0, ends_at - time.monotonic()))
+        self._database.dispose()
+
+    def _start(self) -> None:
+        for number in range(1, self._wanted_writers + 1):
+            writer = threading.Thread(target=self._run, name=f"{self._name} {number}", daemon=True)
+            self._writers.append(writer)
+            writer.start()
 
     def _run(self) -> None:
         while batch := self._take():
-            wanted = [one for one in batch if one.answer.set_running_or_notify_cancel()]
+            wanted = [one for one in batch if not one.withdrawn]
             try:
                 self._write(wanted)
             except Exception:
                 # The writer outlives every error, and nobody waits in vain.
                 log.exception("accept.failed", requests=len(wanted))
                 for one in wanted:
-                    if not one.answer.done():
-                        one.answer.set_exception(GristmillError("The job could not be written; it was logged"))
+                    one.finish(None, GristmillError("The job could not be written; it was logged"))
 
     def _take(self) -> list[_Waiting]:
         """Return what waits, up to the largest flush; wait for the first. Empty when closed and nothing is left."""
@@ -116,6 +155,7 @@ class Acceptor:
             size = 0
             while self._queue and (not batch or self._may_join(batch, size)):
                 one = self._queue.popleft()
+                one.taken = True
                 size += len(one.jobs)
                 batch.append(one)
             self._size -= size
@@ -128,9 +168,9 @@ class Acceptor:
 
     def _write(self, wanted: list[_Waiting]) -> None:
         if wanted and wanted[0].atomic:
-            wanted[0].answer.set_result(write_all_or_nothing(self._database, wanted[0].jobs))
+            wanted[0].finish(write_all_or_nothing(self._database, wanted[0].jobs))
             return
         jobs = [job for one in wanted for job in one.jobs]
         results = write_jobs(self._database, jobs) if jobs else {}
         for one in wanted:
-            one.answer.set_result([results[job.id] for job in one.jobs])
+            one.finish([results[job.id] for job in one.jobs])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import metadata
-from typing import Final
+from typing import Any, Final
 
 from flask import Flask
 
 import tasks  # noqa: F401  importing it fills the registry
-from ingress.accept import BATCH_CAPACITY, Acceptor
+from ingress.accept import BATCH_CAPACITY, BATCH_WRITERS, WRITERS, Acceptor
 from ingress.api import make_api
 from ingress.auth import KeyRing, authenticate, refuse_undeclared_routes
 from ingress.json import OrjsonProvider
@@ -25,13 +26,21 @@ from shared.settings import Settings
 LARGEST_BODY: Final = 256 * 1024  # bytes; a job's arguments point at large things, they do not hold them
 
 
+class Ingress(Flask):
+    """Flask without asynchronous views: it need not ask of each function, at each call, whether it is one."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `func` as it is."""
+        return func
+
+
 def create_app(settings: Settings, database: Database | None = None) -> Flask:
     """Return a WSGI app. It connects to nothing until it is asked something, so it may be made before a fork.
 
     Raises:
         RuntimeError: a route declares neither a scope nor that it is public.
     """
-    app = Flask("ingress", static_folder=None)
+    app = Ingress("ingress", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.json = OrjsonProvider(app)
     app.url_map.merge_slashes = False  # a redirect of a POST loses its body in many clients: 404 tells more
@@ -39,8 +48,13 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.extensions[EXTENSION] = Services(
         settings=settings,
         database=database,
-        acceptor=Acceptor(database),
-        batches=Acceptor(database, name="batch acceptor", capacity=BATCH_CAPACITY),
+        acceptor=Acceptor(_own_connections(database, WRITERS)),
+        batches=Acceptor(
+            _own_connections(database, BATCH_WRITERS),
+            name="batch acceptor",
+            writers=BATCH_WRITERS,
+            capacity=BATCH_CAPACITY,
+        ),
         keys=KeyRing(database),
         readiness=Readiness(database, settings),
     )
@@ -54,3 +68,8 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     refuse_undeclared_routes(app)
     prepare_document(app, api, demo_tasks=settings.demo_tasks)
     return app
+
+
+def _own_connections(database: Database, count: int) -> Database:
+    """Return a way to the same database that nobody else waits for, without a question before each use."""
+    return Database(database.settings, application_name="gristmill web accept", pool_size=count, pre_ping=False)

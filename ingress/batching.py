@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ingress.entries import load_entry
+from marshmallow import ValidationError
+
 from ingress.idempotency import Key, find_replays, fingerprint, key_of_entry
 from ingress.posting import prepare_job
-from ingress.schemas.batches import MOST_ENTRIES
+from ingress.schemas.batches import MOST_ENTRIES, BatchEntry
 from shared.errors import ForbiddenError, GristmillError, IdempotencyConflictError, InvalidError, UnavailableError
 from shared.queries.jobs import Accepted
+from shared.task import flatten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 Entry = dict[str, Any]
 Outcome = Accepted | Exception
 
+_SCHEMA: Final = BatchEntry()
+INVALID: Final = "The entry is not valid: details names each wrong field"
 TWO_KEYS: Final = "Give idempotency_key in the entries or the header Idempotency-Key for the whole batch, not both"
 REFUSED: Final = "Nothing was accepted, since not every entry could be: details names each wrong one"
 
@@ -61,7 +65,7 @@ def post_batch(
         if outcomes[number] is not None:
             continue
         try:
-            job = prepare_job(services, principal, load_entry(entry), traceparent=traceparent)
+            job = prepare_job(services, principal, _load(entry), traceparent=traceparent)
         except GristmillError as error:
             outcomes[number] = error
         else:
@@ -73,6 +77,14 @@ def post_batch(
         for number, result in zip(jobs, results, strict=True):
             outcomes[number] = result
     return _settled(outcomes, atomic=atomic)
+
+
+def _load(entry: Entry) -> dict[str, Any]:
+    try:
+        loaded: dict[str, Any] = _SCHEMA.load(entry)
+    except ValidationError as error:
+        raise InvalidError(INVALID, flatten(error.messages, "")) from None
+    return loaded
 
 
 def _keys_of(entries: Sequence[Entry], key: str | None, body: Any) -> dict[int, Key]:

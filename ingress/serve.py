@@ -23,11 +23,15 @@ STOP_SECONDS: Final = 25  # to finish what was begun; below the 30 s that superv
 _PR_SET_PDEATHSIG: Final = 1
 
 
-def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then finish the requests that are there, and return."""
+def run(settings: Settings, target: str = "ingress.serve:load") -> None:
+    """Serve until SIGTERM or SIGINT, then finish the requests that are there, and return.
+
+    Args:
+        target: what returns the app of a worker process.
+    """
     os.environ.update(environment(settings))  # the workers read the same settings, wherever these came from
     Server(
-        "ingress.serve:load",
+        target,
         factory=True,
         address=settings.host,
         port=settings.port,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from flask import request
+from flask import Response, current_app, request
 
 from ingress.api import PREFIX, Blueprint
 from ingress.auth import principal, requires
@@ -43,7 +43,7 @@ _POSTED = {
 @blueprint.response(202, AcceptedJob, headers=_POSTED, description="Accepted: it is stored, and will be run.")
 @blueprint.alt_response(200, schema=AcceptedJob, description="A live job has the same `unique_key`: this one.")
 @blueprint.doc(parameters=[_IDEMPOTENCY_KEY], operationId="post_job")
-def post_job(wanted: dict[str, Any]) -> tuple[Any, int, dict[str, str]]:
+def post_job(wanted: dict[str, Any]) -> Response:
     """Post a job.
 
     It is stored when this answers, and is then run to an end exactly once, whatever dies.
@@ -59,11 +59,13 @@ def post_job(wanted: dict[str, Any]) -> tuple[Any, int, dict[str, str]]:
     return _answer(accepted)
 
 
-def _answer(accepted: Accepted) -> tuple[Any, int, dict[str, str]]:
-    headers = {"Location": f"{PREFIX}/jobs/{accepted.id}"}
+def _answer(accepted: Accepted) -> Response:
+    answer = cast("Response", current_app.json.response(show_accepted(accepted)))
+    answer.status_code = 200 if accepted.duplicate else 202
+    answer.headers["Location"] = f"{PREFIX}/jobs/{accepted.id}"
     if accepted.replayed:
-        headers["Idempotency-Replayed"] = "true"
-    return show_accepted(accepted), 200 if accepted.duplicate else 202, headers
+        answer.headers["Idempotency-Replayed"] = "true"
+    return answer
 
 
 @blueprint.route("/jobs", methods=["GET"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import ClassVar, Final
 
 from marshmallow import Schema, ValidationError, fields
 from marshmallow.validate import Length
@@ -10,6 +11,7 @@ from marshmallow.validate import Length
 from ingress.idempotency import LONGEST, PATTERN, WRONG_FORM, is_sound
 from ingress.schemas.errors import ErrorBody
 from ingress.schemas.jobs import AcceptedJob, JobRequest
+from ingress.schemas.plain import Look
 
 MOST_ENTRIES: Final = 1_000
 
@@ -21,6 +23,11 @@ def _check_key(key: str) -> None:
 
 class BatchEntry(JobRequest):
     """What `POST /jobs` takes, and the key that stands in its header there."""
+
+    looks: ClassVar[Mapping[str, Look]] = {
+        **JobRequest.looks,
+        "idempotency_key": lambda value: isinstance(value, str) and is_sound(value),
+    }
 
     idempotency_key = fields.String(
         validate=_check_key,

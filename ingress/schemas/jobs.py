@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
 from marshmallow import Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import Length, OneOf, Range
 
 from ingress.cursor import read_cursor
 from ingress.schemas.fields import Seconds, Time, http_url, short_text
+from ingress.schemas.plain import Look, PlainFirst, is_text
 from ingress.times import FURTHEST
 from shared.queues import QUEUES
 from shared.states import State
@@ -22,7 +24,20 @@ MOST_ATTEMPTS: Final = 100
 PRIORITIES: Final = ("normal", "high")
 
 
-class JobRequest(Schema):
+_is_tag: Final = is_text(LONGEST_TAG)
+
+
+class JobRequest(PlainFirst):
+    needed = frozenset({"task"})
+    looks: ClassVar[Mapping[str, Look]] = {
+        "task": is_text(LONGEST_TASK),
+        "args": lambda value: isinstance(value, dict),
+        "priority": lambda value: isinstance(value, str) and value in PRIORITIES,
+        "max_attempts": lambda value: type(value) is int and 0 < value <= MOST_ATTEMPTS,
+        "unique_key": is_text(LONGEST_UNIQUE_KEY),
+        "tags": lambda value: isinstance(value, list) and len(value) <= MOST_TAGS and all(map(_is_tag, value)),
+    }
+
     task = short_text(LONGEST_TASK, required=True, metadata={"example": "email.send"})
     args = fields.Dict(
         keys=fields.String(), load_default=dict, metadata={"description": "As the schema of the task says."}
@@ -45,6 +60,10 @@ class JobRequest(Schema):
         validate=http_url, metadata={"format": "uri", "description": "Told when the job has ended."}
     )
     tags = fields.List(short_text(LONGEST_TAG), load_default=list, validate=Length(max=MOST_TAGS))
+
+    def defaults(self) -> dict[str, Any]:
+        """Return the fields that are there even when they were not sent."""
+        return {"args": {}, "priority": "normal", "tags": []}
 
     @validates_schema
     def check_start(self, data: dict[str, Any], **_kwargs: Any) -> None:

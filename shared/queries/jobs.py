@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 OUTBOX_CHANNEL: Final = "gristmill_outbox"
 _TRIES: Final = 3  # a live twin can end between our INSERT and our look at it, hardly three times in a row
 
+# Both inserts go by the order of their keys: two of these statements wait for each other instead of deadlocking.
 _INSERT = text(
     """
     WITH incoming AS (
@@ -56,6 +57,7 @@ _INSERT = text(
                callback_url, coalesce(tags, '{}'), parent_id, producer_id, traceparent, created_at
         FROM incoming
         WHERE idempotency_key IS NULL OR id IN (SELECT job_id FROM keyed)
+        ORDER BY unique_key NULLS FIRST, task, producer_id, id
         ON CONFLICT (task, unique_key, producer_id)
             WHERE unique_key IS NOT NULL AND state IN ('scheduled', 'queued', 'running', 'retrying')
             DO NOTHING

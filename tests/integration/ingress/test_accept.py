@@ -33,7 +33,7 @@ def bad_job(settings: Settings) -> NewJob:
 
 @pytest.fixture
 def acceptor(database: Database) -> Any:
-    acceptor = Acceptor(database)
+    acceptor = Acceptor(database, writers=1)
     yield acceptor
     acceptor.close(within=10)
 
@@ -85,7 +85,7 @@ def test_twins_in_one_flush_are_one_job(settings: Settings, database: Database, 
 
 
 def test_a_full_queue_refuses_at_once(settings: Settings, database: Database) -> None:
-    acceptor = Acceptor(database, capacity=3)
+    acceptor = Acceptor(database, writers=1, capacity=3)
     with ThreadPoolExecutor(4) as threads, jobs_locked(database):
         waiting = [threads.submit(acceptor.submit, [new_job(settings)])]
         eventually(lambda: a_write_waits(database))
@@ -98,7 +98,7 @@ def test_a_full_queue_refuses_at_once(settings: Settings, database: Database) ->
 
 
 def test_a_request_that_waited_too_long_is_withdrawn(settings: Settings, database: Database) -> None:
-    acceptor = Acceptor(database, patience=1.0)
+    acceptor = Acceptor(database, writers=1, patience=1.0)
     with ThreadPoolExecutor(1) as threads:
         with jobs_locked(database):
             begun = threads.submit(acceptor.submit, [new_job(settings)])
@@ -112,7 +112,7 @@ def test_a_request_that_waited_too_long_is_withdrawn(settings: Settings, databas
 
 
 def test_closing_writes_what_waits_and_takes_no_more(settings: Settings, database: Database) -> None:
-    acceptor = Acceptor(database)
+    acceptor = Acceptor(database, writers=1)
     with ThreadPoolExecutor(6) as threads:
         with jobs_locked(database):
             waiting = [threads.submit(acceptor.submit, [new_job(settings)])]
