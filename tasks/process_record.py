@@ -1,8 +1,9 @@
-"""Check one record against its stream's JSON Schema, store it, and take its measures."""
+"""Check records against the JSON Schema of their stream, store them, and take their measures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
@@ -13,7 +14,7 @@ from marshmallow import Schema, fields
 from marshmallow.validate import Regexp
 from referencing import Registry
 
-from shared.context import Context
+from shared.context import Call, Context
 from shared.models.records import Stream
 from shared.outcomes import Discard
 from shared.queries import records, streams
@@ -34,6 +35,36 @@ class ProcessRecordArgs(Schema):
     record_id = fields.UUID(load_default=None)
 
 
+def process_records(calls: Sequence[Call]) -> list[dict[str, Any] | Discard]:
+    """Store records, each completed with its measurements, or failed with its errors, by few statements for all.
+
+    Data that does not fit is an outcome of the work and not a failure of the job: no later attempt could change it, so
+    the record is kept as `failed` with its errors by path, and the job succeeds with that as its result.
+
+    Repeating is harmless: a record that was processed is left as it is, and measurements are unique per record.
+    """
+    session = calls[0].ctx.session
+    kinds = streams.find_streams(session, {call.args["stream"] for call in calls})
+    taken = [_take(call, kinds[call.args["stream"]]) for call in calls if call.args["stream"] in kinds]
+    written = records.write_records(session, [each.record for each in taken])
+    new = [each for each in taken if each.measures and written[each.id].is_new and not each.record.errors]
+    records.insert_measurements(
+        session,
+        [
+            records.Measured(
+                record_id=each.id,
+                stream=each.record.stream,
+                values=each.measures,
+                dimensions=each.dimensions,
+                occurred_at=written[each.id].occurred_at,
+            )
+            for each in new
+        ],
+    )
+    by_job = {each.record.job_id: each for each in taken}
+    return [_result(call, by_job.get(call.ctx.job_id), written) for call in calls]
+
+
 @task(
     name="processing.record",
     queue="data_processing_queue",
@@ -41,7 +72,8 @@ class ProcessRecordArgs(Schema):
     retry=RetryPolicy(max_attempts=3, first_delay=timedelta(seconds=2)),
     time_limit=timedelta(seconds=5),
     effects="database",
-    bundle=32,
+    bundle=100,
+    many=process_records,
 )
 def process_record(
     ctx: Context,
@@ -51,46 +83,51 @@ def process_record(
     occurred_at: datetime | None = None,
     record_id: UUID | None = None,
 ) -> dict[str, Any] | Discard:
-    """Store one record, completed with its measurements, or failed with its errors.
+    """Store one record, completed with its measurements, or failed with its errors; see `process_records`."""
+    args = {"stream": stream, "data": data, "occurred_at": occurred_at, "record_id": record_id}
+    return process_records([Call(ctx, args)])[0]
 
-    Data that does not fit is an outcome of the work and not a failure of the job: no later attempt could change it, so
-    the record is kept as `failed` with its errors by path, and the job succeeds with that as its result.
 
-    Repeating is harmless: a record that was processed is left as it is, and measurements are unique per record.
-    """
-    kind = streams.find_stream(ctx.session, stream)
-    if kind is None:
-        return Discard(f"There is no stream {stream!r}; PUT /api/v1/streams/{stream} makes it", code="STREAM_UNKNOWN")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """A record to be written, and what was measured in it."""
+
+    record: records.NewRecord
+    measures: dict[str, float]
+    dimensions: dict[str, Any]
+
+    @property
+    def id(self) -> UUID:
+        return self.record.id
+
+
+def _take(call: Call, kind: Stream) -> _Taken:
+    data = call.args["data"]
     errors = find_errors(kind, data)
     measures, wrong_measures = take_measures(data, kind.measures)
     dimensions, wrong_dimensions = take_dimensions(data, kind.dimensions)
-    errors = errors or (wrong_measures | wrong_dimensions)
-    own_id = record_id or ctx.job_id
-    written = records.write_record(
-        ctx.session,
-        record_id=own_id,
-        job_id=ctx.job_id,
-        stream=stream,
+    record = records.NewRecord(
+        id=call.args["record_id"] or call.ctx.job_id,
+        job_id=call.ctx.job_id,
+        stream=kind.name,
         data=data,
-        status="failed" if errors else "completed",
-        errors=errors or None,
-        occurred_at=occurred_at,
+        errors=errors or (wrong_measures | wrong_dimensions) or None,
+        occurred_at=call.args["occurred_at"],
     )
-    if not written.same:
-        return Discard(f"The record {own_id} was processed before, with other data", code="RECORD_EXISTS")
-    result: dict[str, Any] = {"record_id": str(own_id), "status": written.status}
-    if written.status == "failed":
-        return result | {"errors": written.errors}
-    if written.is_new and measures:
-        records.insert_measurements(
-            ctx.session,
-            record_id=own_id,
-            stream=stream,
-            values=measures,
-            dimensions=dimensions,
-            occurred_at=written.occurred_at,
-        )
-    return result | {"measurements": len(measures)}
+    return _Taken(record=record, measures=measures, dimensions=dimensions)
+
+
+def _result(call: Call, taken: _Taken | None, written: Mapping[UUID, records.Written]) -> dict[str, Any] | Discard:
+    if taken is None:
+        stream = call.args["stream"]
+        return Discard(f"There is no stream {stream!r}; PUT /api/v1/streams/{stream} makes it", code="STREAM_UNKNOWN")
+    stands = written[taken.id]
+    if not stands.same:
+        return Discard(f"The record {taken.id} was processed before, with other data", code="RECORD_EXISTS")
+    result: dict[str, Any] = {"record_id": str(taken.id), "status": stands.status}
+    if stands.status == "failed":
+        return result | {"errors": stands.errors}
+    return result | {"measurements": len(taken.measures)}
 
 
 def find_errors(kind: Stream, data: Mapping[str, Any]) -> dict[str, list[str]]:

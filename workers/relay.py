@@ -23,7 +23,6 @@ from workers.publisher import Publisher, PublishError, make_publisher
 from workers.pulse import Pulse
 
 if TYPE_CHECKING:
-
     from shared.settings import Settings
 
 log = structlog.get_logger(__name__)

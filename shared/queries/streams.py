@@ -10,14 +10,14 @@ from jsonschema import Draft202012Validator
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
-from sqlalchemy import func
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from shared.errors import InvalidError
 from shared.models.records import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy.orm import Session
 
@@ -109,6 +109,7 @@ def _references(value: Any, path: str) -> Iterator[tuple[str, str]]:
             yield from _references(inner, f"{path}.{index}")
 
 
-def find_stream(session: Session, name: str) -> Stream | None:
-    """Return the stream, or None."""
-    return session.get(Stream, name)
+def find_streams(session: Session, names: Collection[str]) -> dict[str, Stream]:
+    """Return those of the streams that there are, by name."""
+    found = session.scalars(select(Stream).where(Stream.name.in_(names)))
+    return {stream.name: stream for stream in found}

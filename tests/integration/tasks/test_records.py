@@ -15,7 +15,11 @@ from shared.db import Database
 from shared.models import AggregatedStat, Measurement, Record
 from shared.outcomes import Discard
 from shared.queries.streams import put_stream
+from shared.states import State
 from tests.contexts import perform
+from tests.factories import find, letters, states
+from tests.factories import post as enqueue
+from workers.executor import Executor
 
 HOUR = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SCHEMA = {
@@ -104,6 +108,41 @@ def test_a_record_that_waits_under_its_id_is_completed(database: Database) -> No
     post(database, {"engine": {"rpm": 7}}, record_id=str(record_id))
     with database.transaction() as session:
         assert session.get_one(Record, record_id).status == "completed"
+
+
+@pytest.mark.timeout(60, method="thread")
+def test_the_records_of_a_bundle_end_as_each_would_alone(database: Database) -> None:
+    twin = str(uuid7())
+    bodies: list[dict[str, Any]] = [
+        {"data": {"engine": {"rpm": 1, "heat": 2}, "site": "north"}},
+        {"data": {"engine": {"rpm": -1}}},
+        {"data": {"engine": {"rpm": 3}}, "occurred_at": HOUR.isoformat()},
+        {"data": {"engine": {}}, "record_id": twin},
+    ]
+    post(database, {"engine": {}}, record_id=twin)
+    executor = Executor(database, worker="test@here", queue="data_processing_queue")
+    jobs = [enqueue(database, tasks.process_record, stream="engines", **body) for body in bodies]
+    executor.execute(jobs)
+    assert states(database, *jobs) == [State.SUCCEEDED] * 4
+    results: list[Any] = [find(database, job).result for job in jobs]
+    assert [result["status"] for result in results] == ["completed", "failed", "completed", "completed"]
+    assert [result.get("measurements") for result in results] == [2, None, 1, 0]
+    assert results[3]["record_id"] == twin
+    with database.transaction() as session:
+        rows = session.scalars(select(Measurement).order_by(Measurement.value)).all()
+        assert [(row.record_id, row.value) for row in rows] == [(jobs[0], 1.0), (jobs[0], 2.0), (jobs[2], 3.0)]
+        assert rows[2].occurred_at == HOUR
+        assert rows[0].occurred_at == find(database, jobs[0]).created_at
+
+    mixed = [
+        enqueue(database, tasks.process_record, stream="engines", data={"engine": {}}),
+        enqueue(database, tasks.process_record, stream="none", data={}),
+        *(enqueue(database, tasks.process_record, stream="engines", data={}, record_id=twin) for _ in range(2)),
+    ]
+    executor.execute(mixed)
+    assert states(database, *mixed) == [State.SUCCEEDED, State.DEAD, State.DEAD, State.DEAD]
+    codes = [letter.error_code for job in mixed for letter in letters(database, job)]
+    assert codes == ["STREAM_UNKNOWN", "RECORD_EXISTS", "RECORD_EXISTS"]
 
 
 def percentile(values: list[float], share: float) -> float:
