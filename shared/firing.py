@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Literal
-from zoneinfo import ZoneInfo
+from uuid import UUID
 
 import structlog
-from cronsim import CronSim, CronSimError
 
 from shared.db import SECRET_KEY
-from shared.errors import GristmillError, InvalidError
+from shared.errors import GristmillError
 from shared.producer import JobOptions, accept, prepare
 from shared.queries import schedules as queries
 from shared.queries.jobs import Accepted
+from shared.recurrence import Recurrence
 from shared.task import Task, registry
 
 if TYPE_CHECKING:
@@ -46,28 +46,6 @@ class DefaultSchedule:
     catch_up: CatchUp = "last"
 
 
-def times_after(after: datetime, *, cron: str | None, every: float | None, timezone: str) -> Iterator[datetime]:
-    """Yield the times at which a rule is due after `after`, in order, without end.
-
-    A cron rule follows its time zone's wall clock: an hour that daylight saving leaves out is made up for when it
-    ends, an hour that comes twice fires once (as Debian's cron does; see cronsim).
-
-    Raises:
-        InvalidError: the cron expression is none.
-    """
-    if every is not None:
-        step = timedelta(seconds=every)
-        while True:
-            after += step
-            yield after
-    try:
-        wall_clock = CronSim(cron or "", after.astimezone(ZoneInfo(timezone)))
-    except CronSimError as error:
-        msg = f"{cron!r} is no cron expression ({error}); five fields like `0 * * * *` are expected"
-        raise InvalidError(msg, {"cron": [str(error)]}) from error
-    yield from wall_clock
-
-
 def choose_fires(due: list[datetime], *, now: datetime, catch_up: CatchUp) -> list[datetime]:
     """Return which of the times that have come (oldest first) are fired."""
     if catch_up == "all":
@@ -94,8 +72,13 @@ def fire_due(session: Session) -> dict[str, int]:
     return dict(made)
 
 
+def recurrence_of(schedule: Schedule) -> Recurrence:
+    """Return the rule of a schedule."""
+    return Recurrence(cron=schedule.cron, every=schedule.every, timezone=schedule.timezone)
+
+
 def _fire(session: Session, schedule: Schedule, now: datetime) -> int:
-    coming = times_after(schedule.next_fire_at, cron=schedule.cron, every=schedule.every, timezone=schedule.timezone)
+    coming = recurrence_of(schedule).after(schedule.next_fire_at)
     due, following = [schedule.next_fire_at], schedule.next_fire_at
     for following in islice(coming, MOST_FIRES):
         if following > now:
@@ -118,19 +101,40 @@ def _policy(schedule: Schedule) -> CatchUp:
 
 
 def _make_job(session: Session, schedule: Schedule, fire_at: datetime) -> int:
-    skip = schedule.overlap == "skip" and queries.has_live_fire(session, schedule.name, since=fire_at - OVERLAP_HORIZON)
+    skip = schedule.overlap == "skip" and find_live_job(session, schedule, before=fire_at) is not None
     if not queries.insert_fire(session, schedule.name, fire_at) or skip:
         return 0
-    args = {
-        name: fire_at.astimezone(ZoneInfo("UTC")).isoformat() if value == FIRE_AT else value
-        for name, value in schedule.args.items()
-    }
-    options = JobOptions(tags=(f"schedule:{schedule.name}",))
-    job = prepare(registry.get(schedule.task), args, options, secret_key=session.info[SECRET_KEY])
-    accepted = accept(session, [job])[0]
-    assert isinstance(accepted, Accepted)  # noqa: S101  a job without an idempotency key has no conflict
-    queries.link_fire(session, schedule.name, fire_at, accepted.id)
+    make_jobs(session, schedule, [fire_at])
     return 1
+
+
+def find_live_job(session: Session, schedule: Schedule, *, before: datetime) -> UUID | None:
+    """Return a job of a recent fire of `schedule` that has not ended, which `overlap: skip` looks for."""
+    return queries.find_live_job(session, schedule.name, since=before - OVERLAP_HORIZON)
+
+
+def make_jobs(session: Session, schedule: Schedule, times: Sequence[datetime]) -> list[UUID]:
+    """Make a job for each of `times`, whose fires are on record, and link them.
+
+    Raises:
+        UnknownTaskError: its task is gone.
+        InvalidArgsError: its arguments do not fit the task any more.
+    """
+    task = registry.get(schedule.task)
+    options = JobOptions(tags=(f"schedule:{schedule.name}",))
+    secret_key = session.info[SECRET_KEY]
+    jobs = [prepare(task, fill_in(schedule.args, time), options, secret_key=secret_key) for time in times]
+    accepted = accept(session, jobs)
+    made = [each.id for each in accepted if isinstance(each, Accepted)]
+    assert len(made) == len(times)  # noqa: S101  a job without an idempotency key has no conflict
+    queries.link_fires(session, schedule.name, dict(zip(times, made, strict=True)))
+    return made
+
+
+def fill_in(args: Mapping[str, Any], fire_at: datetime) -> dict[str, Any]:
+    """Return the arguments of the job of one fire: `{fire_at}` stands for the time it was due."""
+    written = fire_at.astimezone(UTC).isoformat()
+    return {name: written if value == FIRE_AT else value for name, value in args.items()}
 
 
 def fire_missed(session: Session) -> dict[str, int]:
@@ -145,17 +149,31 @@ def seconds_to_next_fire(session: Session) -> float | None:
 
 
 def sync_schedules(session: Session, defaults: Iterable[DefaultSchedule]) -> None:
-    """Write the schedules that come with the code, where no row of their name is there yet."""
+    """Write the schedules that come with the code, as it says now, unless somebody has changed them by hand."""
     now = queries.read_clock(session)
     for default in defaults:
-        first = next(times_after(now, cron=default.cron, every=None, timezone="UTC"))
-        values = {
-            "name": default.name,
+        rule = Recurrence(cron=default.cron)
+        shipped: dict[str, Any] = {
             "cron": default.cron,
             "task": default.task.name,
             "args": dict(default.args),
             "catch_up": default.catch_up,
-            "next_fire_at": first,
         }
-        if queries.insert_schedule(session, values):
+        first = next(rule.after(now))
+        if queries.insert_schedule(session, {"name": default.name, "next_fire_at": first, "from_code": True} | shipped):
             log.info("schedule.created", schedule=default.name, cron=default.cron)
+            continue
+        known = queries.lock_schedule(session, default.name)
+        different = {name: value for name, value in shipped.items() if getattr(known, name) != value}
+        if not different:
+            continue
+        if not known.from_code or known.changed_by is not None:
+            log.warning(
+                "schedule.differs", schedule=default.name, fields=sorted(different), changed_by=known.changed_by
+            )
+            continue
+        for name, value in different.items():
+            setattr(known, name, value)
+        if "cron" in different:
+            known.next_fire_at = first
+        log.info("schedule.updated", schedule=default.name, fields=sorted(different))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from shared.errors import NotFoundError
+from shared.models.jobs import Job
 from shared.models.schedules import Fire, Schedule
 
 if TYPE_CHECKING:
@@ -16,14 +19,19 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+Cause = Literal["due", "run", "backfill"]
+
 _NOW = text("SELECT clock_timestamp()")
 _NEXT = text("SELECT extract(epoch FROM min(next_fire_at) - clock_timestamp()) FROM schedules WHERE enabled")
-_PREVIOUS_IS_LIVE = text(
+# Its last hundred jobs: with `overlap: skip` one of them lives at the most, but for those that were ordered by hand.
+_LIVE_JOB = text(
     """
-    SELECT EXISTS (
-        SELECT 1 FROM fires JOIN jobs ON jobs.id = fires.job_id
-        WHERE fires.schedule = :schedule AND jobs.state IN ('scheduled', 'queued', 'running', 'retrying')
-          AND fires.fire_at >= :since)
+    SELECT jobs.id
+    FROM (SELECT job_id FROM fires WHERE schedule = :schedule AND job_id IS NOT NULL AND fire_at >= :since
+          ORDER BY fire_at DESC LIMIT 100) AS recent
+         JOIN jobs ON jobs.id = recent.job_id
+    WHERE jobs.state IN ('scheduled', 'queued', 'running', 'retrying')
+    LIMIT 1
     """
 )
 
@@ -52,23 +60,106 @@ def seconds_to_next(session: Session) -> float | None:
     return None if seconds is None else float(seconds)
 
 
-def insert_fire(session: Session, schedule: str, fire_at: datetime) -> bool:
+def insert_fire(session: Session, schedule: str, fire_at: datetime, *, cause: Cause = "due") -> bool:
     """Record that `schedule` was due at `fire_at`. Returns False when that is on record already."""
-    statement = (
-        insert(Fire).values(schedule=schedule, fire_at=fire_at).on_conflict_do_nothing().returning(Fire.schedule)
-    )
+    values = {"schedule": schedule, "fire_at": fire_at, "cause": cause}
+    statement = insert(Fire).values(values).on_conflict_do_nothing().returning(Fire.schedule)
     return session.execute(statement).scalar_one_or_none() is not None
 
 
-def link_fire(session: Session, schedule: str, fire_at: datetime, job_id: UUID) -> None:
-    """Record which job a fire made."""
-    fire = session.get_one(Fire, (schedule, fire_at))
-    fire.job_id = job_id
+_ORDER = text(
+    """
+    INSERT INTO fires (schedule, fire_at, cause)
+    SELECT :schedule, time, :cause FROM unnest(CAST(:times AS timestamptz[])) AS time
+    ON CONFLICT (schedule, fire_at) DO UPDATE SET cause = excluded.cause WHERE fires.job_id IS NULL
+    RETURNING fire_at
+    """
+)
 
 
-def has_live_fire(session: Session, schedule: str, *, since: datetime) -> bool:
-    """Say whether a job of a fire of this schedule since `since` has not ended."""
-    return bool(session.execute(_PREVIOUS_IS_LIVE, {"schedule": schedule, "since": since}).scalar_one())
+def order_fires(session: Session, schedule: str, times: Sequence[datetime], *, cause: Cause) -> list[datetime]:
+    """Record fires that were ordered by hand, and return in order those that have no job yet.
+
+    The caller has locked the schedule. A time that was left out (`overlap: skip`) is among them.
+    """
+    values = {"schedule": schedule, "times": list(times), "cause": cause}
+    return sorted(session.execute(_ORDER, values).scalars())
+
+
+def find_fire(session: Session, schedule: str, fire_at: datetime) -> Fire | None:
+    """Return the fire of that time, or None."""
+    return session.get(Fire, (schedule, fire_at), populate_existing=True)
+
+
+def list_fired(session: Session, schedule: str, times: Sequence[datetime]) -> set[datetime]:
+    """Return those of `times` whose fire has a job."""
+    query = select(Fire.fire_at).where(Fire.schedule == schedule, Fire.fire_at.in_(times), Fire.job_id.is_not(None))
+    return set(session.scalars(query))
+
+
+def list_fires(
+    session: Session, schedule: str, *, limit: int, before: datetime | None = None
+) -> list[tuple[Fire, str | None]]:
+    """Return at most `limit` fires, the latest first, with the states of their jobs."""
+    query = (
+        select(Fire, Job.state)
+        .outerjoin(Job, Job.id == Fire.job_id)
+        .where(Fire.schedule == schedule)
+        .order_by(Fire.fire_at.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(Fire.fire_at < before)
+    return [(row[0], row[1]) for row in session.execute(query)]
+
+
+def link_fires(session: Session, schedule: str, jobs: Mapping[datetime, UUID]) -> None:
+    """Record which job each fire made."""
+    session.execute(
+        text(
+            "UPDATE fires SET job_id = made.job_id "
+            "FROM unnest(CAST(:times AS timestamptz[]), CAST(:jobs AS uuid[])) AS made(fire_at, job_id) "
+            "WHERE fires.schedule = :schedule AND fires.fire_at = made.fire_at"
+        ),
+        {"schedule": schedule, "times": list(jobs), "jobs": list(jobs.values())},
+    )
+
+
+def find_live_job(session: Session, schedule: str, *, since: datetime) -> UUID | None:
+    """Return a job of a fire of this schedule since `since` that has not ended, or None."""
+    found: UUID | None = session.execute(_LIVE_JOB, {"schedule": schedule, "since": since}).scalar_one_or_none()
+    return found
+
+
+def get_schedule(session: Session, name: str) -> Schedule:
+    """Return the schedule.
+
+    Raises:
+        NotFoundError: there is none of this name.
+    """
+    return _get(session, name)
+
+
+def lock_schedule(session: Session, name: str) -> Schedule:
+    """Return the schedule; nobody else changes or fires it before the end of the caller's transaction.
+
+    Raises:
+        NotFoundError: there is none of this name.
+    """
+    return _get(session, name, populate_existing=True, with_for_update={"key_share": True})
+
+
+def _get(session: Session, name: str, **how: Any) -> Schedule:
+    found = session.get(Schedule, name, **how)
+    if found is None:
+        msg = f"No schedule is called {name[:100]!r}: GET /api/v1/schedules or `gristmill schedules list` lists them"
+        raise NotFoundError(msg)
+    return found
+
+
+def delete_schedule(session: Session, schedule: Schedule) -> None:
+    """Delete a schedule with the record of its fires; its jobs stay."""
+    session.delete(schedule)
 
 
 def insert_schedule(session: Session, values: dict[str, Any]) -> bool:
