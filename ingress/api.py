@@ -32,6 +32,20 @@ class Blueprint(SmorestBlueprint):
     ARGUMENTS_PARSER = Parser()
 
 
+class OptionalBodyParser(Parser):
+    """Takes a request without a body for one with an empty object."""
+
+    def load_json(self, req: Request, schema: Schema) -> Any:
+        empty = req.content_length in (None, 0) and not req.content_type and not req.get_data()
+        return {} if empty else super().load_json(req, schema)
+
+
+class OptionalBodyBlueprint(Blueprint):
+    """A group of routes, some of which take no body as well."""
+
+    ARGUMENTS_PARSER = OptionalBodyParser()
+
+
 class Api(SmorestApi):
     """The API of one app."""
 

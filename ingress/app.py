@@ -16,7 +16,7 @@ from ingress.json import OrjsonProvider
 from ingress.openapi import prepare_document
 from ingress.readiness import Readiness
 from ingress.request_id import register_request_ids
-from ingress.routes import batches, dead_letters, demo, docs, health, jobs, queues
+from ingress.routes import batches, dead_letters, demo, docs, health, jobs, queues, schedules
 from ingress.routes import tasks as task_routes
 from ingress.security import register_security_headers
 from ingress.services import EXTENSION, Services
@@ -62,7 +62,16 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     register_request_ids(app)
     app.before_request(authenticate)
     api = make_api(app, metadata.version("gristmill"))
-    for module in (jobs, batches, dead_letters, queues, task_routes, health, *([demo] if settings.demo_tasks else [])):
+    for module in (
+        jobs,
+        batches,
+        dead_letters,
+        queues,
+        schedules,
+        task_routes,
+        health,
+        *([demo] if settings.demo_tasks else []),
+    ):
         api.register_blueprint(module.blueprint)
     app.register_blueprint(docs.blueprint)
     refuse_undeclared_routes(app)

@@ -27,3 +27,23 @@ def read_cursor(cursor: str) -> UUID:
     if last is None or write_cursor(last) != cursor:
         raise ValidationError("Not a cursor of this list: take next_cursor of the page before, or leave it out.")
     return last
+
+
+def write_text_cursor(last: str) -> str:
+    """Return the cursor of the page after the entry that is called `last`, in a list by names or times."""
+    return base64.urlsafe_b64encode(last.encode()).decode().rstrip("=")
+
+
+def read_text_cursor(cursor: str) -> str:
+    """Return the name after which `cursor` goes on.
+
+    Raises:
+        ValidationError: it was not made by `write_text_cursor`.
+    """
+    try:
+        last = base64.b64decode(cursor.encode() + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except (ValueError, binascii.Error):
+        last = None
+    if not last or "\0" in last or write_text_cursor(last) != cursor:
+        raise ValidationError("Not a cursor of this list: take next_cursor of the page before, or leave it out.")
+    return last

@@ -77,6 +77,14 @@ def recurrence_of(schedule: Schedule) -> Recurrence:
     return Recurrence(cron=schedule.cron, every=schedule.every, timezone=schedule.timezone)
 
 
+def next_fires(schedule: Schedule, number: int) -> list[datetime]:
+    """Return the next `number` times at which a schedule is due, none while it is switched off."""
+    if not schedule.enabled:
+        return []
+    first = schedule.next_fire_at
+    return [first, *islice(recurrence_of(schedule).after(first), number - 1)]
+
+
 def _fire(session: Session, schedule: Schedule, now: datetime) -> int:
     coming = recurrence_of(schedule).after(schedule.next_fire_at)
     due, following = [schedule.next_fire_at], schedule.next_fire_at

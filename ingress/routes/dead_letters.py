@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from flask import Request
-from marshmallow import Schema
-
-from ingress.api import PREFIX, Blueprint, Parser
+from ingress.api import PREFIX, OptionalBodyBlueprint
 from ingress.auth import principal, requires
 from ingress.cursor import read_cursor, write_cursor
 from ingress.letters import show_evidence, show_group, show_letter
@@ -30,19 +27,6 @@ from ingress.schemas.jobs import ListedJob
 from ingress.services import services
 from shared.queries.dead_letters import LetterFilter, get_letter, list_groups, list_letters
 from shared.redrive import discard_one, redrive_one
-
-
-class OptionalBodyParser(Parser):
-    """Takes a request without a body for one with an empty object."""
-
-    def load_json(self, req: Request, schema: Schema) -> Any:
-        empty = req.content_length in (None, 0) and not req.content_type and not req.get_data()
-        return {} if empty else super().load_json(req, schema)
-
-
-class OptionalBodyBlueprint(Blueprint):
-    ARGUMENTS_PARSER = OptionalBodyParser()
-
 
 blueprint = OptionalBodyBlueprint(
     "dead_letters", __name__, url_prefix=PREFIX, description="Jobs that ended without success, with their evidence."

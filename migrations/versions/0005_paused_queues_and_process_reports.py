@@ -64,6 +64,9 @@ def upgrade() -> None:
     op.execute("UPDATE schedules SET from_code = true WHERE name = 'aggregate-hour'")
     op.add_column("fires", sa.Column("cause", sa.Text(), server_default="due", nullable=False))
     op.create_check_constraint(op.f("ck_fires_cause"), "fires", "cause IN ('due', 'run', 'backfill')")
+    op.create_index(
+        "ix_fires_with_a_job", "fires", ["schedule", "fire_at"], postgresql_where=sa.text("job_id IS NOT NULL")
+    )
 
 
 def downgrade() -> None:
@@ -72,6 +75,7 @@ def downgrade() -> None:
         "INSERT INTO outbox (job_id, task, queue, due_at, alone, revivals) "
         "SELECT job_id, task, queue, due_at, alone, revivals FROM held_hints ORDER BY due_at, job_id"
     )
+    op.drop_index("ix_fires_with_a_job", table_name="fires")
     op.drop_constraint(op.f("ck_fires_cause"), "fires")
     op.drop_column("fires", "cause")
     op.drop_column("schedules", "changed_by")

@@ -53,4 +53,8 @@ class Fire(Base):
     cause: Mapped[str] = mapped_column(server_default="due")
     created_at: Mapped[CreatedAt]
 
-    __table_args__ = (CheckConstraint("cause IN ('due', 'run', 'backfill')", name="cause"),)
+    __table_args__ = (
+        CheckConstraint("cause IN ('due', 'run', 'backfill')", name="cause"),
+        # For `overlap: skip`, which may leave out many in a row.
+        Index("ix_fires_with_a_job", "schedule", "fire_at", postgresql_where=text("job_id IS NOT NULL")),
+    )

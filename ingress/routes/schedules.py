@@ -1,0 +1,214 @@
+"""Make, change, delete and show schedules; run them now, and for times that have passed."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any, Final
+
+from ingress.api import PREFIX, Blueprint, OptionalBodyBlueprint
+from ingress.auth import principal, requires
+from ingress.cursor import read_text_cursor, write_text_cursor
+from ingress.schemas.errors import ErrorEnvelope
+from ingress.schemas.schedules import (
+    NAME,
+    BackfillAnswer,
+    BackfillRequest,
+    FirePage,
+    RunAnswer,
+    RunRequest,
+    ScheduleAnswer,
+    SchedulePage,
+    SchedulePatch,
+    ScheduleQuery,
+    ScheduleRequest,
+)
+from ingress.services import services
+from shared.errors import InvalidError
+from shared.firing import next_fires
+from shared.models.schedules import Fire, Schedule
+from shared.queries.overview import list_schedules
+from shared.queries.schedules import get_schedule, list_fires
+from shared.schedules import (
+    Actor,
+    Definition,
+    backfill_schedule,
+    change_schedule,
+    define_schedule,
+    delete_schedule,
+    run_schedule,
+)
+from tasks.schedules import SCHEDULES
+
+blueprint: Blueprint = OptionalBodyBlueprint(
+    "schedules", __name__, url_prefix=PREFIX, description="Rules that enqueue a job whenever they are due."
+)
+_SHIPPED: Final = frozenset(each.name for each in SCHEDULES)
+_PLACE: Final = {"Location": {"schema": {"type": "string"}, "description": "Where the job is to be seen."}}
+
+
+@blueprint.route("/schedules", methods=["GET"])
+@requires("schedules:read")
+@blueprint.arguments(ScheduleQuery(), location="query")
+@blueprint.response(200, SchedulePage)
+@blueprint.doc(operationId="list_schedules")
+def list_all_schedules(wanted: dict[str, Any]) -> dict[str, Any]:
+    """List the schedules by name."""
+    limit, cursor = wanted["limit"], wanted.get("cursor")
+    after = read_text_cursor(cursor) if cursor is not None else ""
+    with services().database.transaction() as session:
+        found = list_schedules(session, limit=limit + 1, after=after)
+        items = [_show(each) for each in found[:limit]]
+    more = len(found) > limit
+    return {"items": items, "next_cursor": write_text_cursor(found[limit - 1].name) if more else None}
+
+
+@blueprint.route("/schedules/<name>", methods=["GET"])
+@requires("schedules:read")
+@blueprint.response(200, ScheduleAnswer)
+@blueprint.doc(operationId="show_schedule")
+def show_schedule(name: str) -> dict[str, Any]:
+    """Show a schedule, with the times at which it is due next."""
+    with services().database.transaction() as session:
+        return _show(get_schedule(session, name))
+
+
+@blueprint.route("/schedules/<name>", methods=["PUT"])
+@requires("schedules:write")
+@blueprint.arguments(ScheduleRequest())
+@blueprint.response(200, ScheduleAnswer, description="It was there, and is so now.")
+@blueprint.alt_response(201, schema=ScheduleAnswer, description="It is new.")
+@blueprint.doc(operationId="put_schedule")
+def put_schedule(wanted: dict[str, Any], name: str) -> tuple[dict[str, Any], int]:
+    """Make a schedule, or let it be as given.
+
+    The answer shows when it is due next: look at it. A cron rule goes by the wall clock of its time zone; a time that
+    daylight saving leaves out is made up for when that hour ends, and one that comes twice is due once.
+    """
+    _check_name(name)
+    with services().database.transaction() as session:
+        schedule, is_new = define_schedule(session, name, Definition(**wanted), actor=_actor())
+        return _show(schedule), 201 if is_new else 200
+
+
+@blueprint.route("/schedules/<name>", methods=["PATCH"])
+@requires("schedules:write")
+@blueprint.arguments(SchedulePatch())
+@blueprint.response(200, ScheduleAnswer)
+@blueprint.doc(operationId="change_schedule")
+def change_one_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
+    """Change some of a schedule; `"enabled": false` switches it off.
+
+    What it would have been due while it was off is not made up for; a backfill does that. A schedule of the code does
+    not follow the code any more, once it was changed.
+    """
+    with services().database.transaction() as session:
+        return _show(change_schedule(session, name, wanted, actor=_actor()))
+
+
+@blueprint.route("/schedules/<name>", methods=["DELETE"])
+@requires("schedules:write")
+@blueprint.response(204)
+@blueprint.alt_response(409, schema=ErrorEnvelope, description="It comes with the code: switch it off instead.")
+@blueprint.doc(operationId="delete_schedule")
+def delete_one_schedule(name: str) -> None:
+    """Delete a schedule and the record of its fires; their jobs stay."""
+    with services().database.transaction() as session:
+        delete_schedule(session, name, actor=_actor(), shipped=_SHIPPED)
+
+
+@blueprint.route("/schedules/<name>/fires", methods=["GET"])
+@requires("schedules:read")
+@blueprint.arguments(ScheduleQuery(), location="query")
+@blueprint.response(200, FirePage)
+@blueprint.doc(operationId="list_fires")
+def list_fires_of_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
+    """List when a schedule was fired, the latest first, with what became of each job."""
+    limit, cursor = wanted["limit"], wanted.get("cursor")
+    before = _read_time(cursor) if cursor is not None else None
+    with services().database.transaction() as session:
+        get_schedule(session, name)
+        found = list_fires(session, name, limit=limit + 1, before=before)
+    more = len(found) > limit
+    items = [_show_fire(fire, state) for fire, state in found[:limit]]
+    return {
+        "items": items,
+        "next_cursor": write_text_cursor(found[limit - 1][0].fire_at.isoformat()) if more else None,
+    }
+
+
+@blueprint.route("/schedules/<name>/run", methods=["POST"])
+@requires("schedules:write")
+@blueprint.arguments(RunRequest(), required=False)
+@blueprint.response(202, RunAnswer, headers=_PLACE, description="Its job is accepted.")
+@blueprint.alt_response(200, schema=RunAnswer, headers=_PLACE, description="That time had this job before.")
+@blueprint.alt_response(409, schema=ErrorEnvelope, description="Its last job has not ended, or its task is gone.")
+@blueprint.doc(operationId="run_schedule")
+def run_one_schedule(wanted: dict[str, Any], name: str) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Fire a schedule now, also one that is switched off.
+
+    Give `fire_at` to be able to ask again: the same time gives the same job.
+    """
+    with services().database.transaction() as session:
+        run = run_schedule(session, name, actor=_actor(), fire_at=wanted.get("fire_at"))
+    shown = {"schedule": name, "fire_at": run.fire_at, "job_id": run.job_id}
+    return shown, 202 if run.is_new else 200, {"Location": f"{PREFIX}/jobs/{run.job_id}"}
+
+
+@blueprint.route("/schedules/<name>/backfill", methods=["POST"])
+@requires("schedules:write")
+@blueprint.arguments(BackfillRequest())
+@blueprint.response(200, BackfillAnswer)
+@blueprint.alt_response(409, schema=ErrorEnvelope, description="Its task is gone.")
+@blueprint.doc(operationId="backfill_schedule")
+def backfill_one_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
+    """Make the jobs of times that have passed and have none.
+
+    They were missed, left out, or before the schedule was made. Asking again makes none twice; when there are more
+    times than `limit`, `next_from` says where to go on. Each is made, whatever `overlap` says.
+    """
+    with services().database.transaction() as session:
+        done = backfill_schedule(session, name, actor=_actor(), **wanted)
+    return {
+        "dry_run": wanted["dry_run"],
+        "times": done.times,
+        "jobs": done.jobs,
+        "already": done.already,
+        "next_from": done.next_from,
+    }
+
+
+def _actor() -> Actor:
+    asker = principal()
+    return Actor(name=asker.name, allowed_tasks=asker.allowed_tasks, demo=services().settings.demo_tasks)
+
+
+def _check_name(name: str) -> None:
+    if re.fullmatch(NAME, name) is None:
+        msg = (
+            f"{name[:100]!r} is no name for a schedule: small letters, digits, dots, dashes and underscores, up to 100"
+        )
+        raise InvalidError(msg, {"name": [f"must match {NAME}"]})
+
+
+def _read_time(cursor: str) -> datetime:
+    try:
+        return datetime.fromisoformat(read_text_cursor(cursor))
+    except ValueError:
+        msg = "Not a cursor of this list: take next_cursor of the page before, or leave it out"
+        raise InvalidError(msg, {"cursor": ["not one of this list"]}) from None
+
+
+def _show(schedule: Schedule) -> dict[str, Any]:
+    shown = {column.key: getattr(schedule, column.key) for column in Schedule.__table__.columns}
+    return shown | {"next_fires": next_fires(schedule, 5)}
+
+
+def _show_fire(fire: Fire, state: str | None) -> dict[str, Any]:
+    return {
+        "fire_at": fire.fire_at,
+        "cause": fire.cause,
+        "job_id": fire.job_id,
+        "state": state,
+        "created_at": fire.created_at,
+    }
