@@ -19,6 +19,7 @@ from workers.app import BROKER_AWAY, make_app
 from workers.broker_view import BrokerView
 from workers.loop import Stop, repeat
 from workers.lost_hints import LostHints
+from workers.pruner import BITE, prune
 from workers.pulse import Pulse
 from workers.reconciler import BATCH, take_over_lost
 from workers.recorder import Recorder
@@ -38,7 +39,7 @@ class Maintenance:
     def __init__(self, settings: Settings, stop: Stop) -> None:
         self._settings = settings
         self._stop = stop
-        self._database = Database(settings, application_name="gristmill maintenance", pool_size=4)
+        self._database = Database(settings, application_name="gristmill maintenance", pool_size=5)
         self._pulse = Pulse(self._database, "maintenance")
         app = make_app(settings)
         self._view = BrokerView(app, settings)
@@ -57,6 +58,7 @@ class Maintenance:
             "repairs": (self._repair, DATABASE_AWAY),
             "lost_hints": (self._look_for_lost_hints, EITHER_AWAY),
             "recorder": (self._record, EITHER_AWAY),
+            "pruner": (self._prune, DATABASE_AWAY),
         }
         threads = [
             threading.Thread(target=self._loop, args=(name, tick, expected), name=name)
@@ -93,6 +95,9 @@ class Maintenance:
                 log.warning("schedule.was_missed", schedule=schedule, jobs=jobs)
             forget_silent(session)
         return RARELY
+
+    def _prune(self) -> float:
+        return self._settings.maintenance_poll if prune(self._database) == BITE else RARELY
 
     def _look_for_lost_hints(self) -> float:
         try:

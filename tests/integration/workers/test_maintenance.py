@@ -16,7 +16,7 @@ from shared.states import State
 from tests.eventually import eventually
 from tests.factories import attempts, begin, change, effects, hints, insert_job, letters, post_many, reached, states
 from tests.integration.workers.dead_queues import bury, hint_of, send, waiting
-from workers import maintenance
+from workers import maintenance, pruner
 from workers.app import make_app
 from workers.broker_view import BrokerView
 from workers.executor import Executor
@@ -54,6 +54,26 @@ def database(database_url: str, broker_url: str) -> Iterator[Database]:
 
 def make_overdue(database: Database) -> None:
     change(database, "UPDATE jobs SET lease_until = clock_timestamp() - interval '1 second' WHERE state = 'running'")
+
+
+def test_expired_idempotency_keys_are_pruned_bite_by_bite(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pruner, "BITE", 2)
+    monkeypatch.setattr(maintenance, "BITE", 2)
+    with database.transaction() as session:
+        session.execute(
+            text(
+                "INSERT INTO idempotency_keys (producer_id, key, body_hash, job_id, state, run_at, expires_at) "
+                "SELECT gen_random_uuid(), n::text, '', gen_random_uuid(), 'queued', now(), "
+                "now() + interval '1 hour' * CASE WHEN n > 5 THEN 1 ELSE -1 END FROM generate_series(1, 7) AS n"
+            )
+        )
+
+    def left() -> list[str]:
+        with database.transaction() as session:
+            return list(session.scalars(text("SELECT key FROM idempotency_keys ORDER BY key")))
+
+    with running(database):
+        eventually(lambda: left() == ["6", "7"])
 
 
 def test_two_maintenance_processes_side_by_side_repair_everything_once(database: Database, executor: Executor) -> None:
