@@ -51,6 +51,7 @@ def post_batch(
     Raises:
         InvalidError: nothing can be made of the batch, or it is atomic and has an entry that cannot be accepted.
         IdempotencyConflictError: the key of the batch was used with another body.
+        QuotaExceededError: the batch is atomic, and more than its producer may have in flight.
         UnavailableError: the database is away or has too much to do; nothing was accepted.
     """
     keys = _keys_of(entries, key, body)

@@ -19,6 +19,7 @@ from shared.errors import (
     GristmillError,
     InvalidError,
     NotFoundError,
+    QuotaExceededError,
     UnauthorizedError,
     UnavailableError,
 )
@@ -54,6 +55,7 @@ STATUS: Final[dict[type[GristmillError], int]] = {
     NotFoundError: 404,
     ConflictError: 409,
     InvalidError: 422,
+    QuotaExceededError: 429,
     UnavailableError: 503,
 }
 CODES: Final[dict[int, str]] = {
@@ -117,7 +119,7 @@ def _(error: GristmillError) -> Refusal:
 
 
 def _headers(error: GristmillError) -> dict[str, str]:
-    if isinstance(error, UnavailableError):
+    if isinstance(error, (UnavailableError, QuotaExceededError)):
         return {"Retry-After": str(error.retry_after)}
     if isinstance(error, UnauthorizedError):
         return {"WWW-Authenticate": 'Bearer realm="gristmill"'}

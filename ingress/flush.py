@@ -10,8 +10,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from shared.crashpoints import crash_point
-from shared.errors import IdempotencyConflictError, UnavailableError
-from shared.producer import accept
+from shared.errors import UnavailableError
+from shared.producer import Refusal, accept
 from shared.queries.jobs import Accepted
 from shared.queries.written import find_written
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from shared.db import Database
     from shared.producer import NewJob
 
-Written = Accepted | IdempotencyConflictError
+Written = Accepted | Refusal
 Result = Written | Exception
 
 SPLIT_BUDGET: Final = 8.0  # seconds for writing a refused flush one by one; the requests behind it wait meanwhile

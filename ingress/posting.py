@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from ingress.services import Services
     from shared.keys import Principal
 
+QUOTA_USED_UP: Final = "The producer has as many jobs in flight as its quota allows; wait as `Retry-After` says."
+    "The producer has as many jobs in flight as its quota allows; `Retry-After` says when to ask again."
+)
 _TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -40,6 +44,7 @@ def post(
     Raises:
         InvalidError, ForbiddenError: the job cannot be accepted, and nothing was stored.
         IdempotencyConflictError: the key was used with another body.
+        QuotaExceededError: the producer has as many jobs in flight as it may.
         UnavailableError: the database is away or has too much to do.
     """
     known_as = Key(key, fingerprint(body)) if key is not None else None
@@ -93,7 +98,8 @@ def prepare_job(
         producer_id=principal.producer_id,
         traceparent=traceparent,
     )
-    return prepare(task, wanted["args"], options, secret_key=services.settings.secret_key)
+    job = prepare(task, wanted["args"], options, secret_key=services.settings.secret_key)
+    return job if principal.quota is None else replace(job, quota=principal.quota)
 
 
 def read_traceparent(header: str | None) -> str | None:

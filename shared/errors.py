@@ -88,6 +88,13 @@ class UnavailableError(GristmillError):
         self.retry_after = retry_after
 
 
+class QuotaExceededError(GristmillError):
+    """The producer has as many jobs in flight as it may have; try again when some have ended."""
+
+    code = "QUOTA_EXCEEDED_001"
+    retry_after = 5  # seconds; when a job ends nobody knows, and asking costs a count
+
+
 class TaskDefinitionError(GristmillError):
     """A `@task` was refused at import; the message holds the cure."""
 

@@ -67,13 +67,19 @@ def read_token(token: str) -> Key | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who asks: a producer with what it may do. `allowed_tasks` is None when it may post every task."""
+    """Who asks: a producer with what it may do.
+
+    Attributes:
+        allowed_tasks: None when it may post every task.
+        quota: the most jobs it may have in flight; None when nothing limits them.
+    """
 
     producer_id: UUID
     name: str
     key_id: str
     scopes: frozenset[str]
     allowed_tasks: frozenset[str] | None = None
+    quota: int | None = None
 
     @property
     def is_admin(self) -> bool:

@@ -12,8 +12,9 @@ import orjson
 from uuid_utils.compat import uuid7
 
 from shared.db import SECRET_KEY
-from shared.errors import IdempotencyConflictError, InvalidArgsError
-from shared.queries.jobs import Accepted, insert_jobs
+from shared.errors import IdempotencyConflictError, InvalidArgsError, QuotaExceededError
+from shared.queries.jobs import Accepted, find_known, insert_jobs
+from shared.queries.quotas import measure_room
 from shared.queues import PRIORITY_QUEUE
 from shared.sealing import seal
 from shared.task import Task, registry
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from shared.settings import Secret
 
 Priority = Literal["normal", "high"]
+Refusal = IdempotencyConflictError | QuotaExceededError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +58,16 @@ class JobOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """A job that was checked and can be written. `row` is what `shared.queries.jobs.insert_jobs` reads."""
+    """A job that was checked and can be written.
+
+    Attributes:
+        row: what `shared.queries.jobs.insert_jobs` reads.
+        quota: the most jobs its producer may have in flight; None when nothing limits them.
+    """
 
     id: UUID
     row: dict[str, Any]
+    quota: int | None = None
 
     def with_idempotency_key(self, key: str, body_hash: str) -> NewJob:
         """Return the same job under a producer's idempotency key; `body_hash` tells a replay from a misuse."""
@@ -100,14 +108,37 @@ def prepare(task: Task, args: Mapping[str, Any], options: JobOptions, *, secret_
     )
 
 
-def accept(session: Session, jobs: list[NewJob]) -> list[Accepted | IdempotencyConflictError]:
+def accept(session: Session, jobs: list[NewJob]) -> list[Accepted | Refusal]:
     """Write `jobs` with their hints, by one statement; they exist when the caller's transaction commits.
+
+    A quota is exact, also between processes: those who write for a producer with one do so one after the other.
 
     Returns:
         One result for each, in order: the job, the earlier job of the same idempotency or unique key, or (as a value)
-        the error of an idempotency key that was used with another body.
+        the error of an idempotency key that was used with another body, or of a quota that is used up.
     """
-    return insert_jobs(session, [job.row for job in jobs])
+    quotas: dict[UUID, int] = {job.row["producer_id"]: job.quota for job in jobs if job.quota is not None}
+    refused = _beyond_quota(session, jobs, quotas) if quotas else {}
+    rows = [job.row for job in jobs if job.id not in refused]
+    written = iter(insert_jobs(session, rows) if rows else [])
+    return [refused.get(job.id) or next(written) for job in jobs]
+
+
+def _beyond_quota(session: Session, jobs: list[NewJob], quotas: Mapping[UUID, int]) -> dict[UUID, QuotaExceededError]:
+    """Return, by id, the refusals of those `jobs` that there is no room for."""
+    refused: dict[UUID, QuotaExceededError] = {}
+    for producer, room in measure_room(session, quotas).items():
+        rows = [job.row for job in jobs if job.row["producer_id"] == producer]
+        if len(rows) > room:
+            known = find_known(session, rows)  # these make no new job
+            new = [row["id"] for row in rows if row["id"] not in known]
+            refused |= {job_id: _quota_exceeded(quotas[producer]) for job_id in new[room:]}
+    return refused
+
+
+def _quota_exceeded(quota: int) -> QuotaExceededError:
+    msg = f"{quota} jobs of this producer are in flight, as many as its quota allows; try again when some have ended"
+    return QuotaExceededError(msg, {"quota": quota})
 
 
 def enqueue(session: Session, task: Task | str, options: JobOptions | None = None, /, **args: Any) -> UUID:
@@ -132,6 +163,6 @@ def enqueue(session: Session, task: Task | str, options: JobOptions | None = Non
         raise InvalidArgsError(msg) from error
     job = prepare(chosen, plain, options or JobOptions(), secret_key=session.info[SECRET_KEY])
     result = accept(session, [job])[0]
-    if isinstance(result, IdempotencyConflictError):
+    if not isinstance(result, Accepted):
         raise result
     return result.id

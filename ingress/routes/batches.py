@@ -12,8 +12,9 @@ from ingress.batching import Outcome, post_batch
 from ingress.errors import explain
 from ingress.idempotency import HEADER, LONGEST, PATTERN, read_key
 from ingress.json import body, takes_up_to
-from ingress.posting import read_traceparent
+from ingress.posting import QUOTA_USED_UP, read_traceparent
 from ingress.schemas.batches import BatchAnswer, BatchRequest
+from ingress.schemas.errors import ErrorEnvelope
 from ingress.services import services
 from ingress.showing import show_accepted
 from shared.queries.jobs import Accepted
@@ -42,6 +43,7 @@ _POSTED = {
 @takes_up_to(LARGEST_BATCH)
 @blueprint.arguments(BatchRequest())
 @blueprint.response(202, BatchAnswer, headers=_POSTED, description="One result for each entry, in order.")
+@blueprint.alt_response(429, schema=ErrorEnvelope, description=QUOTA_USED_UP)
 @blueprint.doc(parameters=[_IDEMPOTENCY_KEY], operationId="post_batch")
 def post_jobs(wanted: dict[str, Any]) -> Response:
     """Post up to 1,000 jobs.

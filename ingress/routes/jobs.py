@@ -12,7 +12,7 @@ from ingress.auth import principal, requires
 from ingress.cursor import read_cursor, write_cursor
 from ingress.idempotency import HEADER, LONGEST, PATTERN, read_key
 from ingress.json import body
-from ingress.posting import post, read_traceparent
+from ingress.posting import QUOTA_USED_UP, post, read_traceparent
 from ingress.schemas.errors import ErrorEnvelope
 from ingress.schemas.jobs import AcceptedJob, ChangedJob, JobDetails, JobFilter, JobPage, JobRequest
 from ingress.services import services
@@ -42,6 +42,7 @@ _POSTED = {
 @blueprint.arguments(JobRequest())
 @blueprint.response(202, AcceptedJob, headers=_POSTED, description="Accepted: it is stored, and will be run.")
 @blueprint.alt_response(200, schema=AcceptedJob, description="A live job has the same `unique_key`: this one.")
+@blueprint.alt_response(429, schema=ErrorEnvelope, description=QUOTA_USED_UP)
 @blueprint.doc(parameters=[_IDEMPOTENCY_KEY], operationId="post_job")
 def post_job(wanted: dict[str, Any]) -> Response:
     """Post a job.

@@ -69,6 +69,7 @@ class Job(Base):
             postgresql_where=text(f"unique_key IS NOT NULL AND {_LIVE}"),
         ),
         Index("ix_jobs_producer", "producer_id", "id", postgresql_where=text("producer_id IS NOT NULL")),
+        Index("ix_jobs_in_flight", "producer_id", postgresql_where=text(f"producer_id IS NOT NULL AND {_LIVE}")),
         Index("ix_jobs_parent", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
         Index("ix_jobs_tags", "tags", postgresql_using="gin", postgresql_where=text("tags <> '{}'")),
     )

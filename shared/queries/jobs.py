@@ -159,6 +159,15 @@ def _find_earlier(session: Session, rows: list[dict[str, Any]]) -> dict[UUID, Ac
     return found
 
 
+def find_known(session: Session, rows: list[dict[str, Any]]) -> set[UUID]:
+    """Return the ids of those `rows` that would make no job now: their key was used, or a live job has theirs."""
+    keyed = {_key_of(row) for row in rows if row["idempotency_key"] is not None}
+    unique = {_twin_of(row) for row in rows if row["unique_key"] is not None}
+    keys = find_by_keys(session, keyed) if keyed else {}
+    twins = find_live_twins(session, unique) if unique else {}
+    return {row["id"] for row in rows if _key_of(row) in keys or _twin_of(row) in twins}
+
+
 def _key_of(row: dict[str, Any]) -> KeyOf:
     return row["producer_id"], row["idempotency_key"]
 

@@ -15,7 +15,7 @@ import tasks
 from shared.db import Database
 from shared.errors import IdempotencyConflictError, InvalidArgsError, UnknownTaskError
 from shared.models import IdempotencyKey, Job, Outbox
-from shared.producer import JobOptions, NewJob, accept, enqueue, prepare
+from shared.producer import JobOptions, NewJob, Refusal, accept, enqueue, prepare
 from shared.queries.jobs import Accepted
 from shared.states import State
 from tests.factories import begin, change, find, hints, post
@@ -28,12 +28,12 @@ def prepared(database: Database, *, message: str = "m", producer: UUID = PRODUCE
     return prepare(tasks.echo, {"message": message}, chosen, secret_key=database.settings.secret_key)
 
 
-def accept_all(database: Database, *jobs: NewJob) -> list[Accepted | IdempotencyConflictError]:
+def accept_all(database: Database, *jobs: NewJob) -> list[Accepted | Refusal]:
     with database.transaction() as session:
         return accept(session, list(jobs))
 
 
-def accepted(result: Accepted | IdempotencyConflictError) -> Accepted:
+def accepted(result: Accepted | Refusal) -> Accepted:
     assert isinstance(result, Accepted)
     return result
 
