@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from shared.keys import Principal
 
 QUOTA_USED_UP: Final = "The producer has as many jobs in flight as its quota allows; wait as `Retry-After` says."
-    "The producer has as many jobs in flight as its quota allows; `Retry-After` says when to ask again."
-)
 _TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
