@@ -36,7 +36,6 @@ def pause_queue(session: Session, name: str, *, actor: str, reason: str | None) 
     paused = pausing.pause(session, name, actor=actor, reason=reason)
     if paused:
         record_act(session, actor=actor, action="queue.pause", subject=f"queue:{name}", reason=reason)
-        log.info("queue.paused", queue=name, actor=actor)
     return paused
 
 
@@ -57,7 +56,6 @@ def resume_queue(session: Session, name: str, *, actor: str) -> bool:
         record_act(
             session, actor=actor, action="queue.resume", subject=f"queue:{name}", paused_by=was.paused_by, since=since
         )
-        log.info("queue.resumed", queue=name, actor=actor)
     return resumed
 
 

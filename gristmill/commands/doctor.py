@@ -31,7 +31,7 @@ class _WrongError(Exception):
 
 @click.command()
 def doctor() -> int:
-    """Check the settings, Postgres, its schema, the broker, Redis and SMTP: a line each, with the cure.
+    """Check the settings, Postgres, its schema, the broker, the processes, Redis and SMTP: a line each, with the cure.
 
     Ends with 0 when all is well, else with 1.
 
@@ -111,6 +111,27 @@ def _look_at_schema(settings: "Settings") -> str:
     return f"at {needed}"
 
 
+def _look_at_processes(settings: "Settings") -> str:
+    from shared.db import Database
+    from shared.queries.processes import list_processes
+    from shared.queues import QUEUES
+
+    database = Database(settings, application_name="gristmill doctor", pool_size=1)
+    try:
+        with database.transaction() as session:
+            alive = [each for each in list_processes(session) if each.alive]
+    finally:
+        database.dispose()
+    found = [each.queue or each.kind for each in alive]
+    missing = [name for name in ("relay", "beat", "maintenance", *QUEUES) if name not in found]
+    if missing:
+        raise _WrongError(f"nothing was heard of {', '.join(missing)} in the last seconds")
+    cut_off = sorted(f"{each.name} ({each.trouble})" for each in alive if each.trouble is not None)
+    if cut_off:
+        raise _WrongError(f"cut off from the broker: {', '.join(cut_off)}")
+    return ", ".join(f"{found.count(name)} {name}" for name in dict.fromkeys(sorted(found)))
+
+
 def _look_at_broker(settings: "Settings") -> str:
     from kombu import Connection
 
@@ -150,6 +171,11 @@ _CHECKS: Final = (
     _Check("schema", "Run `gristmill db upgrade`.", _look_at_schema),
     _Check(
         "broker", "Look at GRISTMILL_BROKER_URL. Jobs are accepted meanwhile, and run when it is back.", _look_at_broker
+    ),
+    _Check(
+        "processes",
+        "Start what is missing: `gristmill relay|beat|maintenance`, `gristmill worker --queue …`, or all with `up`.",
+        _look_at_processes,
     ),
     _Check("redis", "Look at GRISTMILL_REDIS_URL. Without it there are no rate limits and no cache.", _look_at_redis),
     _Check("smtp", "Look at GRISTMILL_SMTP_URL. Mails wait meanwhile, with retries.", _look_at_smtp),

@@ -112,9 +112,11 @@ def test_doctor_names_what_is_away_with_the_cure_and_looks_at_the_rest(gristmill
         "postgres": "ok",
         "schema": "ok",
         "broker": "ok",
+        "processes": "FAILED",
         "redis": "ok",
         "smtp": "FAILED",
     }
+    assert "nothing was heard of relay, beat, maintenance, user_queue" in answer.stdout
     assert "GRISTMILL_SMTP_URL" in answer.stdout
 
 
@@ -126,7 +128,7 @@ def test_doctor_never_shows_a_password(gristmill: Call) -> None:
         "GRISTMILL_REDIS_URL": f"redis://:hush@{away}/0",
     }
     answer = gristmill("doctor", **urls)
-    assert answer.stdout.count("FAILED") == 5
+    assert answer.stdout.count("FAILED") == 6
     assert "hush" not in answer.stdout + answer.stderr
 
 

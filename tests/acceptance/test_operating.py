@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
 from shared.db import Database
+from shared.firing import sync_schedules
 from shared.queries import moves
 from shared.states import DeadReason
+from tasks.schedules import SCHEDULES
 from tests.acceptance.test_cli import Call, gristmill, of  # noqa: F401  a fixture
 from tests.factories import FAILURE, begin, reached, state
 
@@ -82,3 +85,44 @@ def test_many_are_redriven_by_what_the_options_choose(gristmill: Call, database:
 @pytest.mark.parametrize("more", [[], ["--all", "--task", "demo.echo"], ["--all", "--args", "{}"]])
 def test_everything_is_not_redriven_by_mistake(gristmill: Call, more: list[str]) -> None:  # noqa: F811  the same
     assert gristmill("dead-letters", "redrive", *more).returncode == 2
+
+
+def test_a_queue_is_paused_and_resumed_and_its_jobs_say_so(gristmill: Call) -> None:  # noqa: F811  a fixture
+    pause = ["queues", "pause", "data_processing_queue", "--reason"]
+    assert of(gristmill(*pause, "the disk is full")).startswith(
+        "data_processing_queue is paused; `gristmill queues resume"
+    )
+    assert "(the disk is full); nothing changed" in of(gristmill(*pause, "another"))
+    told = of(gristmill("jobs", "show", post(gristmill)))
+    assert "the queue data_processing_queue is paused by cli:" in told
+    assert "(the disk is full)" in of(gristmill("queues", "list"))
+    assert of(gristmill("queues", "resume", "data_processing_queue")) == "data_processing_queue goes on"
+    assert of(gristmill("queues", "resume", "data_processing_queue")).endswith("was not paused; nothing changed")
+    refused = gristmill("queues", "resume", "mail")
+    assert refused.returncode == 1
+    assert "there are user_queue, email_queue" in refused.stderr
+
+
+def test_a_schedule_is_shown_run_switched_off_and_on_and_made_up_for(
+    gristmill: Call,  # noqa: F811  a fixture
+    database: Database,
+) -> None:
+    with database.transaction() as session:
+        sync_schedules(session, SCHEDULES)
+    name = "aggregate-hour"
+    assert json.loads(of(gristmill("schedules", "show", name, "--json")))["cron"] == "0 * * * *"
+    ran = of(gristmill("schedules", "run", name, "--fire-at", "2026-01-01T00:00:00Z"))
+    again = of(gristmill("schedules", "run", name, "--fire-at", "2026-01-01T00:00:00Z"))
+    assert again == ran.replace(": job", " had: job")
+    assert "switched off" in of(gristmill("schedules", "pause", name))
+    assert json.loads(of(gristmill("schedules", "list", "--json")))[0]["enabled"] is False
+    assert f"{name} is due next at 20" in of(gristmill("schedules", "resume", name))
+    (fired,) = json.loads(of(gristmill("schedules", "fires", name, "--json")))
+    assert (fired["cause"], fired["state"]) == ("run", "queued")
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    span = ["--from", (now - timedelta(hours=4)).isoformat(), "--to", (now - timedelta(hours=1)).isoformat()]
+    assert of(gristmill("schedules", "backfill", name, *span, "--dry-run")).endswith(
+        "3 to be made, 0 had their job before"
+    )
+    assert of(gristmill("schedules", "backfill", name, *span)).endswith("3 made, 0 had their job before")
+    assert gristmill("schedules", "backfill", name, "--from", "yesterday", "--to", "today").returncode == 2

@@ -66,7 +66,7 @@ def test_doctor_finds_everything_well(up_on_either: Up) -> None:
     doctor = up_on_either.command("doctor")
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
     assert re.findall(r"^(\w+) +ok ", doctor.stdout, re.MULTILINE) == [
-        "settings", "postgres", "schema", "broker", "redis", "smtp",
+        "settings", "postgres", "schema", "broker", "processes", "redis", "smtp",
     ]  # fmt: skip
 
 
