@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 log = structlog.get_logger(__name__)
-FURTHEST_BACK: Final = timedelta(days=366)  # how long ago a backfill may begin: beyond it a year is a slip of the pen
+FURTHEST_BACK: Final = timedelta(days=366)  # how long ago a fire may be: beyond it a year is a slip of the pen
 MOST_AT_ONCE: Final = 1_000  # fires of one backfill: as many jobs as a batch may have
 _RULE: Final = frozenset({"cron", "every", "timezone"})
 
@@ -148,7 +148,7 @@ def run_schedule(session: Session, name: str, *, actor: Actor, fire_at: datetime
 
     Raises:
         NotFoundError: there is no such schedule.
-        InvalidError: `fire_at` is ahead, or its arguments do not fit its task any more.
+        InvalidError: `fire_at` is ahead or more than a year ago, or its arguments do not fit its task any more.
         ConflictError: its task is gone, or it is not to overlap and a job of it has not ended.
         ForbiddenError: the actor may not post its task.
     """
@@ -158,6 +158,8 @@ def run_schedule(session: Session, name: str, *, actor: Actor, fire_at: datetime
     if time > now:
         msg = "fire_at is ahead: a schedule is run for now, or for a time that has passed"
         raise InvalidError(msg, {"fire_at": ["ahead of the platform's clock"]})
+    if time < now - FURTHEST_BACK:
+        raise InvalidError("fire_at is more than a year ago", {"fire_at": ["more than a year ago"]})
     known = queries.find_fire(session, name, time)
     if known is not None and known.job_id is not None:
         return Run(fire_at=time, job_id=known.job_id, is_new=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ingress.api import PREFIX, Blueprint
 from ingress.auth import principal, requires
@@ -15,6 +15,7 @@ from shared.queues import QUEUES
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+_NAME: Final = [{"in": "path", "name": "name", "schema": {"type": "string", "enum": list(QUEUES)}}]
 blueprint = Blueprint("queues", __name__, url_prefix=PREFIX, description="Where jobs wait for a worker.")
 
 
@@ -31,7 +32,7 @@ def list_queues() -> dict[str, Any]:
         return {"items": [_show(depth) for depth in list_depths(session)], "next_cursor": None}
 
 
-@blueprint.route("/queues/<name>", methods=["GET"])
+@blueprint.route("/queues/<name>", methods=["GET"], parameters=_NAME)
 @requires("queues:read")
 @blueprint.response(200, QueueAnswer)
 @blueprint.doc(operationId="show_queue")
@@ -42,7 +43,7 @@ def show_queue(name: str) -> dict[str, Any]:
         return _look(session, name)
 
 
-@blueprint.route("/queues/<name>/pause", methods=["POST"])
+@blueprint.route("/queues/<name>/pause", methods=["POST"], parameters=_NAME)
 @requires("queues:write")
 @blueprint.arguments(PauseRequest())
 @blueprint.response(200, QueueAnswer, description="It is paused, now or before.")
@@ -59,7 +60,7 @@ def pause_one_queue(wanted: dict[str, Any], name: str) -> dict[str, Any]:
         return _look(session, name)
 
 
-@blueprint.route("/queues/<name>/resume", methods=["POST"])
+@blueprint.route("/queues/<name>/resume", methods=["POST"], parameters=_NAME)
 @requires("queues:write")
 @blueprint.response(200, QueueAnswer, description="It goes on, or was not paused.")
 @blueprint.doc(operationId="resume_queue")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from ingress.api import PREFIX, Blueprint, OptionalBodyBlueprint
@@ -44,6 +44,7 @@ blueprint: Blueprint = OptionalBodyBlueprint(
     "schedules", __name__, url_prefix=PREFIX, description="Rules that enqueue a job whenever they are due."
 )
 _SHIPPED: Final = frozenset(each.name for each in SCHEDULES)
+_NAME: Final = [{"in": "path", "name": "name", "schema": {"type": "string", "pattern": NAME}}]
 _PLACE: Final = {"Location": {"schema": {"type": "string"}, "description": "Where the job is to be seen."}}
 
 
@@ -63,7 +64,7 @@ def list_all_schedules(wanted: dict[str, Any]) -> dict[str, Any]:
     return {"items": items, "next_cursor": write_text_cursor(found[limit - 1].name) if more else None}
 
 
-@blueprint.route("/schedules/<name>", methods=["GET"])
+@blueprint.route("/schedules/<name>", methods=["GET"], parameters=_NAME)
 @requires("schedules:read")
 @blueprint.response(200, ScheduleAnswer)
 @blueprint.doc(operationId="show_schedule")
@@ -73,7 +74,7 @@ def show_schedule(name: str) -> dict[str, Any]:
         return _show(get_schedule(session, name))
 
 
-@blueprint.route("/schedules/<name>", methods=["PUT"])
+@blueprint.route("/schedules/<name>", methods=["PUT"], parameters=_NAME)
 @requires("schedules:write")
 @blueprint.arguments(ScheduleRequest())
 @blueprint.response(200, ScheduleAnswer, description="It was there, and is so now.")
@@ -91,7 +92,7 @@ def put_schedule(wanted: dict[str, Any], name: str) -> tuple[dict[str, Any], int
         return _show(schedule), 201 if is_new else 200
 
 
-@blueprint.route("/schedules/<name>", methods=["PATCH"])
+@blueprint.route("/schedules/<name>", methods=["PATCH"], parameters=_NAME)
 @requires("schedules:write")
 @blueprint.arguments(SchedulePatch())
 @blueprint.response(200, ScheduleAnswer)
@@ -106,7 +107,7 @@ def change_one_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
         return _show(change_schedule(session, name, wanted, actor=_actor()))
 
 
-@blueprint.route("/schedules/<name>", methods=["DELETE"])
+@blueprint.route("/schedules/<name>", methods=["DELETE"], parameters=_NAME)
 @requires("schedules:write")
 @blueprint.response(204)
 @blueprint.alt_response(409, schema=ErrorEnvelope, description="It comes with the code: switch it off instead.")
@@ -117,7 +118,7 @@ def delete_one_schedule(name: str) -> None:
         delete_schedule(session, name, actor=_actor(), shipped=_SHIPPED)
 
 
-@blueprint.route("/schedules/<name>/fires", methods=["GET"])
+@blueprint.route("/schedules/<name>/fires", methods=["GET"], parameters=_NAME)
 @requires("schedules:read")
 @blueprint.arguments(ScheduleQuery(), location="query")
 @blueprint.response(200, FirePage)
@@ -133,11 +134,11 @@ def list_fires_of_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
     items = [_show_fire(fire, state) for fire, state in found[:limit]]
     return {
         "items": items,
-        "next_cursor": write_text_cursor(found[limit - 1][0].fire_at.isoformat()) if more else None,
+        "next_cursor": write_text_cursor(found[limit - 1][0].fire_at.astimezone(UTC).isoformat()) if more else None,
     }
 
 
-@blueprint.route("/schedules/<name>/run", methods=["POST"])
+@blueprint.route("/schedules/<name>/run", methods=["POST"], parameters=_NAME)
 @requires("schedules:write")
 @blueprint.arguments(RunRequest(), required=False)
 @blueprint.response(202, RunAnswer, headers=_PLACE, description="Its job is accepted.")
@@ -155,7 +156,7 @@ def run_one_schedule(wanted: dict[str, Any], name: str) -> tuple[dict[str, Any],
     return shown, 202 if run.is_new else 200, {"Location": f"{PREFIX}/jobs/{run.job_id}"}
 
 
-@blueprint.route("/schedules/<name>/backfill", methods=["POST"])
+@blueprint.route("/schedules/<name>/backfill", methods=["POST"], parameters=_NAME)
 @requires("schedules:write")
 @blueprint.arguments(BackfillRequest())
 @blueprint.response(200, BackfillAnswer)
@@ -193,10 +194,13 @@ def _check_name(name: str) -> None:
 
 def _read_time(cursor: str) -> datetime:
     try:
-        return datetime.fromisoformat(read_text_cursor(cursor))
-    except ValueError:
-        msg = "Not a cursor of this list: take next_cursor of the page before, or leave it out"
-        raise InvalidError(msg, {"cursor": ["not one of this list"]}) from None
+        time = datetime.fromisoformat(read_text_cursor(cursor))
+        if time.tzinfo is not None and write_text_cursor(time.astimezone(UTC).isoformat()) == cursor:
+            return time
+    except (ValueError, OverflowError):
+        pass
+    msg = "Not a cursor of this list: take next_cursor of the page before, or leave it out"
+    raise InvalidError(msg, {"cursor": ["not one of this list"]})
 
 
 def _show(schedule: Schedule) -> dict[str, Any]:

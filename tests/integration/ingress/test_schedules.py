@@ -10,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
+from ingress.cursor import write_text_cursor
 from shared.db import Database
 from shared.firing import fire_due, sync_schedules
 from tasks.schedules import SCHEDULES
@@ -103,6 +104,12 @@ def test_what_could_not_fire_is_refused_by_field_and_stores_nothing(
     assert client.get(PLACE, headers=operator).get_json()["items"] == []
 
 
+def test_a_name_that_nothing_can_have_is_404(client: FlaskClient, operator: Headers) -> None:
+    for name in ("none", "%00", "%ff", "x" * 2_000, "..%2f"):
+        for method, path in (("GET", name), ("GET", f"{name}/fires"), ("DELETE", name), ("POST", f"{name}/run")):
+            assert client.open(f"{PLACE}/{path}", method=method, headers=operator).status_code == 404, path
+
+
 def test_a_schedule_has_a_plain_name_and_a_rule(client: FlaskClient, operator: Headers) -> None:
     for name in ("Hourly", "-x", "a b", "x" * 101, "ü"):
         assert client.put(f"{PLACE}/{name}", json=HOURLY, headers=operator).status_code == 422, name
@@ -154,9 +161,14 @@ def test_a_schedule_is_run_by_hand_also_when_it_is_off_and_the_same_time_gives_t
     assert (earliest["job_id"], earliest["cause"], earliest["state"]) == (ran["job_id"], "run", "queued")
     assert latest["fire_at"] > earliest["fire_at"]
     assert count(database) == count(database, "outbox") == 2
-    ahead = (now(database) + timedelta(hours=1)).isoformat()
-    refused = client.post(f"{PLACE}/hourly/run", json={"fire_at": ahead}, headers=operator)
-    assert "fire_at" in refused.get_json()["error"]["details"]
+    for wrong in (
+        (now(database) + timedelta(hours=1)).isoformat(),
+        "0001-01-01T00:00:00+23:59",
+        "9999-12-31T23:59:59-23:59",
+    ):
+        refused = client.post(f"{PLACE}/hourly/run", json={"fire_at": wrong}, headers=operator)
+        assert refused.status_code == 422
+        assert "fire_at" in refused.get_json()["error"]["details"]
 
 
 def test_a_schedule_that_is_not_to_overlap_is_not_run_while_its_job_lives(
@@ -281,7 +293,8 @@ def test_schedules_and_fires_are_listed_in_pages(client: FlaskClient, operator: 
                 break
         assert found == (expected or sorted(set(found), reverse=True))
         assert len(found) in (4, 5)
-    for cursor in ("x", "AAAA", "Zm9v", "!"):
+    times = (write_text_cursor(time) for time in ("0001-01-01T00:00:00+23:59", "0053-01-14T03:02:55", "2026-01-01"))
+    for cursor in ("x", "AAAA", "Zm9v", "!", *times):
         wrong = client.get(f"{PLACE}/hourly/fires", query_string={"cursor": cursor}, headers=operator)
         assert wrong.status_code == 422, cursor
 
