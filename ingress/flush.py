@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -11,9 +12,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from shared.crashpoints import crash_point
 from shared.errors import UnavailableError
-from shared.producer import Refusal, accept
-from shared.queries.jobs import Accepted
-from shared.queries.written import find_written
+from shared.producer import Refusal, accept, accept_new
+from shared.queries.jobs import Accepted, find_written
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Written = Accepted | Refusal
 Result = Written | Exception
+Write = Callable[["Database", "list[NewJob]"], "dict[UUID, Result]"]
 
 SPLIT_BUDGET: Final = 8.0  # seconds for writing a refused flush one by one; the requests behind it wait meanwhile
 RECOVERY: Final = 6.0  # seconds to find out what became of a COMMIT: Postgres restarts in less
@@ -41,9 +42,17 @@ def write_jobs(database: Database, jobs: list[NewJob]) -> dict[UUID, Result]:
     """Write `jobs` and return, by id, what was accepted or found, or the error that this one job ended with.
 
     They share a statement and a commit; where that fails they are written one by one, so that none fails for another.
+    Most take one statement that commits by itself, which is one answer to wait for instead of three.
     """
+    plain = [job for job in jobs if job.takes_one_statement]
+    others = [job for job in jobs if not job.takes_one_statement]
+    results = _write_together(database, plain, _write_by_statement) if plain else {}
+    return results | (_write_together(database, others, _write_by_transaction) if others else {})
+
+
+def _write_together(database: Database, jobs: list[NewJob], write: Write) -> dict[UUID, Result]:
     try:
-        return _write(database, jobs)
+        return write(database, jobs)
     except Exception as error:  # noqa: BLE001  it becomes the answer of the requests that wait
         if is_away(error):
             log.warning("accept.database_away", jobs=len(jobs), error=str(error)[:500])
@@ -51,7 +60,12 @@ def write_jobs(database: Database, jobs: list[NewJob]) -> dict[UUID, Result]:
         if len(jobs) == 1:
             return {jobs[0].id: error}
         log.warning("accept.split", jobs=len(jobs), error=str(error)[:500])
-    return _write_one_by_one(database, jobs)
+    ends_at = time.monotonic() + SPLIT_BUDGET
+    results: dict[UUID, Result] = {}
+    for job in jobs:
+        late = time.monotonic() >= ends_at
+        results |= {job.id: UnavailableError(AWAY)} if late else _write_together(database, [job], write)
+    return results
 
 
 def write_all_or_nothing(database: Database, jobs: list[NewJob]) -> list[Result]:
@@ -60,22 +74,32 @@ def write_all_or_nothing(database: Database, jobs: list[NewJob]) -> list[Result]
     With an error among them nothing is stored, and what looks accepted beside it is not.
     """
     try:
-        results = _write(database, jobs, atomic=True)
+        results = _write_by_transaction(database, jobs, atomic=True)
     except Exception as error:  # noqa: BLE001  it becomes the answer of the request that waits
         log.warning("accept.batch_refused", jobs=len(jobs), error=str(error)[:500])
         return [UnavailableError(AWAY) if is_away(error) else error for _ in jobs]
     return [results[job.id] for job in jobs]
 
 
-def _write_one_by_one(database: Database, jobs: list[NewJob]) -> dict[UUID, Result]:
-    ends_at = time.monotonic() + SPLIT_BUDGET
-    results: dict[UUID, Result] = {}
-    for job in jobs:
-        results |= write_jobs(database, [job]) if time.monotonic() < ends_at else {job.id: UnavailableError(AWAY)}
-    return results
+def _write_by_statement(database: Database, jobs: list[NewJob]) -> dict[UUID, Result]:
+    """Write by one statement that commits by itself, and by a transaction what has an earlier job in its way."""
+    sent = False
+    crash_point("accept.before_commit")
+    try:
+        with database.autocommit() as session:
+            sent = True
+            answers = accept_new(session, jobs)
+    except DBAPIError as error:
+        if not (sent and error.connection_invalidated):
+            raise
+        log.warning("accept.commit_unknown", jobs=len(jobs), error=str(error)[:500])
+        return _find_out(database, jobs, {})
+    crash_point("accept.after_commit")
+    rest = [job for job in jobs if job.id not in answers]
+    return {**answers, **(_write_together(database, rest, _write_by_transaction) if rest else {})}
 
 
-def _write(database: Database, jobs: list[NewJob], *, atomic: bool = False) -> dict[UUID, Result]:
+def _write_by_transaction(database: Database, jobs: list[NewJob], *, atomic: bool = False) -> dict[UUID, Result]:
     """Write by one transaction, twice at most when the connection was stale; raises when nothing was written."""
     for last in (False, True):
         try:
@@ -99,9 +123,13 @@ def _write(database: Database, jobs: list[NewJob], *, atomic: bool = False) -> d
 
 
 def _find_out(
-    database: Database, jobs: list[NewJob], answers: dict[UUID, Written], *, atomic: bool
+    database: Database, jobs: list[NewJob], answers: dict[UUID, Written], *, atomic: bool = False
 ) -> dict[UUID, Result]:
-    """Ask a new connection which of `jobs` are there after a COMMIT whose end nobody saw, and write the others."""
+    """Ask a new connection which of `jobs` are there after a commit whose end nobody saw, and write the others.
+
+    Args:
+        answers: what the statement before the commit had said, where its answer was seen.
+    """
     ends_at = time.monotonic() + RECOVERY
     results: dict[UUID, Result] = {}
     missing = jobs
@@ -109,7 +137,7 @@ def _find_out(
         try:
             with database.transaction() as session:
                 written = find_written(session, [job.id for job in missing])
-            results |= {job_id: answers[job_id] for job_id in written}
+            results |= {job_id: answers.get(job_id, found) for job_id, found in written.items()}
             missing = [job for job in missing if job.id not in written]
             if missing:
                 with database.session() as session:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session
 
 if TYPE_CHECKING:
@@ -61,6 +63,18 @@ def _in_milliseconds(value: object) -> str:
     return str(value)
 
 
+def _refuse_hung_up(driver: Any, _record: object, _proxy: object) -> None:
+    """Have the pool take another connection when this one can be read: on an idle one that is its end.
+
+    Raises:
+        DisconnectionError: for the pool.
+    """
+    look = select.poll()  # select() knows no file numbers beyond 1,023
+    look.register(driver.fileno(), select.POLLIN)
+    if look.poll(0):
+        raise DisconnectionError("the server has hung up")
+
+
 def dump_json(value: object) -> str:
     """Serialize for a jsonb column; refuses NaN and lone surrogates, as jsonb does."""
     return orjson.dumps(value).decode()
@@ -75,8 +89,8 @@ class Database:
         settings: where the database is, and the limits of every wait.
         application_name: what Postgres shows in pg_stat_activity.
         pool_size: connections kept; as many again may be opened for a while.
-        pre_ping: ask a connection whether it is alive each time it leaves the pool. Off where the first statement is
-            harmless to repeat and is repeated.
+        pre_ping: ask a connection whether it is alive each time it leaves the pool. Without it only its socket is
+            looked at, which shows that the server has hung up, but not that it is gone: for who can repeat a statement.
     """
 
     def __init__(
@@ -101,6 +115,8 @@ class Database:
             json_deserializer=orjson.loads,
             hide_parameters=True,
         )
+        if not pre_ping:
+            event.listen(self.engine, "checkout", _refuse_hung_up)
 
     def session(self, bind: Connection | None = None) -> Session:
         """Make a session, on `bind` or on a connection of the pool; `enqueue` finds what it needs in its `info`."""

@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 
 from shared.db import SECRET_KEY
 from shared.errors import IdempotencyConflictError, InvalidArgsError, QuotaExceededError
-from shared.queries.jobs import Accepted, find_known, insert_jobs
+from shared.queries.jobs import Accepted, find_known, insert_jobs, insert_new
 from shared.queries.quotas import measure_room
 from shared.queues import PRIORITY_QUEUE
 from shared.sealing import seal
@@ -69,6 +69,11 @@ class NewJob:
     row: dict[str, Any]
     quota: int | None = None
 
+    @property
+    def takes_one_statement(self) -> bool:
+        """Whether one statement writes all of it: no room is counted before, and no key turned to a twin after it."""
+        return self.quota is None and (self.row["idempotency_key"] is None or self.row["unique_key"] is None)
+
     def with_idempotency_key(self, key: str, body_hash: str) -> NewJob:
         """Return the same job under a producer's idempotency key; `body_hash` tells a replay from a misuse."""
         return replace(self, row={**self.row, "idempotency_key": key, "body_hash": body_hash})
@@ -122,6 +127,16 @@ def accept(session: Session, jobs: list[NewJob]) -> list[Accepted | Refusal]:
     rows = [job.row for job in jobs if job.id not in refused]
     written = iter(insert_jobs(session, rows) if rows else [])
     return [refused.get(job.id) or next(written) for job in jobs]
+
+
+def accept_new(session: Session, jobs: list[NewJob]) -> dict[UUID, Accepted]:
+    """Write those of `jobs` that nothing stands in the way of, by one statement, and return them by id.
+
+    Args:
+        session: may commit by itself (`Database.autocommit`).
+        jobs: such that take one statement.
+    """
+    return insert_new(session, [job.row for job in jobs])
 
 
 def _beyond_quota(session: Session, jobs: list[NewJob], quotas: Mapping[UUID, int]) -> dict[UUID, QuotaExceededError]:

@@ -17,7 +17,7 @@ from shared.queries.earlier import Earlier, KeyOf, TwinOf, find_by_keys, find_li
 from shared.states import LIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 OUTBOX_CHANNEL: Final = "gristmill_outbox"
 _TRIES: Final = 3  # a live twin can end between our INSERT and our look at it, hardly three times in a row
@@ -72,6 +72,15 @@ _INSERT = text(
 )
 
 
+_WRITTEN = text(
+    """
+    SELECT id, task, queue, CASE WHEN run_at > created_at THEN 'scheduled' ELSE 'queued' END AS state, priority,
+           run_at, expires_at, created_at
+    FROM jobs WHERE id = ANY(:ids)
+    """
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """What a producer is told of a job that was accepted. Its times are the database's."""
@@ -88,6 +97,15 @@ class Accepted:
     duplicate: bool = False
 
 
+def insert_new(session: Session, rows: list[dict[str, Any]]) -> dict[UUID, Accepted]:
+    """Write those of `rows` that nothing stands in the way of, with their keys and hints; return them by id.
+
+    It is one statement: in a session that commits by itself all of it is there at once, or nothing is.
+    """
+    found = session.execute(_INSERT, {"rows": orjson.dumps(rows).decode()}).mappings()
+    return {row["id"]: _accepted(row) for row in found}
+
+
 def insert_jobs(session: Session, rows: list[dict[str, Any]]) -> list[Accepted | IdempotencyConflictError]:
     """Write jobs, their idempotency keys and their hints by one statement, and wake the relays at its commit.
 
@@ -101,8 +119,7 @@ def insert_jobs(session: Session, rows: list[dict[str, Any]]) -> list[Accepted |
     results: dict[UUID, Accepted | IdempotencyConflictError] = {}
     waiting = rows
     for _ in range(_TRIES):
-        found = session.execute(_INSERT, {"rows": orjson.dumps(waiting).decode()}).mappings()
-        results |= {row["id"]: _accepted(row) for row in found}
+        results |= insert_new(session, waiting)
         waiting = [row for row in waiting if row["id"] not in results]
         if waiting:
             results |= _find_earlier(session, waiting)
@@ -157,6 +174,11 @@ def _find_earlier(session: Session, rows: list[dict[str, Any]]) -> dict[UUID, Ac
         if keys:
             point_keys_at(session, keys)
     return found
+
+
+def find_written(session: Session, ids: Collection[UUID]) -> dict[UUID, Accepted]:
+    """Return those of `ids` that are jobs, as they were accepted: the arbiter when nobody saw the end of a COMMIT."""
+    return {row["id"]: _accepted(row) for row in session.execute(_WRITTEN, {"ids": list(ids)}).mappings()}
 
 
 def find_known(session: Session, rows: list[dict[str, Any]]) -> set[UUID]:

@@ -7,7 +7,9 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-COMMIT = b"COMMIT"
+# What commits, and what Postgres says after it: COMMIT, or the one statement that accepts three jobs by itself.
+COMMIT = (b"COMMIT", b"C\x00\x00\x00\x0bCOMMIT\x00")
+STATEMENT = (b"WITH incoming AS", b"SELECT 3\x00")
 
 
 class Proxy:
@@ -16,12 +18,13 @@ class Proxy:
     `cut_after`: Postgres commits, and the client never hears of it. `cut_before`: the COMMIT never arrives.
     """
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, commit: tuple[bytes, bytes] = COMMIT) -> None:
         target = urlsplit(database_url)
         self._target = (target.hostname or "127.0.0.1", target.port or 5432)
         self._listener = socket.create_server(("127.0.0.1", 0))
         port = self._listener.getsockname()[1]
         self.url = database_url.replace(f"{target.hostname}:{target.port}", f"127.0.0.1:{port}")
+        self._commit, self._committed = commit
         self.cut_before = False
         self.cut_after = False
         self.cuts = 0
@@ -52,7 +55,7 @@ class Proxy:
     def _to_server(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
             while data := client.recv(65_536):
-                if COMMIT in data and self.cut_before:
+                if self.cut_before and self._commit in data:
                     self.cut_before = False
                     self.cuts += 1
                     break
@@ -63,7 +66,7 @@ class Proxy:
     def _to_client(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
             while data := server.recv(65_536):
-                if b"C\x00\x00\x00\x0bCOMMIT\x00" in data and self.cut_after:
+                if self.cut_after and self._committed in data:
                     self.cut_after = False
                     self.cuts += 1
                     break

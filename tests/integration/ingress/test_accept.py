@@ -17,7 +17,7 @@ from shared.settings import Settings
 from shared.task import registry
 from tests.eventually import eventually
 from tests.integration.ingress.conftest import with_other_database
-from tests.integration.ingress.proxy import Proxy
+from tests.integration.ingress.proxy import COMMIT, STATEMENT, Proxy
 from tests.integration.ingress.rows import a_write_waits, commits, count, everything_stored, jobs_locked
 
 
@@ -129,17 +129,19 @@ def test_closing_writes_what_waits_and_takes_no_more(settings: Settings, databas
 
 
 @pytest.mark.parametrize("lost", ["cut_before", "cut_after"])
-@pytest.mark.parametrize("keyed", [False, True])
+@pytest.mark.parametrize("keys", [0, 1, 2], ids=["no key", "a key", "two keys"])
 def test_a_commit_whose_end_nobody_saw_makes_each_job_once(
-    settings: Settings, database: Database, lost: str, keyed: bool
+    settings: Settings, database: Database, lost: str, keys: int
 ) -> None:
     with database.transaction() as session:
         producer_id = create_producer(session, "doubtful", ["jobs:write"]).id
-    with Proxy(settings.database_url.reveal()) as proxy:
+    # A job with two keys takes a transaction of several statements, others are one statement.
+    with Proxy(settings.database_url.reveal(), STATEMENT if keys < 2 else COMMIT) as proxy:
         through_proxy = Database(with_other_database(settings, proxy.url))
         acceptor = Acceptor(through_proxy)
-        jobs = [new_job(settings, producer_id=producer_id) for _ in range(3)]
-        if keyed:
+        unique = [f"u{number}" if keys == 2 else None for number in range(3)]
+        jobs = [new_job(settings, producer_id=producer_id, unique_key=each) for each in unique]
+        if keys:
             jobs = [job.with_idempotency_key(str(job.id), "hash") for job in jobs]
         setattr(proxy, lost, True)
         results = acceptor.submit(jobs)
