@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ import tasks  # noqa: F401  fills the registry: retry policies are read from it
 from shared.db import Database
 from shared.firing import fire_missed
 from shared.pausing import expire_held
+from shared.queries.depths import count_long_queues
 from shared.queries.evidence import write_missing_letters
 from shared.queries.processes import forget_silent
 from workers.app import BROKER_AWAY, make_app
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 DATABASE_AWAY: Final = (SQLAlchemyError,)
 EITHER_AWAY: Final[tuple[type[Exception], ...]] = (*DATABASE_AWAY, *BROKER_AWAY)
+COUNT_EVERY: Final = 10.0  # seconds between two counts of queues that are too long to be counted by whoever looks
+COUNT_SHARE: Final = 50.0  # at most a fiftieth of the time is spent on it
 RARELY: Final = 30.0  # seconds between two looks for what hardly ever happens
 
 
@@ -56,6 +60,7 @@ class Maintenance:
         loops: dict[str, tuple[Callable[[], float], tuple[type[Exception], ...]]] = {
             "reconciler": (self._reconcile, DATABASE_AWAY),
             "repairs": (self._repair, DATABASE_AWAY),
+            "counts": (self._count_long_queues, DATABASE_AWAY),
             "lost_hints": (self._look_for_lost_hints, EITHER_AWAY),
             "recorder": (self._record, EITHER_AWAY),
             "pruner": (self._prune, DATABASE_AWAY),
@@ -98,6 +103,16 @@ class Maintenance:
 
     def _prune(self) -> float:
         return self._settings.maintenance_poll if prune(self._database) == BITE else RARELY
+
+    def _count_long_queues(self) -> float:
+        began = time.monotonic()
+        try:
+            with self._database.transaction() as session:
+                count_long_queues(session, fresh=COUNT_EVERY)
+        except SQLAlchemyError as error:
+            log.warning("queues.not_counted", error=type(error).__name__)
+        # A count that takes long, or too long, comes the more seldom.
+        return max(COUNT_EVERY, COUNT_SHARE * (time.monotonic() - began))
 
     def _look_for_lost_hints(self) -> float:
         try:

@@ -69,7 +69,10 @@ def resume(*, name: str) -> None:
 
 def _shown(depth: "Depth") -> dict[str, Any]:
     def number(name: str) -> Any:
-        return f"{getattr(depth, name)}+" if name in depth.more else getattr(depth, name)
+        found = getattr(depth, name)
+        if name not in depth.more:
+            return found
+        return f"{found}+" if depth.counted_at is None else f"~{found}"
 
     paused = None
     if depth.paused_at is not None:

@@ -90,6 +90,7 @@ def _show(depth: Depth) -> dict[str, Any]:
         "running": depth.running,
         "dead_letters": depth.dead,
         "more": ["dead_letters" if name == "dead" else name for name in depth.more],
+        "counted_at": depth.counted_at,
         "oldest_due_at": depth.oldest_due_at,
         "oldest_waiting_seconds": depth.oldest_seconds,
         "accepted_a_minute": depth.accepted_a_minute,

@@ -37,8 +37,12 @@ class QueueAnswer(Schema):
     more = fields.List(
         fields.String(),
         required=True,
-        metadata={"description": f"Which of these numbers are more than they say: counting ends at {MOST_COUNTED}."},
+        metadata={
+            "description": f"Which of these numbers are beyond {MOST_COUNTED}, where counting ends: as they were at "
+            "`counted_at`, or more than they say when that is null."
+        },
     )
+    counted_at = Time(required=True, allow_none=True)
     oldest_due_at = Time(required=True, allow_none=True)
     oldest_waiting_seconds = fields.Float(
         required=True, allow_none=True, metadata={"description": "How long the first in line has been due."}

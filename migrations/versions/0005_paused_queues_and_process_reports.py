@@ -41,6 +41,17 @@ def upgrade() -> None:
         "ix_held_hints_expiry", "held_hints", ["expires_at"], postgresql_where=sa.text("expires_at IS NOT NULL")
     )
     op.create_table(
+        "queue_counts",
+        sa.Column("queue", sa.Text(), nullable=False),
+        sa.Column("ready", sa.BigInteger(), nullable=False),
+        sa.Column("scheduled", sa.BigInteger(), nullable=False),
+        sa.Column("retrying", sa.BigInteger(), nullable=False),
+        sa.Column("running", sa.BigInteger(), nullable=False),
+        sa.Column("dead", sa.BigInteger(), nullable=False),
+        sa.Column("counted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("queue", name=op.f("pk_queue_counts")),
+    )
+    op.create_table(
         "process_reports",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
@@ -81,5 +92,6 @@ def downgrade() -> None:
     op.drop_column("schedules", "changed_by")
     op.drop_column("schedules", "from_code")
     op.drop_table("process_reports")
+    op.drop_table("queue_counts")
     op.drop_table("held_hints")
     op.drop_table("queue_controls")

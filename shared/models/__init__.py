@@ -8,7 +8,7 @@ from shared.models.messages import EmailMessageRow, Notification
 from shared.models.people import OneTimeToken, User, UserProfile, UserSession
 from shared.models.processes import ProcessReport
 from shared.models.producers import ApiKey, AuditEntry, Producer
-from shared.models.queues import HeldHint, QueueControl
+from shared.models.queues import HeldHint, QueueControl, QueueCount
 from shared.models.records import AggregatedStat, Measurement, Record, Stream
 from shared.models.schedules import Fire, Schedule
 
@@ -33,6 +33,7 @@ __all__ = [
     "ProcessReport",
     "Producer",
     "QueueControl",
+    "QueueCount",
     "Record",
     "Schedule",
     "Stream",

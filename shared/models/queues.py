@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.models.base import Base
@@ -24,6 +24,20 @@ class QueueControl(Base):
     released_at: Mapped[datetime | None]
 
     __table_args__ = (CheckConstraint("(paused_at IS NULL) = (paused_by IS NULL)", name="paused_by_somebody"),)
+
+
+class QueueCount(Base):
+    """The jobs and open letters of a long queue, counted one by one at a slow pace."""
+
+    __tablename__ = "queue_counts"
+
+    queue: Mapped[str] = mapped_column(primary_key=True)
+    ready: Mapped[int] = mapped_column(BigInteger)
+    scheduled: Mapped[int] = mapped_column(BigInteger)
+    retrying: Mapped[int] = mapped_column(BigInteger)
+    running: Mapped[int] = mapped_column(BigInteger)
+    dead: Mapped[int] = mapped_column(BigInteger)
+    counted_at: Mapped[datetime]
 
 
 class HeldHint(Base):

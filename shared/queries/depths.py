@@ -1,8 +1,9 @@
 """What waits, runs and is dead in each queue, and how fast it comes and goes; the cost is bounded.
 
-Live rows and open letters are counted from their partial indexes and up to a limit, the oldest is the first of an
-index, what comes in is counted among the newest jobs by key, and what goes out is told by the workers. So a look costs
-the same with ten thousand jobs and with ten million, of history or of backlog.
+Live rows and open letters are counted from their partial indexes and up to a limit; beyond it, maintenance has counted
+them some seconds ago. The oldest is the first of an index, what comes in is counted among the newest jobs by key, and
+what goes out is told by the workers. So a look costs the same with ten thousand jobs and with ten million, of history
+or of backlog.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class Depth:
         scheduled: jobs whose time has not come, and that have not failed.
         retrying: jobs that have failed and wait for their next attempt's time.
         dead: open dead letters.
-        more: which of these numbers are more than they say, since counting ends at `MOST_COUNTED`.
+        more: which of these numbers are too large to be counted at once: as they were at `counted_at`, or more than
+            they say when that is None.
+        counted_at: when they were counted one by one.
         oldest_seconds: how long the first in line has been due.
         accepted_a_minute: jobs that came in over the last minute, or over the time that the sample reaches back.
         started_a_minute: attempts that workers began in the last minute, as they told seconds ago.
@@ -48,6 +51,7 @@ class Depth:
     running: int
     dead: int
     more: tuple[str, ...]
+    counted_at: datetime | None
     oldest_due_at: datetime | None
     oldest_seconds: float | None
     accepted_a_minute: float
@@ -82,9 +86,12 @@ _DEPTHS = text(
                AS retrying,
            (SELECT count(*) FROM {_limited("jobs", "state = 'running'")} AS counted) AS running,
            (SELECT count(*) FROM {_limited("dead_letters", "resolution IS NULL")} AS counted) AS dead,
-           control.paused_at, control.paused_by, control.pause_reason
+           control.paused_at, control.paused_by, control.pause_reason,
+           counted.counted_at, {", ".join(f"coalesce(counted.{name}, 0) AS counted_{name}" for name in _COUNTS)}
     FROM unnest(CAST(:names AS text[])) WITH ORDINALITY AS names(queue, position)
     LEFT JOIN queue_controls AS control ON control.queue = names.queue
+    LEFT JOIN queue_counts AS counted
+        ON counted.queue = names.queue AND counted.counted_at > statement_timestamp() - interval '10 minutes'
     CROSS JOIN LATERAL (
         SELECT least({", ".join(f"(SELECT min(run_at) FROM jobs WHERE {_HERE} AND {each})" for each in _DUE)}) AS due_at
     ) AS oldest
@@ -118,13 +125,16 @@ def list_depths(session: Session, queues: Sequence[str] = tuple(QUEUES)) -> list
 
 def _depth(row: dict[str, Any], inflow: float, workers: Sequence[Seen]) -> Depth:
     alive = [worker for worker in workers if worker.alive]
-    counts = {name: min(row[name], MOST_COUNTED) for name in _COUNTS}
+    counted = {name: row.pop(f"counted_{name}") for name in _COUNTS}
+    more = tuple(name for name in _COUNTS if row[name] > MOST_COUNTED)
+    at_least = {name: max(MOST_COUNTED, counted[name]) for name in more}
     oldest: float | None = row["oldest_seconds"]
     return Depth(
         **row
-        | counts
+        | at_least
         | {
-            "more": tuple(name for name in _COUNTS if row[name] > MOST_COUNTED),
+            "more": more,
+            "counted_at": row["counted_at"] if more else None,
             "oldest_seconds": None if oldest is None else round(oldest, 1),
             "accepted_a_minute": round(inflow, 1),
             "started_a_minute": sum(worker.jobs_a_minute for worker in alive),
@@ -133,3 +143,43 @@ def _depth(row: dict[str, Any], inflow: float, workers: Sequence[Seen]) -> Depth
             "worker_seen_at": max((worker.seen_at for worker in workers), default=None),
         }
     )
+
+
+_COUNT = text(
+    """
+    INSERT INTO queue_counts (queue, ready, scheduled, retrying, running, dead, counted_at)
+    SELECT names.queue, coalesce(live.ready, 0), coalesce(live.scheduled, 0), coalesce(live.retrying, 0),
+           coalesce(live.running, 0), coalesce(letters.dead, 0), statement_timestamp()
+    FROM unnest(CAST(:names AS text[])) AS names(queue)
+    LEFT JOIN (
+        SELECT queue,
+               count(*) FILTER (WHERE state <> 'running' AND run_at <= statement_timestamp()) AS ready,
+               count(*) FILTER (WHERE state = 'scheduled' AND run_at > statement_timestamp()) AS scheduled,
+               count(*) FILTER (WHERE state = 'retrying' AND run_at > statement_timestamp()) AS retrying,
+               count(*) FILTER (WHERE state = 'running') AS running
+        FROM jobs WHERE state IN ('scheduled', 'queued', 'running', 'retrying') AND queue = ANY(:names) GROUP BY queue
+    ) AS live ON live.queue = names.queue
+    LEFT JOIN (
+        SELECT queue, count(*) AS dead FROM dead_letters WHERE resolution IS NULL AND queue = ANY(:names) GROUP BY queue
+    ) AS letters ON letters.queue = names.queue
+    ON CONFLICT (queue) DO UPDATE
+    SET ready = excluded.ready, scheduled = excluded.scheduled, retrying = excluded.retrying,
+        running = excluded.running, dead = excluded.dead, counted_at = excluded.counted_at
+    """
+)
+
+
+def count_long_queues(session: Session, *, fresh: float) -> list[str]:
+    """Count the queues that are too long to be counted by whoever looks, and return their names.
+
+    Costs as much as their live rows are many; nothing when none is long, or was counted less than `fresh` seconds ago.
+    """
+    now: datetime = session.execute(text("SELECT statement_timestamp()")).scalar_one()
+    long = [
+        depth.queue
+        for depth in list_depths(session)
+        if depth.more and (depth.counted_at is None or (now - depth.counted_at).total_seconds() >= fresh)
+    ]
+    if long:
+        session.execute(_COUNT, {"names": long})
+    return long
