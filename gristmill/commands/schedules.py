@@ -116,7 +116,7 @@ def fires(*, name: str, limit: int, as_json: bool) -> None:
 def run(*, name: str, fire_at: datetime | None) -> None:
     """Fire a schedule now, also one that is switched off."""
     from gristmill.commands.settings import transaction
-    from shared.schedules import run_schedule
+    from shared.fires_by_hand import run_schedule
 
     with transaction() as session:
         done = run_schedule(session, name, actor=_actor(), fire_at=fire_at)
@@ -149,7 +149,7 @@ def resume(*, name: str) -> None:
 def backfill(*, name: str, start: datetime, end: datetime, limit: int, dry_run: bool) -> None:
     """Make the jobs of times that have passed and have none. Asking again makes none twice."""
     from gristmill.commands.settings import transaction
-    from shared.schedules import backfill_schedule
+    from shared.fires_by_hand import backfill_schedule
 
     with transaction() as session:
         done = backfill_schedule(session, name, actor=_actor(), start=start, end=end, limit=limit, dry_run=dry_run)

@@ -25,19 +25,12 @@ from ingress.schemas.schedules import (
 )
 from ingress.services import services
 from shared.errors import InvalidError
+from shared.fires_by_hand import backfill_schedule, run_schedule
 from shared.firing import next_fires
 from shared.models.schedules import Fire, Schedule
 from shared.queries.overview import list_schedules
 from shared.queries.schedules import get_schedule, list_fires
-from shared.schedules import (
-    Actor,
-    Definition,
-    backfill_schedule,
-    change_schedule,
-    define_schedule,
-    delete_schedule,
-    run_schedule,
-)
+from shared.schedules import Actor, Definition, change_schedule, define_schedule, delete_schedule
 from tasks.schedules import SCHEDULES
 
 blueprint: Blueprint = OptionalBodyBlueprint(

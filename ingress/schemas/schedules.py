@@ -9,7 +9,7 @@ from marshmallow.validate import OneOf, Range
 
 from ingress.cursor import read_text_cursor
 from ingress.schemas.fields import Seconds, Time, short_text
-from shared.schedules import MOST_AT_ONCE
+from shared.fires_by_hand import MOST_AT_ONCE
 
 NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,99}$"
 _YEAR: Final = 366 * 86_400.0
