@@ -1,0 +1,359 @@
+"""The client: post jobs, follow them, and lose none while the API is away."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Self
+from uuid import uuid4
+
+import httpx
+
+from gristmill_client.errors import (
+    ApiError,
+    ClientError,
+    InvalidError,
+    TooManyError,
+    UnauthorizedError,
+    UnavailableError,
+    UnreachableError,
+    error_of,
+)
+from gristmill_client.events import read_events
+from gristmill_client.jobs import FINAL, SPOOLED, Event, Job
+from gristmill_client.spool import Entry, Flushed, Refused, Spool
+from gristmill_client.transport import RETRIED, Pauses, Transport, never_arrived
+
+JOBS: Final = "/api/v1/jobs"
+BATCH: Final = 1_000  # entries that a batch may have
+LONGEST_WAIT: Final = 20.0  # seconds that one request waits for a job to end
+SPOOL_BATCH: Final = 100  # spooled jobs sent by one request
+SPOOL_HOLD: Final = 120.0  # seconds that one process may take to send them; more than its patience
+SPOOL_PATIENCE: Final = 2.0  # seconds that a post tries before the job goes into the spool
+# What another try may mend: the key, too, can be mended, and the jobs are good.
+_LATER: Final = (TooManyError, UnavailableError, UnreachableError, UnauthorizedError)
+
+
+class Client:
+    """A producer's way to one Gristmill. Threads may share it.
+
+    Args:
+        url: of the API; by default from the environment, `GRISTMILL_URL`.
+        api_key: by default `GRISTMILL_API_KEY`. It is in no repr and no error.
+        timeout: seconds without a byte until one try of a request is given up.
+        patience: seconds for all tries of a request.
+        spool: a file for jobs that are posted while the API cannot be reached; they are sent later, once, in order.
+        spool_limit: jobs that the file may hold.
+        flush_every: seconds between two tries to empty the spool, in a thread; 0 leaves that to `flush()`.
+
+    Raises:
+        ValueError: there is no URL or no key.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        *,
+        timeout: float = 10.0,
+        patience: float = 30.0,
+        spool: str | Path | None = None,
+        spool_limit: int = 100_000,
+        flush_every: float = 5.0,
+    ) -> None:
+        url = url or os.environ.get("GRISTMILL_URL")
+        api_key = api_key or os.environ.get("GRISTMILL_API_KEY")
+        if not url or not api_key:
+            msg = "Give url and api_key, or set GRISTMILL_URL and GRISTMILL_API_KEY"
+            raise ValueError(msg)
+        self._transport = Transport(url, api_key, timeout=timeout, patience=patience)
+        self._spool = Spool(spool, limit=spool_limit) if spool is not None else None
+        self._closing = threading.Event()
+        self._flusher: threading.Thread | None = None
+        if self._spool is not None and flush_every > 0:
+            self._flusher = threading.Thread(
+                target=self._keep_flushing, args=(flush_every,), name="gristmill-spool", daemon=True
+            )
+            self._flusher.start()
+
+    def __repr__(self) -> str:
+        return f"Client({self._transport.url!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections and the spool; what is in it stays there."""
+        self._closing.set()
+        if self._flusher is not None:
+            self._flusher.join(SPOOL_HOLD)
+        if self._spool is not None:
+            self._spool.close()
+        self._transport.close()
+
+    # Post.
+
+    def post(
+        self,
+        task: str,
+        args: Mapping[str, Any] | None = None,
+        *,
+        delay: float | timedelta | None = None,
+        run_at: datetime | None = None,
+        priority: str | None = None,
+        expires_at: datetime | None = None,
+        max_attempts: int | None = None,
+        unique_key: str | None = None,
+        callback_url: str | None = None,
+        tags: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Post a job. However often it has to be tried, it makes one job.
+
+        Args:
+            delay: seconds, or a timedelta, from now; instead of `run_at`.
+            idempotency_key: by default a new one; give your own to be safe across restarts of your program, too.
+
+        Raises:
+            ApiError: the API refused it; its subclass says how.
+            UnreachableError: there was no answer in time. With a spool the job is kept instead.
+            SpoolFullError: the spool would have to hold more than it may.
+        """
+        body = job_body(
+            task,
+            args,
+            delay=delay,
+            run_at=run_at,
+            priority=priority,
+            expires_at=expires_at,
+            max_attempts=max_attempts,
+            unique_key=unique_key,
+            callback_url=callback_url,
+            tags=tags,
+        )
+        key = idempotency_key or uuid4().hex
+        if self._spool is None:
+            return self._post(body, key, None)
+        if self._spool.count():  # it must not overtake those that wait
+            return self._keep(body, key, tried=False)
+        try:
+            return self._post(body, key, SPOOL_PATIENCE)
+        except (UnavailableError, UnreachableError) as error:
+            return self._keep(body, key, tried=not never_arrived(error))
+
+    def _post(self, body: Mapping[str, Any], key: str, patience: float | None) -> Job:
+        answer = self._transport.request("POST", JOBS, json=body, headers={"Idempotency-Key": key}, patience=patience)
+        return Job.read(answer.json(), idempotency_key=key)
+
+    def _keep(self, body: dict[str, Any], key: str, *, tried: bool) -> Job:
+        assert self._spool is not None  # noqa: S101  the caller looked
+        if not tried and "delay" in body:  # it counts from now; of one that was tried, the body must stay what it was
+            due = datetime.now(UTC) + timedelta(seconds=body.pop("delay"))
+            body["run_at"] = _plain(due)
+        self._spool.add(body, key, tried=tried)
+        return Job(id=None, task=body["task"], state=SPOOLED, idempotency_key=key)
+
+    def post_many(self, jobs: Iterable[Mapping[str, Any]], *, atomic: bool = False) -> list[Job | ApiError]:
+        """Post many jobs, a thousand by each request.
+
+        Args:
+            jobs: what `job_body` returns, or the JSON of `POST /api/v1/jobs` by hand; each may have an
+                `idempotency_key`, and gets one where it has none.
+            atomic: all of a request's jobs or none; at most a thousand then.
+
+        Returns:
+            For each, in order, the job or why it was refused.
+
+        Raises:
+            ApiError: a whole request was refused (always so with `atomic`, when one job is).
+            UnreachableError: there was no answer in time; the jobs of earlier requests are accepted.
+            ValueError: more than a thousand jobs cannot be atomic.
+        """
+        entries = [{"idempotency_key": uuid4().hex, **job} for job in jobs]
+        if atomic and len(entries) > BATCH:
+            msg = f"{len(entries)} jobs cannot be accepted all or none; a request takes {BATCH}"
+            raise ValueError(msg)
+        results: list[Job | ApiError] = []
+        for first in range(0, len(entries), BATCH):
+            results += self._post_batch(entries[first : first + BATCH], atomic=atomic)
+        return results
+
+    def _post_batch(
+        self, entries: Sequence[Mapping[str, Any]], *, atomic: bool, patience: float | None = None
+    ) -> list[Job | ApiError]:
+        body = {"jobs": entries, "atomic": atomic}
+        answer = self._transport.request("POST", f"{JOBS}/batch", json=body, patience=patience)
+        return [
+            error_of(0, result)
+            if "error" in result
+            else Job.read(result, idempotency_key=str(entry["idempotency_key"]))
+            for entry, result in zip(entries, answer.json()["results"], strict=True)
+        ]
+
+    # Follow.
+
+    def get(self, job_id: str) -> Job:
+        """Return a job as it is now.
+
+        Raises:
+            NotFoundError: there is none, or it is another producer's.
+        """
+        return Job.read(self._transport.request("GET", f"{JOBS}/{job_id}").json())
+
+    def wait(self, job_id: str, timeout: float = 60.0) -> Job:
+        """Return a job when it has ended, or as it is after `timeout` seconds.
+
+        The API is asked to answer when the job ends; where it cannot wait for us, it is asked again and again.
+        """
+        deadline = time.monotonic() + timeout
+        pauses = Pauses(longest=2.0)
+        while True:
+            asked_at = time.monotonic()
+            seconds = max(0.0, min(LONGEST_WAIT, deadline - asked_at))
+            answer = self._transport.request(
+                "GET", f"{JOBS}/{job_id}", params={"wait": f"{seconds:.0f}"}, timeout=seconds + 10
+            )
+            job = Job.read(answer.json())
+            if job.has_ended or time.monotonic() >= deadline:
+                return job
+            if time.monotonic() - asked_at < seconds / 2:  # it had no room for one more that waits
+                time.sleep(max(0.0, min(pauses.next(), deadline - time.monotonic())))
+
+    def list_jobs(self, **filters: Any) -> Iterator[Job]:
+        """Yield jobs, newest first; `state`, `task`, `queue`, `tag`, `created_after`, … as `GET /api/v1/jobs` takes."""
+        params = {name: _plain(value) for name, value in filters.items()}
+        while True:
+            page = self._transport.request("GET", JOBS, params={"limit": 100, **params}).json()
+            yield from map(Job.read, page["items"])
+            if page["next_cursor"] is None:
+                return
+            params["cursor"] = page["next_cursor"]
+
+    def cancel(self, job_id: str) -> Job:
+        """Cancel a job; one that runs is asked to end.
+
+        Raises:
+            ConflictError: it has succeeded, or is dead.
+        """
+        return Job.read(self._transport.request("POST", f"{JOBS}/{job_id}/cancel").json())
+
+    def events(self, job_id: str, timeout: float = 3600.0) -> Iterator[Event]:
+        """Yield what happens to a job until it has ended; a connection that is cut is taken up where it was.
+
+        Raises:
+            UnreachableError: `timeout` seconds are over.
+        """
+        deadline = time.monotonic() + timeout
+        pauses = Pauses()
+        last: str | None = None
+        while True:
+            headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
+            stream = self._transport.http.stream("GET", f"{JOBS}/{job_id}/events", headers=headers)
+            with suppress(httpx.TransportError), stream as answer:
+                if answer.status_code == httpx.codes.OK:
+                    for event in read_events(answer.iter_lines()):
+                        last = event.id or last
+                        pauses = Pauses()
+                        yield event
+                        if isinstance(event.data, dict) and event.data.get("state") in FINAL:
+                            return
+                elif answer.status_code not in RETRIED:
+                    answer.read()
+                    raise error_of(answer.status_code, answer.json())
+            pause = pauses.next()
+            if time.monotonic() + pause > deadline:
+                msg = f"The job {job_id} has not ended within {timeout:g} s"
+                raise UnreachableError(msg)
+            time.sleep(pause)
+
+    # The spool.
+
+    @property
+    def spooled(self) -> int:
+        """How many jobs wait in the spool."""
+        return self._spool.count() if self._spool is not None else 0
+
+    @property
+    def refused(self) -> list[Refused]:
+        """Spooled jobs that were set aside because the API refused them: correct and post them again, then `forget`."""
+        return self._spool.refused() if self._spool is not None else []
+
+    def forget(self, refused: Refused) -> None:
+        """Drop a job that was set aside."""
+        if self._spool is not None:
+            self._spool.forget(refused.number)
+
+    def flush(self) -> Flushed:
+        """Send what the spool holds, as far as the API takes it now. Any process that shares the file may call it."""
+        sent = refused = 0
+        if self._spool is None:
+            return Flushed(0, 0, 0)
+        while entries := self._spool.take(SPOOL_BATCH, hold=SPOOL_HOLD):
+            results = self._send_spooled(entries)
+            accepted = [entry for entry, result in results if isinstance(result, Job)]
+            wrong = [(entry, str(result)) for entry, result in results if not isinstance(result, (Job, *_LATER))]
+            later = [(entry, result) for entry, result in results if isinstance(result, _LATER)]
+            self._spool.settle(accepted, wrong)
+            sent, refused = sent + len(accepted), refused + len(wrong)
+            for entry, result in later:
+                self._spool.give_back([entry], never_sent=isinstance(result, ApiError) or never_arrived(result))
+            if later:
+                break
+        return Flushed(sent, refused, self._spool.count())
+
+    def _send_spooled(self, entries: Sequence[Entry]) -> list[tuple[Entry, Job | ClientError]]:
+        """Send jobs by one request; where it is refused as a whole (too large, say), by two smaller ones."""
+        bodies = [{**entry.body, "idempotency_key": entry.idempotency_key} for entry in entries]
+        try:
+            results: Sequence[Job | ClientError] = self._post_batch(bodies, atomic=False, patience=SPOOL_PATIENCE)
+        except InvalidError as error:
+            if len(entries) > 1:
+                half = len(entries) // 2
+                return self._send_spooled(entries[:half]) + self._send_spooled(entries[half:])
+            results = [error]
+        except ClientError as error:
+            results = [error] * len(entries)
+        return list(zip(entries, results, strict=True))
+
+    def _keep_flushing(self, every: float) -> None:
+        while not self._closing.wait(every):
+            with suppress(ClientError):  # the jobs stay, and `flush()` says what is wrong
+                if self.spooled:
+                    self.flush()
+
+
+def job_body(
+    task: str,
+    args: Mapping[str, Any] | None = None,
+    *,
+    delay: float | timedelta | None = None,
+    run_at: datetime | None = None,
+    expires_at: datetime | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Return the JSON of `POST /api/v1/jobs`; what is None is left out.
+
+    Raises:
+        ValueError: a time has no zone.
+    """
+    seconds = delay.total_seconds() if isinstance(delay, timedelta) else delay
+    body = {"task": task, "args": dict(args or {}), "delay": seconds, **options}
+    body |= {"run_at": run_at and _plain(run_at), "expires_at": expires_at and _plain(expires_at)}
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, datetime):
+        return value
+    if value.tzinfo is None:
+        msg = f"{value.isoformat()} has no time zone: write datetime(…, tzinfo=UTC)"
+        raise ValueError(msg)
+    return value.isoformat()

@@ -1,0 +1,98 @@
+"""What can go wrong, as exceptions that say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class ClientError(Exception):
+    """All errors of this package."""
+
+
+class UnreachableError(ClientError):
+    """The API gave no answer within the patience of the client."""
+
+
+class SpoolFullError(ClientError):
+    """The local spool holds as many jobs as it may."""
+
+
+class ApiError(ClientError):
+    """The API refused.
+
+    Attributes:
+        status: of HTTP; 0 for an entry of a batch.
+        code: stable, for programs: `TASK_ARGS_INVALID_001`.
+        details: by the path of the field that is wrong.
+        request_id: to quote to the operators.
+    """
+
+    def __init__(
+        self, *, status: int, code: str, message: str, details: Mapping[str, Any], request_id: str | None
+    ) -> None:
+        super().__init__(f"{code}: {message}" + (f" {dict(details)}" if details else ""))
+        self.status = status
+        self.code = code
+        self.message = message
+        self.details = dict(details)
+        self.request_id = request_id
+
+
+class InvalidError(ApiError):
+    """The request is malformed, too large or invalid (400, 413, 415, 422): sending it again changes nothing."""
+
+
+class UnauthorizedError(ApiError):
+    """No key, or one that is not valid (401)."""
+
+
+class ForbiddenError(ApiError):
+    """The key lacks a scope, or may not post this task (403)."""
+
+
+class NotFoundError(ApiError):
+    """There is none, or it is another producer's (404)."""
+
+
+class ConflictError(ApiError):
+    """Its state does not allow that (409)."""
+
+
+class TooManyError(ApiError):
+    """A limit or a quota is used up (429), and still was when the client's patience ended."""
+
+
+class UnavailableError(ApiError):
+    """The platform is up, but cannot answer now (5xx), and still could not when the client's patience ended."""
+
+
+_BY_STATUS = {
+    401: UnauthorizedError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    409: ConflictError,
+    429: TooManyError,
+}
+# Of an entry in a batch there is no status: these codes mean that it may be accepted later.
+_LATER = {"QUOTA_EXCEEDED_001": TooManyError, "PLATFORM_UNAVAILABLE_001": UnavailableError}
+_FIRST_SERVER_ERROR = 500
+
+
+def error_of(status: int, body: Any) -> ApiError:
+    """Return the exception for an answer with this status and JSON body (anything, when a proxy answered)."""
+    error = body.get("error") if isinstance(body, dict) else None
+    error = error if isinstance(error, dict) else {}
+    code = str(error.get("code") or f"HTTP_{status}")
+    if status >= _FIRST_SERVER_ERROR:
+        kind: type[ApiError] = UnavailableError
+    else:
+        kind = _BY_STATUS.get(status) or _LATER.get(code) or InvalidError
+    details = error.get("details")
+    return kind(
+        status=status,
+        code=code,
+        message=str(error.get("message") or "the answer says no more"),
+        details=details if isinstance(details, dict) else {},
+        request_id=error.get("request_id"),
+    )

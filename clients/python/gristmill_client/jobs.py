@@ -1,0 +1,79 @@
+"""Jobs and their events, as the API shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+FINAL = frozenset({"succeeded", "dead", "cancelled"})
+SPOOLED = "spooled"  # a state of this package: kept in the local spool, the API has not heard of it yet
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job at the moment it was asked for.
+
+    Attributes:
+        id: None while it waits in the local spool.
+        state: scheduled, queued, running, retrying; succeeded, dead, cancelled; or spooled.
+        duplicate: a live job with the same `unique_key` was there: this one.
+        waiting_for: why it has not ended yet, in one sentence (from `get` and `wait`).
+        data: all that the API said of it.
+    """
+
+    id: str | None
+    task: str
+    state: str
+    idempotency_key: str | None = None
+    duplicate: bool = False
+    queue: str | None = None
+    run_at: datetime | None = None
+    created_at: datetime | None = None
+    result: Any = None
+    waiting_for: str | None = None
+    attempts: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it will not change any more."""
+        return self.state in FINAL
+
+    @property
+    def error(self) -> dict[str, Any] | None:
+        """The error of the last attempt that failed."""
+        errors = [attempt["error"] for attempt in self.attempts if attempt.get("error")]
+        return errors[-1] if errors else None
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any], *, idempotency_key: str | None = None) -> Job:
+        """Make a job of what the API says."""
+        return cls(
+            id=str(data["id"]),
+            task=str(data["task"]),
+            state=str(data["state"]),
+            idempotency_key=idempotency_key,
+            duplicate=bool(data.get("duplicate")),
+            queue=data.get("queue"),
+            run_at=_time(data.get("run_at")),
+            created_at=_time(data.get("created_at")),
+            result=data.get("result"),
+            waiting_for=data.get("waiting_for"),
+            attempts=list(data.get("attempts") or ()),
+            data=data,
+        )
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened to a job."""
+
+    id: str | None
+    type: str
+    data: Any
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
