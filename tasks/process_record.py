@@ -72,7 +72,7 @@ def process_records(calls: Sequence[Call]) -> list[dict[str, Any] | Discard]:
     retry=RetryPolicy(max_attempts=3, first_delay=timedelta(seconds=2)),
     time_limit=timedelta(seconds=5),
     effects="database",
-    bundle=100,
+    bundle=30,
     many=process_records,
 )
 def process_record(

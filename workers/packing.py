@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from shared.queues import QUEUES
 from shared.task import registry
+from workers.app import BROKER_AWAY
 from workers.publisher import Hint
 
 if TYPE_CHECKING:
@@ -92,5 +93,9 @@ class Backlog:
         """
         for queue in {row.queue for row in published if _most(row) > 1}:
             self._deep.pop(queue, None)
-            if self._publisher.depth(queue) >= SHARES * QUEUES[queue].concurrency:
+            try:
+                depth = self._publisher.depth(queue)
+            except BROKER_AWAY:  # the next hints find out, and say so
+                return
+            if depth >= SHARES * QUEUES[queue].concurrency:
                 self._deep[queue] = 0.0 if more else time.monotonic() + REST

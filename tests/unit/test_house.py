@@ -12,7 +12,7 @@ import yaml
 
 from shared.queues import PRIORITY_QUEUE, QUEUES
 from shared.settings import SECRETS, Settings, environment, load_settings
-from shared.task import registry
+from shared.task import longest_run, registry
 
 ROOT = Path(__file__).parents[2]
 GRISTMILL = Path(sys.executable).with_name("gristmill")
@@ -105,7 +105,7 @@ def test_a_worker_is_given_the_time_to_end_what_it_runs(name: str) -> None:
     runs = [
         task for task in registry if not task.demo and queue in (task.queue, PRIORITY_QUEUE)
     ]  # any task may be urgent
-    needed = TO_SETTLE + max((task.bundle * task.time_limit for task in runs), default=timedelta())
+    needed = TO_SETTLE + max((longest_run(task.time_limit, task.bundle) for task in runs), default=timedelta())
     pod = deployments()[name.replace("_", "-")]["template"]["spec"]
     assert timedelta(seconds=pod["terminationGracePeriodSeconds"]) >= needed
     assert timedelta(seconds=int(compose()[name]["stop_grace_period"].removesuffix("s"))) >= needed

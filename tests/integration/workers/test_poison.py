@@ -293,7 +293,7 @@ def test_jobs_that_kill_hang_and_fail_take_nobody_in_the_prefetch_with_them(
 
 def insert_hint_with_a_hard_limit_of_a_second(database: Database, url: str) -> UUID:
     """Post a sleep of 3 s whose first hint has 1 s left; the next one, of the relay, has an hour."""
-    job = post(database, tasks.sleep, JobOptions(delay=timedelta(hours=1)), seconds=3)
+    job = post(database, tasks.sleep, JobOptions(delay=timedelta(hours=1), max_attempts=20), seconds=3)
     change(database, "DELETE FROM outbox WHERE job_id = :id", id=job)
     change(database, "UPDATE jobs SET run_at = clock_timestamp(), state = 'queued' WHERE id = :id", id=job)
     headers, properties, body = message_of(make_app(database.settings), Hint("demo.sleep", DATA, (job,)))
