@@ -119,10 +119,13 @@ def hold_refused(session: Session, ids: Sequence[UUID]) -> set[UUID]:
     return set(session.execute(_HOLD_REFUSED, {"ids": list(ids)}).scalars())
 
 
+# The first of an index, and not EXISTS: that may read the million that another queue holds.
 _RELEASABLE = text(
     """
     SELECT queue FROM queue_controls
-    WHERE paused_at IS NULL AND EXISTS (SELECT 1 FROM held_hints WHERE held_hints.queue = queue_controls.queue)
+    WHERE paused_at IS NULL AND (
+        SELECT job_id FROM held_hints WHERE held_hints.queue = queue_controls.queue ORDER BY due_at, job_id LIMIT 1
+    ) IS NOT NULL
     """
 )
 _RELEASE = text(

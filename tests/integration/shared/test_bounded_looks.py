@@ -1,0 +1,55 @@
+"""Looks at queues and waiting jobs go by indexes of what is alive: they never read history."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import TextClause, text
+from uuid_utils.compat import uuid7
+
+from shared.db import Database
+from shared.queries import depths, pausing, waiting
+from shared.queues import QUEUES
+from tests.factories import change
+
+FILL = """
+    INSERT INTO jobs (id, task, queue, args, state, max_attempts, run_at, finished_at)
+    SELECT gen_random_uuid(), 'demo.echo', (CAST(:queues AS text[]))[1 + i % 5], '{}', :state, 3,
+           clock_timestamp() - i * interval '1 ms', CASE WHEN :state = 'succeeded' THEN clock_timestamp() END
+    FROM generate_series(1, :number) AS i
+"""
+HOLD = """
+    INSERT INTO held_hints (job_id, task, queue, due_at, alone, revivals)
+    SELECT gen_random_uuid(), 'demo.echo', 'email_queue', clock_timestamp(), false, 0 FROM generate_series(1, 5000)
+"""
+ONE: dict[str, Any] = {"queue": "email_queue", "run_at": datetime.now(UTC), "id": uuid7(), "most": 101}
+LOOKS: dict[str, tuple[TextClause, dict[str, Any]]] = {
+    "depths": (depths._DEPTHS, {"names": list(QUEUES), "most": 101}),
+    "inflow": (depths._INFLOW, {"sample": 50}),
+    "line": (waiting._LINE, ONE),
+    "unpublished": (waiting._UNPUBLISHED, ONE),
+    "releasable": (pausing._RELEASABLE, {}),
+    "release": (pausing._RELEASE, {"queue": "user_queue", "limit": 500}),
+    "expired": (pausing._DROP_EXPIRED, {"limit": 100}),
+}
+
+
+@pytest.fixture(scope="module")
+def full_database(table_database: Database) -> Database:
+    """History, and a backlog so long that the planner would rather read the table than its index."""
+    for state, number in (("succeeded", 5_000), ("queued", 20_000)):
+        change(table_database, FILL, queues=list(QUEUES), state=state, number=number)
+    change(table_database, "INSERT INTO outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at FROM jobs")
+    change(table_database, HOLD)
+    change(table_database, "INSERT INTO queue_controls (queue) VALUES ('user_queue'), ('data_processing_queue')")
+    change(table_database, "ANALYZE jobs, outbox, held_hints, queue_controls")
+    return table_database
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_no_look_reads_a_table_from_end_to_end(full_database: Database, look: str) -> None:
+    statement, values = LOOKS[look]
+    with full_database.transaction() as session:
+        plan = "\n".join(session.execute(text(f"EXPLAIN {statement.text}"), values).scalars())
+    read = [f"Seq Scan on {table}" for table in ("jobs", "outbox", "held_hints") if f"Seq Scan on {table} " in plan]
+    assert not read, plan
