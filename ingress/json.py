@@ -60,7 +60,7 @@ def read_json(asked: Request) -> Any:
     Raises:
         UnsupportedMediaType: it does not say that it is JSON.
         RequestEntityTooLarge: it is larger than the app allows.
-        MalformedError: it is not JSON, or JSON that would not survive being stored.
+        MalformedError: it is not JSON, JSON that would not survive being stored, or not all of it was sent.
     """
     if asked.mimetype != MEDIA_TYPE:
         raise UnsupportedMediaType("Send JSON, with the header `Content-Type: application/json`")
@@ -70,6 +70,8 @@ def read_json(asked: Request) -> Any:
     if limit is not None and len(data) >= limit and asked.content_length is None:
         # Of a body that comes in chunks, werkzeug gives what fits and is silent about the rest.
         raise RequestEntityTooLarge
+    if len(data) < (asked.content_length or 0):
+        raise MalformedError("The body ended before its Content-Length; send all of it")
     g.body = parse(data)
     return g.body
 

@@ -9,7 +9,8 @@ import sys
 from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Final
 
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from flask import Flask
 
 CONNECTIONS: Final = 1_024  # open at once for each process; those beyond wait in the kernel's queue
+HEAD_MILLISECONDS: Final = 30_000  # for a request's head, and until the next one of a connection that is kept
+LARGEST_HEAD: Final = 64 * 1024  # bytes; more headers than any client of ours sends, and little for each connection
 STOP_SECONDS: Final = 25  # to finish what was begun; below the 30 s that supervisors usually give
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -40,6 +43,8 @@ def run(settings: Settings, target: str = "ingress.serve:load") -> None:
         blocking_threads=settings.web_threads,
         backlog=CONNECTIONS,
         backpressure=CONNECTIONS,
+        http=HTTPModes.http1,  # HTTP/2 puts many slow requests on one connection; a proxy in front may speak it
+        http1_settings=HTTP1Settings(header_read_timeout=HEAD_MILLISECONDS, max_buffer_size=LARGEST_HEAD),
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_SECONDS,
         log_access=False,

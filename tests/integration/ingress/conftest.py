@@ -22,6 +22,11 @@ KeyMaker = Callable[..., Headers]
 
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Settings:
+    return settings_for(monkeypatch, database_url)
+
+
+def settings_for(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Settings:
+    """Return the settings of an app on this database, without a broker, Valkey or mail server."""
     for name, value in {
         "DATABASE_URL": database_url,
         "BROKER_URL": f"amqp://nobody:nothing@127.0.0.1:{NOBODY_LISTENS}/",
