@@ -14,9 +14,9 @@ _INSERT: Final = """
     INSERT INTO jobs (id, task, queue, args, state, max_attempts, attempt, run_at, producer_id, tags, created_at,
                       started_at, finished_at)
     SELECT uuidv7(-made.age), 'demo.echo', 'data_processing_queue', '{"message": "measured"}',
-           CASE WHEN n % 50 = 0 THEN 'dead' ELSE 'succeeded' END, 5, 1, now() - made.age,
-           CAST('00000000-0000-7000-8000-00000000000' || n % 10 AS uuid),
-           CASE WHEN n % 10 = 0 THEN ARRAY['history', 'tag-' || n % 1000] ELSE '{}' END,
+           CASE WHEN mod(n, 50) = 0 THEN 'dead' ELSE 'succeeded' END, 5, 1, now() - made.age,
+           CAST('00000000-0000-7000-8000-00000000000' || mod(n, 10) AS uuid),
+           CASE WHEN mod(n, 10) = 0 THEN ARRAY['history', 'tag-' || mod(n, 1000)] ELSE '{}' END,
            now() - made.age, now() - made.age, now() - made.age
     FROM generate_series(CAST(%(first)s AS bigint), %(last)s) AS n,
          LATERAL (SELECT interval '90 days' * (1 - n / CAST(%(rows)s AS double precision)) AS age) AS made

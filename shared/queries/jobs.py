@@ -67,7 +67,8 @@ _INSERT = text(
     ), notified AS (
         SELECT pg_notify('gristmill_outbox', '') FROM inserted WHERE state = 'queued' LIMIT 1
     )
-    SELECT inserted.*, (SELECT count(*) FROM notified) AS notified FROM inserted
+    SELECT id, task, queue, state, priority, run_at, expires_at, created_at, (SELECT count(*) FROM notified) AS notified
+    FROM inserted
     """
 )
 
@@ -102,8 +103,20 @@ def insert_new(session: Session, rows: list[dict[str, Any]]) -> dict[UUID, Accep
 
     It is one statement: in a session that commits by itself all of it is there at once, or nothing is.
     """
-    found = session.execute(_INSERT, {"rows": orjson.dumps(rows).decode()}).mappings()
-    return {row["id"]: _accepted(row) for row in found}
+    found = session.execute(_INSERT, {"rows": orjson.dumps(rows).decode()})
+    return {
+        id_: Accepted(
+            id=id_,
+            task=task,
+            queue=queue,
+            state=state,
+            priority=priority,
+            run_at=run_at,
+            expires_at=expires_at,
+            created_at=created_at,
+        )
+        for id_, task, queue, state, priority, run_at, expires_at, created_at, _ in found  # by place: half the time
+    }
 
 
 def insert_jobs(session: Session, rows: list[dict[str, Any]]) -> list[Accepted | IdempotencyConflictError]:

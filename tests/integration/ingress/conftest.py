@@ -50,6 +50,7 @@ def app(settings: Settings, database: Database) -> Iterator[Flask]:
     app = create_app(settings, database)
     yield app
     services_of(app).acceptor.close(within=10)
+    services_of(app).batches.close(within=10)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Many jobs by one request: each on its own, or all or nothing."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -8,7 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from ingress.app import create_app
 from shared.db import Database
+from shared.settings import Settings
 from tests.eventually import eventually
 from tests.integration.ingress.conftest import Headers, KeyMaker, services_of
 from tests.integration.ingress.rows import a_write_waits, commits, count, everything_stored, jobs_locked
@@ -16,6 +19,17 @@ from tests.integration.ingress.rows import a_write_waits, commits, count, everyt
 NOTHING = {"jobs": 0, "outbox": 0, "idempotency_keys": 0}
 ECHO: dict[str, Any] = {"task": "demo.echo", "args": {"message": "hello"}}
 BAD: dict[str, Any] = {"task": "demo.echo", "args": {"message": 5}}
+
+
+@pytest.fixture
+def other_app(settings: Settings) -> Iterator[Flask]:
+    """The app of another process: it shares the database alone."""
+    other = create_app(settings)
+    yield other
+    services = services_of(other)
+    services.acceptor.close(within=10)
+    services.batches.close(within=10)
+    services.database.dispose()
 
 
 def echo(message: str, **more: Any) -> dict[str, Any]:
@@ -126,13 +140,27 @@ def test_keys_of_two_kinds_at_once_are_refused(client: FlaskClient, key: Headers
     assert everything_stored(database) == NOTHING
 
 
-def test_twins_of_a_batch_at_once_are_accepted_once(app: Flask, key: Headers, database: Database) -> None:
+def test_twins_of_a_batch_at_once_and_in_two_processes_are_accepted_once(
+    app: Flask, other_app: Flask, key: Headers, database: Database
+) -> None:
     entries = [echo(str(number)) for number in range(50)]
+    clients = [each.test_client for each in (app, other_app)]
     with ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(lambda _: post(app.test_client(), key, entries, "same"), range(16)))
+        answers = list(threads.map(lambda turn: post(clients[turn % 2](), key, entries, "same"), range(16)))
+        singly = list(
+            threads.map(
+                lambda turn: clients[turn % 2]().post(
+                    "/api/v1/jobs", json=ECHO, headers=key | {"Idempotency-Key": f"single-{turn // 8}"}
+                ),
+                range(24),
+            )
+        )
+    assert {answer.status_code for answer in singly} == {202}
+    assert len({answer.get_data() for answer in singly}) == 3
+    assert [sum("Idempotency-Replayed" in one.headers for one in singly[at : at + 8]) for at in (0, 8, 16)] == [7] * 3
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.get_data() for answer in answers}) == 1
-    assert count(database) == count(database, "outbox") == 50
+    assert count(database) == count(database, "outbox") == 50 + 3
 
 
 def test_a_batch_may_be_larger_than_a_single_job(client: FlaskClient, key: Headers, database: Database) -> None:
