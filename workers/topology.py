@@ -46,7 +46,7 @@ def _arguments(queue: Queue) -> dict[str, Any]:
         "x-queue-type": "quorum",
         "x-dead-letter-exchange": DEAD_LETTER_EXCHANGE,
         "x-dead-letter-routing-key": queue.dead_letter_queue,
-        "x-dead-letter-strategy": "at-least-once",
+        "x-dead-letter-strategy": "at-most-once",  # docs/decisions/0021
         "x-overflow": "reject-publish",
         "x-delivery-limit": DELIVERY_LIMIT,
         "x-message-ttl": stay,

@@ -34,7 +34,7 @@ def test_rabbitmq_has_the_queues_of_the_architecture_with_their_guards(
             "x-queue-type": "quorum",
             "x-dead-letter-exchange": "app_dlx",
             "x-dead-letter-routing-key": dead,
-            "x-dead-letter-strategy": "at-least-once",
+            "x-dead-letter-strategy": "at-most-once",
             "x-overflow": "reject-publish",
             "x-delivery-limit": topology.DELIVERY_LIMIT,
             "x-message-ttl": stay,
