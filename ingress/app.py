@@ -20,6 +20,7 @@ from ingress.routes import batches, dead_letters, demo, docs, health, jobs, queu
 from ingress.routes import tasks as task_routes
 from ingress.security import register_security_headers
 from ingress.services import EXTENSION, Services
+from ingress.waiting import Waiters
 from shared.db import Database
 from shared.settings import Settings
 
@@ -57,6 +58,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
         ),
         keys=KeyRing(database),
         readiness=Readiness(database, settings),
+        waiters=Waiters(database, most=min(settings.web_waiters, settings.web_threads - 1)),
     )
     register_security_headers(app)
     register_request_ids(app)

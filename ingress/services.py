@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ingress.accept import Acceptor
     from ingress.auth import KeyRing
     from ingress.readiness import Readiness
+    from ingress.waiting import Waiters
     from shared.db import Database
     from shared.settings import Settings
 
@@ -30,6 +31,7 @@ class Services:
     batches: Acceptor
     keys: KeyRing
     readiness: Readiness
+    waiters: Waiters
 
 
 def services() -> Services:

@@ -13,15 +13,25 @@ from ingress.cursor import read_cursor, write_cursor
 from ingress.idempotency import HEADER, LONGEST, PATTERN, read_key
 from ingress.json import body
 from ingress.posting import QUOTA_USED_UP, post, read_traceparent
+from ingress.prefer import PREFER, wanted_wait
 from ingress.schemas.errors import ErrorEnvelope
-from ingress.schemas.jobs import AcceptedJob, ChangedJob, JobDetails, JobFilter, JobPage, JobRequest
+from ingress.schemas.jobs import (
+    AcceptedJob,
+    ChangedJob,
+    EndedJob,
+    JobDetails,
+    JobFilter,
+    JobPage,
+    JobRequest,
+    JobWait,
+)
 from ingress.services import services
 from ingress.showing import show_accepted, show_job
 from shared.cancel import cancel_job
 from shared.models.jobs import Job
 from shared.queries.jobs import Accepted, get_job, list_jobs
 from shared.run_now import run_job_now
-from shared.states import State
+from shared.states import FINAL, State
 
 blueprint = Blueprint("jobs", __name__, url_prefix=PREFIX, description="Requests to run a task once.")
 
@@ -35,19 +45,28 @@ _POSTED = {
     "Location": {"schema": {"type": "string"}, "description": "Where the job is to be seen."},
     "Idempotency-Replayed": {"schema": {"type": "string", "enum": ["true"]}, "description": "There on a replay."},
 }
+_WAITED = _POSTED | {
+    "Preference-Applied": {"schema": {"type": "string"}, "description": "How long was waited at most: `wait=10`."}
+}
 
 
 @blueprint.route("/jobs", methods=["POST"])
 @requires("jobs:write")
 @blueprint.arguments(JobRequest())
 @blueprint.response(202, AcceptedJob, headers=_POSTED, description="Accepted: it is stored, and will be run.")
-@blueprint.alt_response(200, schema=AcceptedJob, description="A live job has the same `unique_key`: this one.")
+@blueprint.alt_response(
+    200,
+    schema=EndedJob(partial=True),
+    headers=_WAITED,
+    description="A live job has the same `unique_key`: this one. Or it was waited for, and here is how it ended.",
+)
 @blueprint.alt_response(429, schema=ErrorEnvelope, description=QUOTA_USED_UP)
-@blueprint.doc(parameters=[_IDEMPOTENCY_KEY], operationId="post_job")
+@blueprint.doc(parameters=[_IDEMPOTENCY_KEY, PREFER], operationId="post_job")
 def post_job(wanted: dict[str, Any]) -> Response:
     """Post a job.
 
-    It is stored when this answers, and is then run to an end exactly once, whatever dies.
+    It is stored when this answers, and is then run to an end exactly once, whatever dies. With `Prefer: wait=10` the
+    answer comes when it has ended, or after ten seconds as usual; at once, where too many wait already.
     """
     accepted = post(
         services(),
@@ -57,12 +76,21 @@ def post_job(wanted: dict[str, Any]) -> Response:
         key=read_key(request.headers.get(HEADER)),
         traceparent=read_traceparent(request.headers.get("traceparent")),
     )
-    return _answer(accepted)
+    seconds = wanted_wait(request.headers.get("Prefer"))
+    if seconds is None:
+        return _answer(accepted)
+    services().waiters.wait(accepted.id, seconds)
+    with services().database.transaction() as session:
+        job = get_job(session, accepted.id)
+        ended = EndedJob().dump(show_job(session, job, tracebacks=principal().is_admin)) if job.state in FINAL else None
+    answer = _answer(accepted, ended)
+    answer.headers["Preference-Applied"] = f"wait={seconds:.0f}"
+    return answer
 
 
-def _answer(accepted: Accepted) -> Response:
-    answer = cast("Response", current_app.json.response(show_accepted(accepted)))
-    answer.status_code = 200 if accepted.duplicate else 202
+def _answer(accepted: Accepted, ended: dict[str, Any] | None = None) -> Response:
+    answer = cast("Response", current_app.json.response(show_accepted(accepted) if ended is None else ended))
+    answer.status_code = 200 if accepted.duplicate or ended is not None else 202
     answer.headers["Location"] = f"{PREFIX}/jobs/{accepted.id}"
     if accepted.replayed:
         answer.headers["Idempotency-Replayed"] = "true"
@@ -89,13 +117,19 @@ def list_own_jobs(wanted: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.route("/jobs/<uuid:job_id>", methods=["GET"])
 @requires("jobs:read")
+@blueprint.arguments(JobWait(), location="query")
 @blueprint.response(200, JobDetails)
 @blueprint.doc(operationId="show_job")
-def show_one_job(job_id: UUID) -> dict[str, Any]:
+def show_one_job(wanted: dict[str, Any], job_id: UUID) -> dict[str, Any]:
     """Show all of a job.
 
-    Where it is and why, its arguments, attempts and result. Another producer's job is answered with 404.
+    Where it is and why, its arguments, attempts and result. Another producer's job is answered with 404. With `wait`
+    the answer comes when it has ended, after that many seconds at the latest; at once, where too many wait already.
     """
+    if wanted["wait"]:
+        with services().database.transaction() as session:
+            get_job(session, job_id, producer_id=principal().sees)
+        services().waiters.wait(job_id, wanted["wait"])
     with services().database.transaction() as session:
         job = get_job(session, job_id, producer_id=principal().sees)
         return show_job(session, job, tracebacks=principal().is_admin)

@@ -12,11 +12,13 @@ from ingress.cursor import read_cursor
 from ingress.schemas.fields import Seconds, Time, http_url, short_text
 from ingress.schemas.plain import Look, PlainFirst, is_text
 from ingress.times import FURTHEST
+from ingress.waiting import LONGEST_WAIT
 from shared.queues import QUEUES
 from shared.states import State
 from shared.waiting import REASONS
 
 LONGEST_TASK: Final = 200
+MOST_SECONDS: Final = 3_600  # that may be asked for; the server waits less
 LONGEST_UNIQUE_KEY: Final = 255
 LONGEST_TAG: Final = 64
 MOST_TAGS: Final = 20
@@ -147,6 +149,21 @@ class JobDetails(ListedJob):
     parent = fields.UUID(allow_none=True)
     children = fields.List(fields.UUID(), required=True, metadata={"description": "The first hundred."})
     trace_id = fields.String(allow_none=True)
+
+
+class EndedJob(JobDetails):
+    """A job that was waited for."""
+
+    duplicate = fields.Boolean(metadata={"description": "There, and true, when a live job has the same `unique_key`."})
+
+
+class JobWait(Schema):
+    wait = fields.Float(
+        load_default=0.0,
+        allow_nan=False,
+        validate=Range(0, MOST_SECONDS),
+        metadata={"description": f"Seconds to wait for its end, {LONGEST_WAIT:g} at most."},
+    )
 
 
 class JobFilter(Schema):

@@ -37,6 +37,7 @@ class Job(Base):
     expires_at: Mapped[datetime | None]
     lease_until: Mapped[datetime | None]
     cancel_requested_at: Mapped[datetime | None]
+    watched_until: Mapped[datetime | None]
     worker: Mapped[str | None]
     result: Mapped[Any | None]
     unique_key: Mapped[str | None]

@@ -120,7 +120,7 @@ _SUCCEED = _statement(
     UPDATE jobs SET state = {target}, result = done.result, finished_at = clock_timestamp(), lease_until = NULL
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS done(id uuid, attempt int, result jsonb)
     WHERE jobs.id = done.id AND jobs.attempt = done.attempt AND jobs.state IN ({sources})
-    RETURNING jobs.id
+    RETURNING jobs.id, {tell}
     """,
 )
 
@@ -198,7 +198,7 @@ _KILL = _statement(
     WITH moved AS (
         UPDATE jobs SET state = {{target}}, finished_at = clock_timestamp(), lease_until = NULL
         WHERE {_FENCED}
-        RETURNING id, task, queue, attempt, worker, started_at
+        RETURNING id, task, queue, attempt, worker, started_at, {{tell}}
     ), history AS ({_ATTEMPT_ROW}), letter AS ({_DEAD_LETTER_ROW})
     SELECT id FROM moved
     """,
@@ -225,7 +225,7 @@ _EXPIRE = _statement(
     WITH moved AS (
         UPDATE jobs SET state = {target}, finished_at = clock_timestamp()
         WHERE id = ANY(:ids) AND state IN ({sources}) AND expires_at <= statement_timestamp()
-        RETURNING id, task, queue, attempt, expires_at
+        RETURNING id, task, queue, attempt, expires_at, {tell}
     ), letter AS (
         INSERT INTO dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message, fingerprint,
                                   attempts)
@@ -252,7 +252,7 @@ _GIVE_UP = _statement(
         WHERE id = ANY(:ids) AND state IN ({sources}) AND run_at <= statement_timestamp()
           AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.due_at = jobs.run_at AND outbox.job_id = jobs.id)
           AND NOT EXISTS (SELECT 1 FROM held_hints WHERE held_hints.job_id = jobs.id)
-        RETURNING id, task, queue, attempt
+        RETURNING id, task, queue, attempt, {tell}
     ), letter AS (
         INSERT INTO dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message, fingerprint,
                                   attempts, broker)
@@ -282,7 +282,7 @@ _CANCEL = _statement(
     WITH moved AS (
         UPDATE jobs SET state = {{target}}, finished_at = clock_timestamp(), lease_until = NULL
         WHERE {_FENCED}
-        RETURNING id, attempt, worker, started_at
+        RETURNING id, attempt, worker, started_at, {{tell}}
     ), history AS ({_ATTEMPT_ROW})
     SELECT id FROM moved
     """,

@@ -27,7 +27,7 @@ _CANCEL_WAITING = move_statement(
     SET state = {target}, finished_at = clock_timestamp(),
         cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp())
     WHERE id = ANY(:ids) AND state IN ({sources})
-    RETURNING id
+    RETURNING id, {tell}
     """,
 )
 
