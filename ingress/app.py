@@ -16,7 +16,7 @@ from ingress.json import OrjsonProvider
 from ingress.openapi import prepare_document
 from ingress.readiness import Readiness
 from ingress.request_id import register_request_ids
-from ingress.routes import batches, dead_letters, demo, docs, health, jobs, queues, schedules
+from ingress.routes import batches, dead_letters, demo, docs, health, jobs, producers, queues, schedules
 from ingress.routes import tasks as task_routes
 from ingress.security import register_security_headers
 from ingress.services import EXTENSION, Services
@@ -70,6 +70,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
         dead_letters,
         queues,
         schedules,
+        producers,
         task_routes,
         health,
         *([demo] if settings.demo_tasks else []),

@@ -24,13 +24,14 @@ def show_letter(letter: DeadLetter) -> dict[str, Any]:
     return shown | {"attempt": letter.attempts, "error": error}
 
 
-def show_evidence(session: Session, letter: DeadLetter, *, tracebacks: bool) -> dict[str, Any]:
+def show_evidence(session: Session, letter: DeadLetter, *, tracebacks: bool, payloads: bool) -> dict[str, Any]:
     """Return all that there is to tell of a dead letter.
 
     Args:
         session: the caller's.
         letter: the dead letter.
         tracebacks: whether the asker may see where in the code it failed.
+        payloads: whether the asker may see what a message held that is no job.
     """
     shown = show_letter(letter)
     if tracebacks:
@@ -39,7 +40,7 @@ def show_evidence(session: Session, letter: DeadLetter, *, tracebacks: bool) -> 
     history = list_attempts(session, job.id) if job is not None else []
     return shown | {
         "attempts": show_attempts(job, history, tracebacks=tracebacks) if job is not None else [],
-        "raw_body": _show_bytes(letter.raw_body) if letter.raw_body is not None else None,
+        "raw_body": _show_bytes(letter.raw_body) if letter.raw_body is not None and payloads else None,
     }
 
 

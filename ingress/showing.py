@@ -33,17 +33,20 @@ def show_accepted(accepted: Accepted) -> dict[str, Any]:
     return shown | {"duplicate": True} if accepted.duplicate else shown
 
 
-def show_job(session: Session, job: Job, *, tracebacks: bool = False) -> dict[str, Any]:
+def show_job(session: Session, job: Job, *, tracebacks: bool = False, payloads: bool = True) -> dict[str, Any]:
     """Return all that there is to tell of `job`, without its secret arguments.
 
     Args:
         tracebacks: whether the asker may see where in the code an attempt failed.
+        payloads: whether the asker may see arguments and result.
     """
     task = registry.find(job.task)
     shown = {column.key: getattr(job, column.key) for column in job.__table__.columns}
     waiting = explain_waiting(session, job)
+    args = redact(job.args, task.secret_args) if task is not None else _hide_all(job.args)
     return shown | {
-        "args": redact(job.args, task.secret_args) if task is not None else _hide_all(job.args),
+        "args": args if payloads else None,
+        "result": job.result if payloads else None,
         "attempts": show_attempts(job, list_attempts(session, job.id), tracebacks=tracebacks),
         "waiting_for": waiting.message if waiting is not None else None,
         "waiting_evidence": waiting.shown() if waiting is not None else None,

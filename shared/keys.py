@@ -11,20 +11,22 @@ from typing import Final
 from uuid import UUID
 
 ADMIN: Final = "admin"
-SCOPES: Final = frozenset(
-    {
-        "jobs:read",
-        "jobs:write",
-        "dead_letters:write",
-        "queues:read",
-        "queues:write",
-        "schedules:read",
-        "schedules:write",
-        ADMIN,
-    }
-)
+OPERATOR: Final = "operator"
+# What each scope lets its key do.
+SCOPES: Final = {
+    "jobs:read": "see its own jobs and dead letters",
+    "jobs:write": "post, cancel and hurry its own jobs",
+    "dead_letters:write": "redrive and discard its own dead letters",
+    "queues:read": "see the queues",
+    "queues:write": "pause and resume queues",
+    "schedules:read": "see the schedules",
+    "schedules:write": "change and run schedules",
+    OPERATOR: "all of these, on everybody's jobs",
+    ADMIN: "everything, producers and their keys too",
+}
 SECRET_BYTES: Final = 32  # 256 random bit: a plain SHA-256 of it cannot be reversed, so that no slow hash is needed
 _ID_BYTES: Final = 6
+_ID: Final = re.compile(r"[0-9a-f]{12}")
 _TOKEN: Final = re.compile(r"gm_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 
 
@@ -59,6 +61,11 @@ def new_key() -> Key:
     return Key(secrets.token_hex(_ID_BYTES), secrets.token_urlsafe(SECRET_BYTES))
 
 
+def is_key_id(text: str) -> bool:
+    """Say whether `text` looks like the public half of a key."""
+    return _ID.fullmatch(text) is not None
+
+
 def read_token(token: str) -> Key | None:
     """Return the key that `token` is written as, None when it is not of our form."""
     match = _TOKEN.fullmatch(token)
@@ -72,6 +79,7 @@ class Principal:
     Attributes:
         allowed_tasks: None when it may post every task.
         quota: the most jobs it may have in flight; None when nothing limits them.
+        sees_payloads: whether it is shown arguments and results.
     """
 
     producer_id: UUID
@@ -80,20 +88,23 @@ class Principal:
     scopes: frozenset[str]
     allowed_tasks: frozenset[str] | None = None
     quota: int | None = None
+    sees_payloads: bool = True
 
     @property
     def is_admin(self) -> bool:
-        """Whether it may do everything and sees what is everybody's."""
+        """Whether it may do everything."""
         return ADMIN in self.scopes
 
     @property
     def sees(self) -> UUID | None:
         """Whose jobs it sees: its own, or (None) everybody's."""
-        return None if self.is_admin else self.producer_id
+        return None if self.is_admin or OPERATOR in self.scopes else self.producer_id
 
     def has_one_of(self, scopes: frozenset[str]) -> bool:
-        """Say whether it has one of `scopes`; admin has all of them."""
-        return self.is_admin or not self.scopes.isdisjoint(scopes)
+        """Say whether it has one of `scopes`; admin has all of them, operator all but admin."""
+        if self.is_admin or not self.scopes.isdisjoint(scopes):
+            return True
+        return OPERATOR in self.scopes and scopes != {ADMIN}
 
     def may_post(self, task: str) -> bool:
         """Say whether it may post jobs of `task`."""

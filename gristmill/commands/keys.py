@@ -15,6 +15,7 @@ SCOPES: Final = (
     "queues:write",
     "schedules:read",
     "schedules:write",
+    "operator",
     "admin",
 )
 _SHOWN: Final = 100
@@ -22,13 +23,14 @@ _SHOWN: Final = 100
 
 @click.group()
 def keys() -> None:
-    """Create, list and revoke API keys.
+    """Create, list, rotate and revoke API keys.
 
     \b
     Examples:
       gristmill keys create shop --scope jobs:write --scope jobs:read
       gristmill keys create shop --task email.send --days 90
       gristmill keys list
+      gristmill keys rotate 4f1c09a2b7d3 --overlap 24
       gristmill keys revoke 4f1c09a2b7d3
     """  # noqa: D301  click's mark for text that is not to be wrapped
 
@@ -39,20 +41,34 @@ def keys() -> None:
     "--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="What the producer may do; repeat it."
 )
 @click.option("--task", "tasks", multiple=True, help="The only tasks the producer may post; repeat it.")
+@click.option("--quota", type=click.IntRange(1), help="The most jobs that the producer may have in flight.")
+@click.option("--no-payloads", is_flag=True, help="The producer is not shown arguments and results.")
 @click.option("--days", type=click.IntRange(1, 3650), help="How long the key is good for.  [default: until revoked]")
-def create(*, producer: str, scopes: tuple[str, ...], tasks: tuple[str, ...], days: int | None) -> None:
+def create(
+    *,
+    producer: str,
+    scopes: tuple[str, ...],
+    tasks: tuple[str, ...],
+    quota: int | None,
+    no_payloads: bool,
+    days: int | None,
+) -> None:
     """Make a key for PRODUCER and print it; nobody can see it again. Makes the producer when there is none."""
     from gristmill.commands.settings import transaction
     from shared.queries.producers import create_key, create_producer, find_producer
 
     with transaction() as session:
         found = find_producer(session, producer)
-        if found is not None and (scopes or tasks):
-            raise click.UsageError(f"{producer} exists, with {', '.join(found.scopes)}: leave --scope and --task out")
+        if found is not None and (scopes or tasks or quota or no_payloads):
+            raise click.UsageError(
+                f"{producer} exists, with {', '.join(found.scopes)}: leave all options but --days out"
+            )
         if found is None:
             _require_known(tasks)
             chosen = scopes or ("jobs:read", "jobs:write")
-            found = create_producer(session, producer, chosen, allowed_tasks=tasks or None)
+            found = create_producer(
+                session, producer, chosen, allowed_tasks=tasks or None, quota=quota, sees_payloads=not no_payloads
+            )
         token = create_key(session, found, lifetime=timedelta(days=days) if days else None)
         click.echo(f"{producer} ({', '.join(found.scopes)}). Keep this key, it is not shown again:", err=True)
     click.echo(token)
@@ -75,6 +91,7 @@ def list_(*, as_json: bool) -> None:
                 "created_at": key.created_at,
                 "expires_at": key.expires_at,
                 "revoked_at": key.revoked_at,
+                "last_used_at": key.last_used_at,
             }
             for producer, key in list_all_keys(session, limit=_SHOWN)
         ]
@@ -83,15 +100,42 @@ def list_(*, as_json: bool) -> None:
 
 @keys.command()
 @click.argument("key")
-def revoke(*, key: str) -> None:
-    """Make KEY (its public half, as `list` shows it) worthless, within seconds everywhere."""
+@click.option(
+    "--overlap", type=click.IntRange(0, 2160), default=24, show_default=True, help="Hours that the old key goes on."
+)
+def rotate(*, key: str, overlap: int) -> None:
+    """Make a new key in the place of KEY (its public half, as `list` shows it), and print it."""
+    from gristmill.commands.acting import actor
     from gristmill.commands.settings import transaction
-    from shared.queries.producers import revoke_key
+    from shared.producers import rotate_key
+    from shared.queries.producers import find_key
 
-    public = key.removeprefix("gm_").partition("_")[0]
+    public = _public_half(key)
     with transaction() as session:
-        revoke_key(session, public)
+        old = find_key(session, public)
+        _, token = rotate_key(session, old.producer_id, public, actor=actor(), overlap=timedelta(hours=overlap))
+        click.echo(f"{public} goes on for {overlap} h. Keep the new key, it is not shown again:", err=True)
+    click.echo(token)
+
+
+@keys.command()
+@click.argument("key")
+@click.option("--force", is_flag=True, help="Also the last one that may make keys.")
+def revoke(*, key: str, force: bool) -> None:
+    """Make KEY (its public half, as `list` shows it) worthless, within seconds everywhere."""
+    from gristmill.commands.acting import actor
+    from gristmill.commands.settings import transaction
+    from shared.producers import revoke as revoke_it
+    from shared.queries.producers import find_key
+
+    public = _public_half(key)
+    with transaction() as session:
+        revoke_it(session, find_key(session, public).producer_id, public, actor=actor(), force=force)
     click.echo(f"{public} is revoked")
+
+
+def _public_half(key: str) -> str:
+    return key.removeprefix("gm_").partition("_")[0]
 
 
 def _require_known(names: tuple[str, ...]) -> None:

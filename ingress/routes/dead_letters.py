@@ -79,7 +79,7 @@ def show_dead_letter(letter_id: UUID) -> dict[str, Any]:
     asker = principal()
     with services().database.transaction() as session:
         letter = get_letter(session, letter_id, producer_id=asker.sees)
-        return show_evidence(session, letter, tracebacks=asker.is_admin)
+        return show_evidence(session, letter, tracebacks=asker.is_admin, payloads=asker.sees_payloads)
 
 
 @blueprint.route("/dead-letters/<uuid:letter_id>/redrive", methods=["POST"])

@@ -82,7 +82,11 @@ def post_job(wanted: dict[str, Any]) -> Response:
     services().waiters.wait(accepted.id, seconds)
     with services().database.transaction() as session:
         job = get_job(session, accepted.id)
-        ended = EndedJob().dump(show_job(session, job, tracebacks=principal().is_admin)) if job.state in FINAL else None
+        ended = (
+            EndedJob().dump(show_job(session, job, tracebacks=principal().is_admin, payloads=principal().sees_payloads))
+            if job.state in FINAL
+            else None
+        )
     answer = _answer(accepted, ended)
     answer.headers["Preference-Applied"] = f"wait={seconds:.0f}"
     return answer
@@ -132,7 +136,7 @@ def show_one_job(wanted: dict[str, Any], job_id: UUID) -> dict[str, Any]:
         services().waiters.wait(job_id, wanted["wait"])
     with services().database.transaction() as session:
         job = get_job(session, job_id, producer_id=principal().sees)
-        return show_job(session, job, tracebacks=principal().is_admin)
+        return show_job(session, job, tracebacks=principal().is_admin, payloads=principal().sees_payloads)
 
 
 @blueprint.route("/jobs/<uuid:job_id>/cancel", methods=["POST"])

@@ -124,7 +124,11 @@ class AttemptAnswer(Schema):
 
 
 class JobDetails(ListedJob):
-    args = fields.Dict(required=True, metadata={"description": "Secret ones are shown as [sealed]."})
+    args = fields.Dict(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Secret ones are shown as [sealed]; null for a key that may not see payloads."},
+    )
     result = fields.Raw(allow_none=True)
     waiting_for = fields.String(
         allow_none=True,

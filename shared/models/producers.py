@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.models.base import Base, CreatedAt, Key
@@ -21,8 +21,12 @@ class Producer(Base):
     name: Mapped[str] = mapped_column(unique=True)
     scopes: Mapped[list[str]]
     allowed_tasks: Mapped[list[str] | None]
+    quota: Mapped[int | None]
+    sees_payloads: Mapped[bool] = mapped_column(server_default=text("true"))
     created_at: Mapped[CreatedAt]
     disabled_at: Mapped[datetime | None]
+
+    __table_args__ = (CheckConstraint("quota > 0", name="quota"),)
 
 
 class ApiKey(Base):
@@ -36,6 +40,7 @@ class ApiKey(Base):
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
 
     __table_args__ = (Index("ix_api_keys_producer", "producer_id"),)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from sqlalchemy import CursorResult, func, or_, select, update
+from sqlalchemy import CursorResult, and_, func, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from shared.errors import ConflictError, InvalidError, NotFoundError
-from shared.keys import SCOPES, Principal, new_key, read_token
+from shared.keys import ADMIN, SCOPES, Principal, is_key_id, new_key, read_token
 from shared.models.producers import ApiKey, Producer
 
 if TYPE_CHECKING:
@@ -18,25 +18,36 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+USED_EVERY: Final = 60.0  # seconds: no more precise is a key's last use
+
 
 def create_producer(
-    session: Session, name: str, scopes: Collection[str], *, allowed_tasks: Collection[str] | None = None
+    session: Session,
+    name: str,
+    scopes: Collection[str],
+    *,
+    allowed_tasks: Collection[str] | None = None,
+    quota: int | None = None,
+    sees_payloads: bool = True,
 ) -> Producer:
     """Make a producer, without a key yet.
 
     Args:
         allowed_tasks: the only tasks it may post; None is all.
+        quota: the most jobs it may have in flight; None is any number.
+        sees_payloads: whether it is shown arguments and results.
 
     Raises:
         InvalidError: a scope does not exist.
         ConflictError: the name is taken.
     """
-    unknown = sorted(set(scopes) - SCOPES)
-    if unknown or not scopes:
-        msg = f"Unknown scopes {unknown}: give one or more of {', '.join(sorted(SCOPES))}"
-        raise InvalidError(msg, {"scopes": [msg]})
+    check_scopes(scopes)
     producer = Producer(
-        name=name, scopes=sorted(scopes), allowed_tasks=sorted(allowed_tasks) if allowed_tasks is not None else None
+        name=name,
+        scopes=sorted(scopes),
+        allowed_tasks=sorted(allowed_tasks) if allowed_tasks is not None else None,
+        quota=quota,
+        sees_payloads=sees_payloads,
     )
     try:
         with session.begin_nested():
@@ -47,9 +58,34 @@ def create_producer(
     return producer
 
 
+def check_scopes(scopes: Collection[str]) -> None:
+    """Check that `scopes` are some, and exist.
+
+    Raises:
+        InvalidError: names those that do not.
+    """
+    unknown = sorted(set(scopes) - SCOPES.keys())
+    if unknown or not scopes:
+        msg = f"Unknown scopes {unknown}: give one or more of {', '.join(sorted(SCOPES))}"
+        raise InvalidError(msg, {"scopes": [msg]})
+
+
 def find_producer(session: Session, name: str) -> Producer | None:
     """Return the producer of this name, or None."""
     return session.scalars(select(Producer).where(Producer.name == name)).one_or_none()
+
+
+def get_producer(session: Session, producer_id: UUID) -> Producer:
+    """Return the producer, and let nobody else change it before the end of the transaction.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    producer = session.get(Producer, producer_id, with_for_update={"key_share": True})
+    if producer is None:
+        msg = f"No producer {producer_id}: GET /api/v1/producers lists them"
+        raise NotFoundError(msg)
+    return producer
 
 
 def list_producers(session: Session, *, limit: int = 100, after: str = "") -> Sequence[Producer]:
@@ -70,6 +106,53 @@ def create_key(session: Session, producer: Producer, *, lifetime: timedelta | No
     session.add(row)
     session.flush()
     return key.token
+
+
+def find_key(session: Session, key_id: str) -> ApiKey:
+    """Return a key, good or not.
+
+    Raises:
+        NotFoundError: there is none of this id.
+    """
+    key = session.get(ApiKey, key_id, with_for_update=True) if is_key_id(key_id) else None
+    if key is None:
+        msg = f"No key {key_id!r}: `gristmill keys list` shows them"
+        raise NotFoundError(msg)
+    return key
+
+
+def get_key(session: Session, producer_id: UUID, key_id: str) -> ApiKey:
+    """Return a producer's key, good or not.
+
+    Raises:
+        NotFoundError: it has none of this id.
+    """
+    key = find_key(session, key_id)
+    if key.producer_id != producer_id:
+        msg = f"No key {key_id!r} of producer {producer_id}"
+        raise NotFoundError(msg)
+    return key
+
+
+_IS_GOOD: Final = and_(
+    ApiKey.revoked_at.is_(None),
+    Producer.disabled_at.is_(None),
+    or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.clock_timestamp()),
+)
+
+
+def expire_key(session: Session, key: ApiKey, *, overlap: timedelta) -> None:
+    """Let a key go on for `overlap` and no longer, if it is good at all."""
+    end = func.least(func.coalesce(ApiKey.expires_at, "infinity"), func.clock_timestamp() + overlap)
+    session.execute(update(ApiKey).where(ApiKey.id == key.id, ApiKey.revoked_at.is_(None)).values(expires_at=end))
+    session.refresh(key)
+
+
+def count_admin_keys(session: Session) -> int:
+    """Return how many good keys of administrators there are; nobody else changes that before the transaction ends."""
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtext('gristmill.admin_keys'))"))
+    query = select(func.count()).select_from(ApiKey).join(Producer).where(_IS_GOOD, Producer.scopes.contains([ADMIN]))
+    return session.scalars(query).one()
 
 
 def list_keys(session: Session, producer: Producer) -> Sequence[ApiKey]:
@@ -97,29 +180,30 @@ def find_producer_by_token(session: Session, token: str) -> Principal | None:
     key = read_token(token)
     if key is None:
         return None
-    query = (
-        select(ApiKey.secret_hash, Producer.id, Producer.name, Producer.scopes, Producer.allowed_tasks)
-        .join(Producer, Producer.id == ApiKey.producer_id)
-        .where(
-            ApiKey.id == key.id,
-            ApiKey.revoked_at.is_(None),
-            Producer.disabled_at.is_(None),
-            or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.clock_timestamp()),
-        )
-    )
+    query = select(ApiKey, Producer).join(Producer).where(ApiKey.id == key.id, _IS_GOOD)
     row = session.execute(query).one_or_none()
-    if row is None or not key.matches(row.secret_hash):
+    if row is None or not key.matches(row.ApiKey.secret_hash):
         return None
-    return _principal(key.id, row.id, row.name, row.scopes, row.allowed_tasks)
-
-
-def _principal(
-    key_id: str, producer_id: UUID, name: str, scopes: Collection[str], allowed_tasks: Collection[str] | None
-) -> Principal:
+    session.execute(_USED, {"id": key.id, "seconds": USED_EVERY})
+    producer = row.Producer
     return Principal(
-        producer_id=producer_id,
-        name=name,
-        key_id=key_id,
-        scopes=frozenset(scopes),
-        allowed_tasks=frozenset(allowed_tasks) if allowed_tasks is not None else None,
+        producer_id=producer.id,
+        name=producer.name,
+        key_id=key.id,
+        scopes=frozenset(producer.scopes),
+        allowed_tasks=frozenset(producer.allowed_tasks) if producer.allowed_tasks is not None else None,
+        quota=producer.quota,
+        sees_payloads=producer.sees_payloads,
     )
+
+
+# At most one write a key and minute, whatever it is used for; where another process is at it, its word is enough.
+_USED: Final = text(
+    """
+    UPDATE api_keys SET last_used_at = statement_timestamp()
+    WHERE id = (SELECT id FROM api_keys
+                WHERE id = :id AND (last_used_at IS NULL
+                                    OR last_used_at < statement_timestamp() - :seconds * interval '1 second')
+                FOR NO KEY UPDATE SKIP LOCKED)
+    """
+)

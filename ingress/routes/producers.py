@@ -1,0 +1,162 @@
+"""Producers and their keys, for administrators."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from ingress.api import PREFIX, OptionalBodyBlueprint
+from ingress.auth import principal, requires
+from ingress.cursor import read_text_cursor, write_text_cursor
+from ingress.schemas.errors import ErrorEnvelope
+from ingress.schemas.producers import (
+    KeyAnswer,
+    KeyList,
+    KeyRequest,
+    NewKey,
+    ProducerAnswer,
+    ProducerChange,
+    ProducerPage,
+    ProducerQuery,
+    ProducerRequest,
+    RotateRequest,
+)
+from ingress.services import services
+from shared.producers import change_producer, issue_key, make_producer, revoke, rotate_key
+from shared.queries.producers import get_producer, list_keys, list_producers
+from shared.task import registry
+
+if TYPE_CHECKING:
+    from shared.models.producers import ApiKey, Producer
+
+blueprint = OptionalBodyBlueprint(
+    "producers", __name__, url_prefix=PREFIX, description="Who may post jobs, and their keys."
+)
+
+
+@blueprint.route("/producers", methods=["GET"])
+@requires("admin")
+@blueprint.arguments(ProducerQuery(), location="query")
+@blueprint.response(200, ProducerPage)
+@blueprint.doc(operationId="list_producers")
+def list_all_producers(wanted: dict[str, Any]) -> dict[str, Any]:
+    """List the producers by name."""
+    limit = wanted["limit"]
+    after = read_text_cursor(wanted["cursor"]) if "cursor" in wanted else ""
+    with services().database.transaction() as session:
+        found = list_producers(session, limit=limit + 1, after=after)
+    more = len(found) > limit
+    return {"items": found[:limit], "next_cursor": write_text_cursor(found[limit - 1].name) if more else None}
+
+
+@blueprint.route("/producers", methods=["POST"])
+@requires("admin")
+@blueprint.arguments(ProducerRequest())
+@blueprint.response(201, ProducerAnswer)
+@blueprint.alt_response(409, schema=ErrorEnvelope, description="The name is taken.")
+@blueprint.doc(operationId="create_producer")
+def create_one_producer(wanted: dict[str, Any]) -> Producer:
+    """Make a producer.
+
+    It has no key yet: `POST /api/v1/producers/{producer_id}/keys` makes one.
+    """
+    _check_tasks(wanted)
+    with services().database.transaction() as session:
+        return make_producer(session, actor=principal().name, **wanted)
+
+
+@blueprint.route("/producers/<uuid:producer_id>", methods=["GET"])
+@requires("admin")
+@blueprint.response(200, ProducerAnswer)
+@blueprint.doc(operationId="show_producer")
+def show_producer(producer_id: UUID) -> Producer:
+    """Show a producer."""
+    with services().database.transaction() as session:
+        return get_producer(session, producer_id)
+
+
+@blueprint.route("/producers/<uuid:producer_id>", methods=["PATCH"])
+@requires("admin")
+@blueprint.arguments(ProducerChange())
+@blueprint.response(200, ProducerAnswer)
+@blueprint.alt_response(409, schema=ErrorEnvelope, description="The last good admin key would go.")
+@blueprint.doc(operationId="change_producer")
+def change_one_producer(wanted: dict[str, Any], producer_id: UUID) -> Producer:
+    """Change what a producer may do; what is left out stays. It holds within seconds everywhere."""
+    _check_tasks(wanted)
+    with services().database.transaction() as session:
+        return change_producer(session, producer_id, actor=principal().name, changes=wanted)
+
+
+@blueprint.route("/producers/<uuid:producer_id>/keys", methods=["GET"])
+@requires("admin")
+@blueprint.response(200, KeyList)
+@blueprint.doc(operationId="list_keys")
+def list_keys_of_producer(producer_id: UUID) -> dict[str, Any]:
+    """List a producer's last hundred keys, newest first; of each only its public half."""
+    with services().database.transaction() as session:
+        return {"items": list_keys(session, get_producer(session, producer_id)), "next_cursor": None}
+
+
+@blueprint.route("/producers/<uuid:producer_id>/keys", methods=["POST"])
+@requires("admin")
+@blueprint.arguments(KeyRequest())
+@blueprint.response(201, NewKey)
+@blueprint.doc(operationId="create_key")
+def create_key_of_producer(wanted: dict[str, Any], producer_id: UUID) -> dict[str, Any]:
+    """Make a key. Its token is in this answer and nowhere else."""
+    with services().database.transaction() as session:
+        key, token = issue_key(session, producer_id, actor=principal().name, lifetime=_seconds(wanted["expires_in"]))
+        return _with_token(key, token)
+
+
+@blueprint.route("/producers/<uuid:producer_id>/keys/<key_id>/rotate", methods=["POST"])
+@requires("admin")
+@blueprint.arguments(RotateRequest())
+@blueprint.response(201, NewKey)
+@blueprint.alt_response(409, schema=ErrorEnvelope, description="It was revoked.")
+@blueprint.doc(operationId="rotate_key")
+def rotate_one_key(wanted: dict[str, Any], producer_id: UUID, key_id: str) -> dict[str, Any]:
+    """Make a new key in the place of another, which goes on for a while."""
+    with services().database.transaction() as session:
+        key, token = rotate_key(
+            session,
+            producer_id,
+            key_id,
+            actor=principal().name,
+            overlap=timedelta(seconds=wanted["overlap"]),
+            lifetime=_seconds(wanted["expires_in"]),
+        )
+        return _with_token(key, token)
+
+
+@blueprint.route("/producers/<uuid:producer_id>/keys/<key_id>/revoke", methods=["POST"])
+@requires("admin")
+@blueprint.response(200, KeyAnswer, description="It is worthless, now or before.")
+@blueprint.alt_response(409, schema=ErrorEnvelope, description="It is the last good admin key.")
+@blueprint.doc(operationId="revoke_key")
+def revoke_one_key(producer_id: UUID, key_id: str) -> ApiKey:
+    """Make a key worthless, within seconds everywhere."""
+    with services().database.transaction() as session:
+        return revoke(session, producer_id, key_id, actor=principal().name)
+
+
+def _check_tasks(wanted: dict[str, Any]) -> None:
+    for name in wanted.get("allowed_tasks") or ():
+        registry.get(name)
+
+
+def _seconds(number: int | None) -> timedelta | None:
+    return timedelta(seconds=number) if number is not None else None
+
+
+def _with_token(key: ApiKey, token: str) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at,
+        "last_used_at": key.last_used_at,
+        "token": token,
+    }

@@ -1,0 +1,114 @@
+"""Producers and their keys."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from marshmallow import Schema, fields
+from marshmallow.validate import Length, OneOf, Range
+
+from ingress.cursor import read_text_cursor
+from ingress.schemas.fields import Time, short_text
+from shared.keys import SCOPES
+
+LONGEST_NAME: Final = 100
+MOST_TASKS: Final = 200
+MOST_IN_FLIGHT: Final = 10_000_000
+_DAY: Final = 86_400
+_SCOPES: Final = "; ".join(f"`{scope}`: {what}" for scope, what in SCOPES.items())
+
+
+def _scopes(*, required: bool = False) -> fields.List[str]:
+    return fields.List(
+        fields.String(validate=OneOf(list(SCOPES))),
+        validate=Length(1, len(SCOPES)),
+        metadata={"description": _SCOPES, "example": ["jobs:read", "jobs:write"]},
+        required=required,
+    )
+
+
+class _Wanted(Schema):
+    allowed_tasks = fields.List(
+        short_text(200),
+        allow_none=True,
+        validate=Length(max=MOST_TASKS),
+        metadata={"description": "The only tasks it may post; null is all."},
+    )
+    quota = fields.Integer(
+        strict=True,
+        allow_none=True,
+        validate=Range(1, MOST_IN_FLIGHT),
+        metadata={"description": "The most jobs it may have in flight; null is any number."},
+    )
+    sees_payloads = fields.Boolean(
+        truthy={True}, falsy={False}, metadata={"description": "Whether it is shown arguments and results."}
+    )
+
+
+class ProducerRequest(_Wanted):
+    name = short_text(LONGEST_NAME, required=True, metadata={"example": "shop"})
+    scopes = _scopes(required=True)
+
+
+class ProducerChange(_Wanted):
+    scopes = _scopes()
+    enabled = fields.Boolean(
+        truthy={True}, falsy={False}, metadata={"description": "False: none of its keys is good meanwhile."}
+    )
+
+
+class ProducerAnswer(Schema):
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    scopes = fields.List(fields.String(), required=True)
+    allowed_tasks = fields.List(fields.String(), required=True, allow_none=True)
+    quota = fields.Integer(required=True, allow_none=True)
+    sees_payloads = fields.Boolean(required=True)
+    created_at = Time(required=True)
+    disabled_at = Time(required=True, allow_none=True)
+
+
+class ProducerPage(Schema):
+    items = fields.List(fields.Nested(ProducerAnswer), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
+
+
+class ProducerQuery(Schema):
+    limit = fields.Integer(load_default=20, validate=Range(1, 100))
+    cursor = fields.String(validate=[Length(1, 300), read_text_cursor])
+
+
+class KeyRequest(Schema):
+    expires_in = fields.Integer(
+        strict=True,
+        allow_none=True,
+        load_default=None,
+        validate=Range(1, 3650 * _DAY),
+        metadata={"description": "Seconds that it is good for; null is until it is revoked."},
+    )
+
+
+class RotateRequest(KeyRequest):
+    overlap = fields.Integer(
+        strict=True,
+        load_default=_DAY,
+        validate=Range(0, 90 * _DAY),
+        metadata={"description": "Seconds that the old key goes on."},
+    )
+
+
+class KeyAnswer(Schema):
+    id = fields.String(required=True, metadata={"description": "Its public half."})
+    created_at = Time(required=True)
+    expires_at = Time(required=True, allow_none=True)
+    revoked_at = Time(required=True, allow_none=True)
+    last_used_at = Time(required=True, allow_none=True, metadata={"description": "To a minute."})
+
+
+class NewKey(KeyAnswer):
+    token = fields.String(required=True, metadata={"description": "The key; it is not shown again."})
+
+
+class KeyList(Schema):
+    items = fields.List(fields.Nested(KeyAnswer), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
