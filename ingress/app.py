@@ -7,12 +7,14 @@ from importlib import metadata
 from typing import Any, Final
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 import tasks  # noqa: F401  importing it fills the registry
 from ingress.accept import BATCH_CAPACITY, BATCH_WRITERS, WRITERS, Acceptor
 from ingress.api import make_api
-from ingress.auth import KeyRing, authenticate, refuse_undeclared_routes
+from ingress.auth import KeyRing, authenticate, refuse_undeclared_routes, tell_rate
 from ingress.json import OrjsonProvider
+from ingress.limits import Limits
 from ingress.openapi import prepare_document
 from ingress.readiness import Readiness
 from ingress.request_id import register_request_ids
@@ -58,11 +60,15 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
         ),
         keys=KeyRing(database),
         readiness=Readiness(database, settings),
+        limits=Limits(settings),
         waiters=Waiters(database, most=min(settings.web_waiters, settings.web_threads - 1)),
     )
     register_security_headers(app)
     register_request_ids(app)
     app.before_request(authenticate)
+    app.after_request(tell_rate)
+    if settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
     api = make_api(app, metadata.version("gristmill"))
     for module in (
         jobs,

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from flask import current_app, g, request
 
+from ingress.errors import TooManyRequestsError
+from ingress.limits import Rate
 from ingress.services import services
 from shared.errors import ForbiddenError, UnauthorizedError
 from shared.keys import SCOPES, Principal, read_token
 from shared.queries.producers import find_producer_by_token
 
 if TYPE_CHECKING:
-    from flask import Flask
+    from flask import Flask, Response
 
     from shared.db import Database
 
@@ -103,6 +105,7 @@ def authenticate() -> None:
     Raises:
         UnauthorizedError: no key, or one that is not valid.
         ForbiddenError: a valid key that lacks the route's scope.
+        TooManyRequestsError: its rate is used up, or too many wrong keys came from this address.
     """
     needed = needed_scopes(current_app, request.endpoint)
     if not needed or request.method == "OPTIONS":
@@ -112,12 +115,37 @@ def authenticate() -> None:
         raise UnauthorizedError(_MISSING)
     principal = services().keys.find(token.strip())
     if principal is None:
+        _refuse_guessing()
         raise UnauthorizedError(_WRONG)
+    if principal.rate is not None:
+        _count(principal, principal.rate)
     if not principal.has_one_of(needed):
         missing = " or ".join(sorted(needed))
         msg = f"The key {principal.key_id} lacks the scope {missing}; ask for a key that has it"
         raise ForbiddenError(msg, {"missing_scope": missing})
     g.principal = principal
+
+
+def _refuse_guessing() -> None:
+    standing = services().limits.count_wrong_key(request.remote_addr or "unknown")
+    if not standing.allowed:
+        msg = f"More than {standing.limit} wrong keys a minute from this address; wait {standing.reset} s"
+        raise TooManyRequestsError(msg, standing.headers)
+
+
+def _count(principal: Principal, rate: float) -> None:
+    standing = services().limits.count_request(principal.producer_id, Rate(rate, principal.burst))
+    g.rate_headers = standing.headers
+    if not standing.allowed:
+        msg = f"{principal.name} may make {rate:g} requests a second in the mean; wait {standing.reset} s"
+        raise TooManyRequestsError(msg, standing.headers)
+
+
+def tell_rate(response: Response) -> Response:
+    """Say on every answer to a key that has a rate where it stands."""
+    for name, value in g.get("rate_headers", {}).items():
+        response.headers.setdefault(name, value)
+    return response
 
 
 def principal() -> Principal:

@@ -37,6 +37,16 @@ class MalformedError(GristmillError):
     code = "REQUEST_MALFORMED_001"
 
 
+class TooManyRequestsError(GristmillError):
+    """A limit is used up; `headers` say of what, and until when."""
+
+    code = "RATE_LIMITED_001"
+
+    def __init__(self, message: str, headers: Mapping[str, str]) -> None:
+        super().__init__(message)
+        self.headers = headers
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """What is told to the client."""
@@ -56,6 +66,7 @@ STATUS: Final[dict[type[GristmillError], int]] = {
     ConflictError: 409,
     InvalidError: 422,
     QuotaExceededError: 429,
+    TooManyRequestsError: 429,
     UnavailableError: 503,
 }
 CODES: Final[dict[int, str]] = {
@@ -119,6 +130,8 @@ def _(error: GristmillError) -> Refusal:
 
 
 def _headers(error: GristmillError) -> dict[str, str]:
+    if isinstance(error, TooManyRequestsError):
+        return dict(error.headers)
     if isinstance(error, (UnavailableError, QuotaExceededError)):
         return {"Retry-After": str(error.retry_after)}
     if isinstance(error, UnauthorizedError):

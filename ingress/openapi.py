@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 _DOCUMENT: Final = "gristmill-openapi"
 _PARAMETER: Final = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 _ALWAYS: Final = {"503": "The database is away or has too much to do; `Retry-After` says when to ask again."}
-_WITH_KEY: Final = {"401": "No key, or one that is not valid.", "403": "The key lacks the scope that `details` names."}
+_LIMITED: Final = {
+    "429": "The key's rate is used up, or too many wrong keys came from this address; `Retry-After` says until when."
+}
+_WITH_KEY: Final = _LIMITED | {
+    "401": "No key, or one that is not valid.",
+    "403": "The key lacks the scope that `details` names.",
+}
 _WITH_PARAMETERS: Final = {"422": "Understood and not acceptable; `details` names each wrong field by its path."}
 _WITH_BODY: Final = {
     "400": "Not JSON, or JSON that cannot be stored (NUL, NaN, numbers beyond 64 bit, nesting beyond 32).",

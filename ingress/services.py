@@ -10,6 +10,7 @@ from flask import current_app
 if TYPE_CHECKING:
     from ingress.accept import Acceptor
     from ingress.auth import KeyRing
+    from ingress.limits import Limits
     from ingress.readiness import Readiness
     from ingress.waiting import Waiters
     from shared.db import Database
@@ -32,6 +33,7 @@ class Services:
     keys: KeyRing
     readiness: Readiness
     waiters: Waiters
+    limits: Limits
 
 
 def services() -> Services:

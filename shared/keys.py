@@ -80,6 +80,8 @@ class Principal:
         allowed_tasks: None when it may post every task.
         quota: the most jobs it may have in flight; None when nothing limits them.
         sees_payloads: whether it is shown arguments and results.
+        rate: requests a second that it may make; None when nothing limits them.
+        burst: requests at once; None is what `rate` says of one second.
     """
 
     producer_id: UUID
@@ -89,6 +91,8 @@ class Principal:
     allowed_tasks: frozenset[str] | None = None
     quota: int | None = None
     sees_payloads: bool = True
+    rate: float | None = None
+    burst: int | None = None
 
     @property
     def is_admin(self) -> bool:

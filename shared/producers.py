@@ -56,6 +56,7 @@ def change_producer(session: Session, producer_id: UUID, *, actor: str, changes:
             producer.disabled_at = None if value else (producer.disabled_at or func.clock_timestamp())
         else:
             setattr(producer, name, sorted(value) if isinstance(value, list) else value)
+    queries.check_rate(producer.rate, producer.burst)
     session.flush()
     session.refresh(producer)
     _keep_an_admin(session, before=admins)

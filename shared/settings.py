@@ -67,6 +67,7 @@ class Settings:
     port: int
     web_threads: int
     web_waiters: int
+    trusted_proxies: int
     web_workers: int
     log_level: str
     log_format: str
@@ -120,6 +121,7 @@ def load_settings(dotenv: Path | None = Path(".env")) -> Settings:
         "port": env.int("PORT", 8000, validate=Range(1, 65535)),
         "web_threads": env.int("WEB_THREADS", 32, validate=Range(1, 256)),
         "web_waiters": env.int("WEB_WAITERS", 16, validate=Range(0, 255)),
+        "trusted_proxies": env.int("TRUSTED_PROXIES", 0, validate=Range(0, 10)),
         "web_workers": env.int("WEB_WORKERS", 1, validate=Range(1, 64)),
         "log_level": env.str("LOG_LEVEL", "INFO", validate=OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])),
         "log_format": env.str("LOG_FORMAT", "json", validate=OneOf(["json", "console"])),

@@ -8,12 +8,12 @@ import structlog
 from celery.beat import Scheduler
 from sqlalchemy.exc import SQLAlchemyError
 
+from shared.breaker import Backoff
 from shared.crashpoints import crash_point
 from shared.db import Database
 from shared.firing import fire_due, seconds_to_next_fire, sync_schedules
 from tasks.schedules import SCHEDULES
 from workers.app import make_app
-from workers.loop import Backoff
 from workers.pulse import Pulse
 
 if TYPE_CHECKING:

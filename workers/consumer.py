@@ -10,8 +10,8 @@ import structlog
 from celery.worker.consumer import Consumer
 from uuid_utils.compat import UUID
 
+from shared.breaker import FIRST_PAUSE, LONGEST_PAUSE
 from shared.queues import QUEUES
-from workers.loop import FIRST_PAUSE, LONGEST_PAUSE
 
 log = structlog.get_logger(__name__)
 TIME_LIMITS: Final = 2  # in the headers: the hard one, then the soft one

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-import random
 import select
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import structlog
+
+from shared.breaker import Backoff
 
 if TYPE_CHECKING:
     from types import FrameType
 
 log = structlog.get_logger(__name__)
-FIRST_PAUSE: Final = 0.1  # seconds after a first error
-LONGEST_PAUSE: Final = 5.0  # seconds: a broker or database that is back is found by then
 
 
 class Stop:
@@ -50,23 +48,6 @@ class Stop:
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if not self.is_set:
             self.set()
-
-
-@dataclass(slots=True)
-class Backoff:
-    """Growing pauses with full jitter between tries that fail."""
-
-    failures: int = 0
-
-    def next(self) -> float:
-        """Count a failure and return the seconds to wait."""
-        ceiling = min(LONGEST_PAUSE, FIRST_PAUSE * 2**self.failures)
-        self.failures = min(self.failures + 1, 16)
-        return random.uniform(FIRST_PAUSE / 2, ceiling)  # noqa: S311  spread, not secrecy
-
-    def reset(self) -> None:
-        """Forget the failures: something worked."""
-        self.failures = 0
 
 
 def repeat(tick: Callable[[], float], stop: Stop, *, name: str, expected: tuple[type[Exception], ...]) -> None:

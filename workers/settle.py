@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from shared.breaker import Breaker
 from shared.crashpoints import crash_point
 from shared.errors import PermanentError
 from shared.failure import Failure, describe
@@ -19,7 +20,6 @@ from shared.outcomes import Cancel, Discard
 from shared.queries import moves
 from shared.retry import GiveUp, RetryPolicy, decide
 from shared.states import AttemptOutcome, DeadReason
-from workers.breaker import Breaker
 
 if TYPE_CHECKING:
     from uuid import UUID

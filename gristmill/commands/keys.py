@@ -42,6 +42,8 @@ def keys() -> None:
 )
 @click.option("--task", "tasks", multiple=True, help="The only tasks the producer may post; repeat it.")
 @click.option("--quota", type=click.IntRange(1), help="The most jobs that the producer may have in flight.")
+@click.option("--rate", type=click.FloatRange(0.01), help="Requests a second that the producer may make.")
+@click.option("--burst", type=click.IntRange(1), help="Requests at once, where it has a rate.")
 @click.option("--no-payloads", is_flag=True, help="The producer is not shown arguments and results.")
 @click.option("--days", type=click.IntRange(1, 3650), help="How long the key is good for.  [default: until revoked]")
 def create(
@@ -50,6 +52,8 @@ def create(
     scopes: tuple[str, ...],
     tasks: tuple[str, ...],
     quota: int | None,
+    rate: float | None,
+    burst: int | None,
     no_payloads: bool,
     days: int | None,
 ) -> None:
@@ -59,7 +63,7 @@ def create(
 
     with transaction() as session:
         found = find_producer(session, producer)
-        if found is not None and (scopes or tasks or quota or no_payloads):
+        if found is not None and (scopes or tasks or quota or rate or burst or no_payloads):
             raise click.UsageError(
                 f"{producer} exists, with {', '.join(found.scopes)}: leave all options but --days out"
             )
@@ -67,7 +71,14 @@ def create(
             _require_known(tasks)
             chosen = scopes or ("jobs:read", "jobs:write")
             found = create_producer(
-                session, producer, chosen, allowed_tasks=tasks or None, quota=quota, sees_payloads=not no_payloads
+                session,
+                producer,
+                chosen,
+                allowed_tasks=tasks or None,
+                quota=quota,
+                rate=rate,
+                burst=burst,
+                sees_payloads=not no_payloads,
             )
         token = create_key(session, found, lifetime=timedelta(days=days) if days else None)
         click.echo(f"{producer} ({', '.join(found.scopes)}). Keep this key, it is not shown again:", err=True)

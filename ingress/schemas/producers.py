@@ -40,6 +40,18 @@ class _Wanted(Schema):
         validate=Range(1, MOST_IN_FLIGHT),
         metadata={"description": "The most jobs it may have in flight; null is any number."},
     )
+    rate = fields.Float(
+        allow_none=True,
+        allow_nan=False,
+        validate=Range(0.01, 100_000),
+        metadata={"description": "Requests a second that it may make, in the mean; null is any number."},
+    )
+    burst = fields.Integer(
+        strict=True,
+        allow_none=True,
+        validate=Range(1, 1_000_000),
+        metadata={"description": "Requests at once, where it has a `rate`; null is those of one second."},
+    )
     sees_payloads = fields.Boolean(
         truthy={True}, falsy={False}, metadata={"description": "Whether it is shown arguments and results."}
     )
@@ -63,6 +75,8 @@ class ProducerAnswer(Schema):
     scopes = fields.List(fields.String(), required=True)
     allowed_tasks = fields.List(fields.String(), required=True, allow_none=True)
     quota = fields.Integer(required=True, allow_none=True)
+    rate = fields.Float(required=True, allow_none=True)
+    burst = fields.Integer(required=True, allow_none=True)
     sees_payloads = fields.Boolean(required=True)
     created_at = Time(required=True)
     disabled_at = Time(required=True, allow_none=True)

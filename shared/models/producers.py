@@ -22,11 +22,17 @@ class Producer(Base):
     scopes: Mapped[list[str]]
     allowed_tasks: Mapped[list[str] | None]
     quota: Mapped[int | None]
+    rate: Mapped[float | None]
+    burst: Mapped[int | None]
     sees_payloads: Mapped[bool] = mapped_column(server_default=text("true"))
     created_at: Mapped[CreatedAt]
     disabled_at: Mapped[datetime | None]
 
-    __table_args__ = (CheckConstraint("quota > 0", name="quota"),)
+    __table_args__ = (
+        CheckConstraint("quota > 0", name="quota"),
+        CheckConstraint("rate > 0", name="rate"),
+        CheckConstraint("burst IS NULL OR (burst > 0 AND rate IS NOT NULL)", name="burst"),
+    )
 
 
 class ApiKey(Base):

@@ -29,6 +29,8 @@ def create_producer(
     allowed_tasks: Collection[str] | None = None,
     quota: int | None = None,
     sees_payloads: bool = True,
+    rate: float | None = None,
+    burst: int | None = None,
 ) -> Producer:
     """Make a producer, without a key yet.
 
@@ -36,18 +38,23 @@ def create_producer(
         allowed_tasks: the only tasks it may post; None is all.
         quota: the most jobs it may have in flight; None is any number.
         sees_payloads: whether it is shown arguments and results.
+        rate: requests a second that it may make; None is any number.
+        burst: requests at once; None is what `rate` says of one second.
 
     Raises:
         InvalidError: a scope does not exist.
         ConflictError: the name is taken.
     """
     check_scopes(scopes)
+    check_rate(rate, burst)
     producer = Producer(
         name=name,
         scopes=sorted(scopes),
         allowed_tasks=sorted(allowed_tasks) if allowed_tasks is not None else None,
         quota=quota,
         sees_payloads=sees_payloads,
+        rate=rate,
+        burst=burst,
     )
     try:
         with session.begin_nested():
@@ -68,6 +75,17 @@ def check_scopes(scopes: Collection[str]) -> None:
     if unknown or not scopes:
         msg = f"Unknown scopes {unknown}: give one or more of {', '.join(sorted(SCOPES))}"
         raise InvalidError(msg, {"scopes": [msg]})
+
+
+def check_rate(rate: float | None, burst: int | None) -> None:
+    """Check that a burst belongs to a rate.
+
+    Raises:
+        InvalidError: it does not.
+    """
+    if burst is not None and rate is None:
+        msg = "A burst needs a rate: how many requests a second there may be in the mean"
+        raise InvalidError(msg, {"burst": [msg]})
 
 
 def find_producer(session: Session, name: str) -> Producer | None:
@@ -194,6 +212,8 @@ def find_producer_by_token(session: Session, token: str) -> Principal | None:
         allowed_tasks=frozenset(producer.allowed_tasks) if producer.allowed_tasks is not None else None,
         quota=producer.quota,
         sees_payloads=producer.sees_payloads,
+        rate=producer.rate,
+        burst=producer.burst,
     )
 
 

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import random
 import time
 from dataclasses import dataclass, field
+from typing import Final
 
-from workers.loop import Backoff
+FIRST_PAUSE: Final = 0.1  # seconds after a first error
+LONGEST_PAUSE: Final = 5.0  # seconds: a service that is back is found by then
+
+
+@dataclass(slots=True)
+class Backoff:
+    """Growing pauses with full jitter between tries that fail."""
+
+    failures: int = 0
+
+    def next(self) -> float:
+        """Count a failure and return the seconds to wait."""
+        ceiling = min(LONGEST_PAUSE, FIRST_PAUSE * 2**self.failures)
+        self.failures = min(self.failures + 1, 16)
+        return random.uniform(FIRST_PAUSE / 2, ceiling)  # noqa: S311  spread, not secrecy
+
+    def reset(self) -> None:
+        """Forget the failures: something worked."""
+        self.failures = 0
 
 
 @dataclass(slots=True)

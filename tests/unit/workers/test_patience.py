@@ -3,9 +3,8 @@
 import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
+from shared.breaker import FIRST_PAUSE, LONGEST_PAUSE, Breaker
 from workers import settle
-from workers.breaker import Breaker
-from workers.loop import FIRST_PAUSE, LONGEST_PAUSE
 
 
 @pytest.fixture
