@@ -142,7 +142,8 @@ def test_a_paused_rabbitmq_goes_on_where_it_was(rabbitmq_server: RabbitMQ, rabbi
     rabbitmq_server.pause()
     try:
         assert rabbitmq_server.process is not None
-        assert psutil.Process(rabbitmq_server.process.pid).status() == psutil.STATUS_STOPPED
+        node = psutil.Process(rabbitmq_server.process.pid)
+        eventually(lambda: node.status() == psutil.STATUS_STOPPED)
     finally:
         rabbitmq_server.resume()
     with kombu.Connection(rabbitmq_url) as connection:
