@@ -1,0 +1,32 @@
+"""The measurements run, in short: what they print is a table, and no figure of it is judged here."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import ROOT
+
+
+def run(module: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.timeout(120)
+def test_the_platform_is_measured(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    table = run("bench", "relay", "execute", "--quick", "--json", str(figures))
+    assert "jobs a second, bundled" in table
+    assert {row["part"] for row in json.loads(figures.read_text())["rows"]} == {"relay", "execute"}
+
+
+@pytest.mark.timeout(120)
+def test_the_ingress_is_compared_with_what_most_would_build() -> None:
+    table = run("bench.ingress", "compare", "--rounds", "1", "--seconds", "0.5")
+    assert "baseline" in table
