@@ -13,6 +13,7 @@ import tasks  # noqa: F401  importing it fills the registry
 from ingress.accept import BATCH_CAPACITY, BATCH_WRITERS, WRITERS, Acceptor
 from ingress.api import make_api
 from ingress.auth import KeyRing, authenticate, refuse_undeclared_routes, tell_rate
+from ingress.cors import register_cors
 from ingress.json import OrjsonProvider
 from ingress.limits import Limits
 from ingress.openapi import prepare_document
@@ -64,6 +65,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
         waiters=Waiters(database, most=min(settings.web_waiters, settings.web_threads - 1)),
     )
     register_security_headers(app)
+    register_cors(app, settings.cors_origins)
     register_request_ids(app)
     app.before_request(authenticate)
     app.after_request(tell_rate)

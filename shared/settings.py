@@ -52,6 +52,15 @@ class _Url(Validator):
         return value
 
 
+def _are_origins(values: list[str]) -> list[str]:
+    """Accept origins as a browser sends them: scheme, host, and a port that is not the scheme's."""
+    for value in values:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != value or not parts.hostname:
+            raise Invalid("must be origins like https://console.example.com, without a path, parted by commas")
+    return values
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The settings of one process. Times are seconds, sizes are counts unless the name says otherwise."""
@@ -68,6 +77,7 @@ class Settings:
     web_threads: int
     web_waiters: int
     trusted_proxies: int
+    cors_origins: tuple[str, ...]
     web_workers: int
     log_level: str
     log_format: str
@@ -122,6 +132,7 @@ def load_settings(dotenv: Path | None = Path(".env")) -> Settings:
         "web_threads": env.int("WEB_THREADS", 32, validate=Range(1, 256)),
         "web_waiters": env.int("WEB_WAITERS", 16, validate=Range(0, 255)),
         "trusted_proxies": env.int("TRUSTED_PROXIES", 0, validate=Range(0, 10)),
+        "cors_origins": env.list("CORS_ORIGINS", [], validate=_are_origins),
         "web_workers": env.int("WEB_WORKERS", 1, validate=Range(1, 64)),
         "log_level": env.str("LOG_LEVEL", "INFO", validate=OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])),
         "log_format": env.str("LOG_FORMAT", "json", validate=OneOf(["json", "console"])),
@@ -148,6 +159,7 @@ def load_settings(dotenv: Path | None = Path(".env")) -> Settings:
         env.seal()
     except EnvValidationError as error:
         raise SettingsError(_explain(error.error_messages)) from None
+    values["cors_origins"] = tuple(values["cors_origins"])
     return Settings(**_hide_secrets(values))
 
 
@@ -167,6 +179,8 @@ def environment(settings: Settings) -> dict[str, str]:
     made: dict[str, str] = {}
     for field in fields(settings):
         value = getattr(settings, field.name)
+        if isinstance(value, tuple):
+            value = ",".join(value) or None
         if value is not None:
             made[PREFIX + field.name.upper()] = value.reveal() if isinstance(value, Secret) else str(value)
     return made
