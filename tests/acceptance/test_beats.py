@@ -49,8 +49,9 @@ def test_two_beats_fire_ten_schedules_of_a_second_each_once(database: Database, 
         eventually(
             lambda: all(count_fires(database, name) > MISSED + SECONDS for name in names), within=30 + 2 * SECONDS
         )
+        # Whoever comes first fires what is due: go on until each of them did.
+        eventually(lambda: all("schedule.fired" in member.output for member in beats.members.values()), within=40)
         change(database, "UPDATE schedules SET enabled = false")
-        outputs = [member.output for member in beats.members.values()]
     with database.transaction() as session:
         fires = session.execute(select(Fire.schedule, Fire.fire_at, Fire.job_id).where(Fire.schedule.in_(names))).all()
         jobs = session.execute(select(Job.id, Job.args).where(Job.task == "demo.echo")).all()
@@ -61,7 +62,6 @@ def test_two_beats_fire_ten_schedules_of_a_second_each_once(database: Database, 
     assert len(fires) == len(jobs) == len(hints) == len(set(hints))
     assert {fire.job_id for fire in fires} == {job.id for job in jobs} == set(hints)
     assert Counter(job.args["message"] for job in jobs) == Counter(fire.schedule for fire in fires)
-    assert all("schedule.fired" in output for output in outputs), "both beats took part"
 
 
 def test_a_beat_that_is_killed_leaves_the_rest_to_the_other(database: Database, servers_folder: Path) -> None:
