@@ -24,6 +24,13 @@ def working_in(folder: Path) -> list[psutil.Process]:
     return found
 
 
+def command_line(each: psutil.Process) -> list[str]:
+    """Its command line; empty where it ends while we look, as an autovacuum worker of Postgres does all the time."""
+    with contextlib.suppress(psutil.NoSuchProcess):  # ZombieProcess is one
+        return each.cmdline()
+    return []
+
+
 def has_ended(each: psutil.Process) -> bool:
     """A zombie has ended too: it waits for whoever is init here to look at it."""
     with contextlib.suppress(psutil.NoSuchProcess):

@@ -15,7 +15,7 @@ import pytest
 from tests.acceptance.ups import ORDINARY, START_SECONDS, Up, folder_for, running, starting
 from tests.conftest import require_rabbitmq
 from tests.eventually import eventually
-from tests.processes import all_have_ended
+from tests.processes import all_have_ended, command_line
 
 pytestmark = pytest.mark.timeout(START_SECONDS + 100)
 
@@ -140,7 +140,7 @@ def test_nothing_is_left_running_after_it_was_killed(broker: str) -> None:
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP])
 def test_it_can_be_ended_while_it_starts(sig: signal.Signals) -> None:
     with starting("--no-flower") as up:
-        eventually(lambda: any("web" in each.cmdline() for each in up.family()), within=START_SECONDS)
+        eventually(lambda: any("web" in command_line(each) for each in up.family()), within=START_SECONDS)
         family = up.family()
         up.process.send_signal(sig)
         assert up.process.wait(timeout=15) == 0
@@ -152,7 +152,7 @@ def test_a_worker_that_is_killed_comes_back_and_its_job_ends(up: Up) -> None:
     assert posted.returncode == 0, posted.stderr
     job = posted.stdout.strip()
     eventually(lambda: up.state_of(job) == "running", within=20)
-    workers = [each for each in up.family() if "data_processing_queue" in each.cmdline()]
+    workers = [each for each in up.family() if "data_processing_queue" in command_line(each)]
     workers[0].kill()  # the eldest: the parent of the others
     eventually(lambda: up.state_of(job) == "succeeded", within=60, every=0.2)
     assert "worker_data_processing: runs again" in up.output
@@ -172,10 +172,10 @@ def test_a_database_that_is_killed_comes_back_and_jobs_end(up: Up) -> None:
 
 def test_a_second_ctrl_c_ends_everything_at_once() -> None:
     with starting("--no-flower") as up:
-        eventually(lambda: any("relay" in each.cmdline() for each in up.family()), within=START_SECONDS)
+        eventually(lambda: any("relay" in command_line(each) for each in up.family()), within=START_SECONDS)
         family = up.family()
         for each in family:
-            if "web" in each.cmdline():
+            if "web" in command_line(each):
                 each.suspend()  # so that the end in order takes its time
         up.process.send_signal(signal.SIGINT)
         eventually(lambda: "Stopping" in up.output)

@@ -20,7 +20,7 @@ from gristmill.services.service import Service
 from gristmill.services.valkey import Valkey
 from tests.conftest import Make, require_rabbitmq
 from tests.eventually import eventually
-from tests.processes import all_have_ended, family, has_ended, working_in
+from tests.processes import all_have_ended, command_line, family, has_ended, working_in
 
 ORDINARY_UID = 65_534  # the user `nobody`
 NAMELESS_UID = 54_321  # as in `docker run --user 54321`
@@ -70,7 +70,7 @@ def test_a_stopped_service_leaves_no_process_and_no_open_password(make: Make, ki
     service = make(kind)
     service.start()
     processes = family(service)
-    command_lines = " ".join(argument for each in processes for argument in each.cmdline())
+    command_lines = " ".join(argument for each in processes for argument in command_line(each))
     secret = (service.data_dir / "password").read_text() if kind is not MailCatcher else None
 
     service.stop()
