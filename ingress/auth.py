@@ -129,8 +129,9 @@ def authenticate() -> None:
 def _refuse_guessing() -> None:
     standing = services().limits.count_wrong_key(request.remote_addr or "unknown")
     if not standing.allowed:
+        g.rate_headers = standing.headers
         msg = f"More than {standing.limit} wrong keys a minute from this address; wait {standing.reset} s"
-        raise TooManyRequestsError(msg, standing.headers)
+        raise TooManyRequestsError(msg)
 
 
 def _count(principal: Principal, rate: float) -> None:
@@ -138,11 +139,11 @@ def _count(principal: Principal, rate: float) -> None:
     g.rate_headers = standing.headers
     if not standing.allowed:
         msg = f"{principal.name} may make {rate:g} requests a second in the mean; wait {standing.reset} s"
-        raise TooManyRequestsError(msg, standing.headers)
+        raise TooManyRequestsError(msg)
 
 
 def tell_rate(response: Response) -> Response:
-    """Say on every answer to a key that has a rate where it stands."""
+    """Say on every answer to a key that has a rate, and to an address that guesses keys, where it stands."""
     for name, value in g.get("rate_headers", {}).items():
         response.headers.setdefault(name, value)
     return response

@@ -38,13 +38,9 @@ class MalformedError(GristmillError):
 
 
 class TooManyRequestsError(GristmillError):
-    """A limit is used up; `headers` say of what, and until when."""
+    """A limit is used up; the headers of every answer say of what, and until when."""
 
     code = "RATE_LIMITED_001"
-
-    def __init__(self, message: str, headers: Mapping[str, str]) -> None:
-        super().__init__(message)
-        self.headers = headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +126,6 @@ def _(error: GristmillError) -> Refusal:
 
 
 def _headers(error: GristmillError) -> dict[str, str]:
-    if isinstance(error, TooManyRequestsError):
-        return dict(error.headers)
     if isinstance(error, (UnavailableError, QuotaExceededError)):
         return {"Retry-After": str(error.retry_after)}
     if isinstance(error, UnauthorizedError):

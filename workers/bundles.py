@@ -51,10 +51,10 @@ class Bundles:
     failure costs its own job an attempt and nobody else's, and success costs no savepoint.
     """
 
-    def __init__(self, database: Database, watch: Watch) -> None:
+    def __init__(self, database: Database, watch: Watch, handlers: Handlers) -> None:
         self._database = database
         self._watch = watch
-        self._handlers = Handlers(database.settings)
+        self._handlers = handlers
 
     def run(self, task: Task, jobs: list[moves.Claimed]) -> Ended:
         """Run the handlers of `jobs`, and commit the ends of those that succeeded."""

@@ -48,7 +48,7 @@ class Executor:
         self._worker = worker
         self._watch = Watch(database, lease=self._settings.lease, grace=self._settings.cancel_grace)
         self._handlers = Handlers(self._settings)
-        self._bundles = Bundles(database, self._watch)
+        self._bundles = Bundles(database, self._watch, self._handlers)
 
     def execute(self, ids: list[UUID]) -> bool:
         """Run those of `ids` that are due, each to the end of one attempt.

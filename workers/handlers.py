@@ -47,9 +47,7 @@ class Handlers:
         Raises:
             TimeLimitExceededError: it ran longer than its task allows.
         """
-        call = self._call(task, job, is_cancelled, session, open_transaction)
-        with time_limit(task.time_limit):
-            return task(call.ctx, **call.args)
+        return _run(task, self._call(task, job, is_cancelled, session, open_transaction))
 
     def call_many(
         self, task: Task, jobs: Sequence[Claimed], *, session: Session, is_cancelled: Callable[[Claimed], bool]
@@ -57,11 +55,7 @@ class Handlers:
         """Return the outcomes of jobs that share a session: by one call where the task has a handler for many."""
         calls = [self._call(task, job, lambda job=job: is_cancelled(job), session) for job in jobs]  # type: ignore[misc]
         if task.many is None:
-            outcomes = []
-            for call in calls:
-                with time_limit(task.time_limit):
-                    outcomes.append(task(call.ctx, **call.args))
-            return outcomes
+            return [_run(task, call) for call in calls]
         with time_limit(task.time_limit * len(calls)):
             outcomes = list(task.many(calls))
         if len(outcomes) != len(calls):
@@ -89,6 +83,11 @@ class Handlers:
             is_cancelled=is_cancelled,
         )
         return Call(context, task.load_args(unseal(self.settings.secret_key, job.args, task.secret_args)))
+
+
+def _run(task: Task, call: Call) -> Any:
+    with time_limit(task.time_limit):
+        return task(call.ctx, **call.args)
 
 
 def is_plain(outcome: Any) -> bool:

@@ -6,18 +6,8 @@ from typing import Final
 import click
 
 from gristmill.commands.output import json_option, show_rows
+from shared.keys import SCOPES
 
-SCOPES: Final = (
-    "jobs:read",
-    "jobs:write",
-    "dead_letters:write",
-    "queues:read",
-    "queues:write",
-    "schedules:read",
-    "schedules:write",
-    "operator",
-    "admin",
-)
 _SHOWN: Final = 100
 
 
@@ -38,7 +28,7 @@ def keys() -> None:
 @keys.command()
 @click.argument("producer")
 @click.option(
-    "--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="What the producer may do; repeat it."
+    "--scope", "scopes", multiple=True, type=click.Choice(list(SCOPES)), help="What the producer may do; repeat it."
 )
 @click.option("--task", "tasks", multiple=True, help="The only tasks the producer may post; repeat it.")
 @click.option("--quota", type=click.IntRange(1), help="The most jobs that the producer may have in flight.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from flask import Response, current_app, request
@@ -32,6 +32,9 @@ from shared.models.jobs import Job
 from shared.queries.jobs import Accepted, get_job, list_jobs
 from shared.run_now import run_job_now
 from shared.states import FINAL, State
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 blueprint = Blueprint("jobs", __name__, url_prefix=PREFIX, description="Requests to run a task once.")
 
@@ -82,11 +85,7 @@ def post_job(wanted: dict[str, Any]) -> Response:
     services().waiters.wait(accepted.id, seconds)
     with services().database.transaction() as session:
         job = get_job(session, accepted.id)
-        ended = (
-            EndedJob().dump(show_job(session, job, tracebacks=principal().is_admin, payloads=principal().sees_payloads))
-            if job.state in FINAL
-            else None
-        )
+        ended = EndedJob().dump(_show(session, job)) if job.state in FINAL else None
     answer = _answer(accepted, ended)
     answer.headers["Preference-Applied"] = f"wait={seconds:.0f}"
     return answer
@@ -136,7 +135,11 @@ def show_one_job(wanted: dict[str, Any], job_id: UUID) -> dict[str, Any]:
         services().waiters.wait(job_id, wanted["wait"])
     with services().database.transaction() as session:
         job = get_job(session, job_id, producer_id=principal().sees)
-        return show_job(session, job, tracebacks=principal().is_admin, payloads=principal().sees_payloads)
+        return _show(session, job)
+
+
+def _show(session: Session, job: Job) -> dict[str, Any]:
+    return show_job(session, job, tracebacks=principal().is_admin, payloads=principal().sees_payloads)
 
 
 @blueprint.route("/jobs/<uuid:job_id>/cancel", methods=["POST"])

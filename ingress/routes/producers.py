@@ -152,11 +152,4 @@ def _seconds(number: int | None) -> timedelta | None:
 
 
 def _with_token(key: ApiKey, token: str) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "created_at": key.created_at,
-        "expires_at": key.expires_at,
-        "revoked_at": key.revoked_at,
-        "last_used_at": key.last_used_at,
-        "token": token,
-    }
+    return {column.key: getattr(key, column.key) for column in key.__table__.columns} | {"token": token}

@@ -30,9 +30,9 @@ from gristmill_client import (
     SpoolFullError,
     UnauthorizedError,
     UnreachableError,
+    job_body,
     verify_callback,
 )
-from gristmill_client.client import job_body
 from shared.db import Database
 from shared.queries.producers import create_key, create_producer
 from tests.cluster import ROOT, Cluster, cluster

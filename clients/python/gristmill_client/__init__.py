@@ -1,5 +1,6 @@
 """Post jobs to Gristmill and follow them."""
 
+from gristmill_client.body import job_body
 from gristmill_client.client import Client
 from gristmill_client.errors import (
     ApiError,
@@ -38,5 +39,6 @@ __all__ = [
     "UnauthorizedError",
     "UnavailableError",
     "UnreachableError",
+    "job_body",
     "verify_callback",
 ]

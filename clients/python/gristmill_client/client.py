@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -14,29 +13,23 @@ from uuid import uuid4
 
 import httpx
 
+from gristmill_client.body import job_body, plain
 from gristmill_client.errors import (
     ApiError,
-    ClientError,
-    InvalidError,
-    TooManyError,
-    UnauthorizedError,
     UnavailableError,
     UnreachableError,
     error_of,
 )
 from gristmill_client.events import read_events
+from gristmill_client.flushing import Flusher
 from gristmill_client.jobs import FINAL, SPOOLED, Event, Job
-from gristmill_client.spool import Entry, Flushed, Refused, Spool
+from gristmill_client.spool import Flushed, Refused, Spool
 from gristmill_client.transport import RETRIED, Pauses, Transport, never_arrived
 
 JOBS: Final = "/api/v1/jobs"
 BATCH: Final = 1_000  # entries that a batch may have
 LONGEST_WAIT: Final = 20.0  # seconds that one request waits for a job to end
-SPOOL_BATCH: Final = 100  # spooled jobs sent by one request
-SPOOL_HOLD: Final = 120.0  # seconds that one process may take to send them; more than its patience
 SPOOL_PATIENCE: Final = 2.0  # seconds that a post tries before the job goes into the spool
-# What another try may mend: the key, too, can be mended, and the jobs are good.
-_LATER: Final = (TooManyError, UnavailableError, UnreachableError, UnauthorizedError)
 
 
 class Client:
@@ -73,13 +66,7 @@ class Client:
             raise ValueError(msg)
         self._transport = Transport(url, api_key, timeout=timeout, patience=patience)
         self._spool = Spool(spool, limit=spool_limit) if spool is not None else None
-        self._closing = threading.Event()
-        self._flusher: threading.Thread | None = None
-        if self._spool is not None and flush_every > 0:
-            self._flusher = threading.Thread(
-                target=self._keep_flushing, args=(flush_every,), name="gristmill-spool", daemon=True
-            )
-            self._flusher.start()
+        self._flusher = Flusher(self._spool, self._send_spooled, every=flush_every) if self._spool is not None else None
 
     def __repr__(self) -> str:
         return f"Client({self._transport.url!r})"
@@ -92,9 +79,8 @@ class Client:
 
     def close(self) -> None:
         """Close the connections and the spool; what is in it stays there."""
-        self._closing.set()
         if self._flusher is not None:
-            self._flusher.join(SPOOL_HOLD)
+            self._flusher.close()
         if self._spool is not None:
             self._spool.close()
         self._transport.close()
@@ -157,7 +143,7 @@ class Client:
         assert self._spool is not None  # noqa: S101  the caller looked
         if not tried and "delay" in body:  # it counts from now; of one that was tried, the body must stay what it was
             due = datetime.now(UTC) + timedelta(seconds=body.pop("delay"))
-            body["run_at"] = _plain(due)
+            body["run_at"] = plain(due)
         self._spool.add(body, key, tried=tried)
         return Job(id=None, task=body["task"], state=SPOOLED, idempotency_key=key)
 
@@ -229,7 +215,7 @@ class Client:
 
     def list_jobs(self, **filters: Any) -> Iterator[Job]:
         """Yield jobs, newest first; `state`, `task`, `queue`, `tag`, `created_after`, … as `GET /api/v1/jobs` takes."""
-        params = {name: _plain(value) for name, value in filters.items()}
+        params = {name: plain(value) for name, value in filters.items()}
         while True:
             page = self._transport.request("GET", JOBS, params={"limit": 100, **params}).json()
             yield from map(Job.read, page["items"])
@@ -293,67 +279,7 @@ class Client:
 
     def flush(self) -> Flushed:
         """Send what the spool holds, as far as the API takes it now. Any process that shares the file may call it."""
-        sent = refused = 0
-        if self._spool is None:
-            return Flushed(0, 0, 0)
-        while entries := self._spool.take(SPOOL_BATCH, hold=SPOOL_HOLD):
-            results = self._send_spooled(entries)
-            accepted = [entry for entry, result in results if isinstance(result, Job)]
-            wrong = [(entry, str(result)) for entry, result in results if not isinstance(result, (Job, *_LATER))]
-            later = [(entry, result) for entry, result in results if isinstance(result, _LATER)]
-            self._spool.settle(accepted, wrong)
-            sent, refused = sent + len(accepted), refused + len(wrong)
-            for entry, result in later:
-                self._spool.give_back([entry], never_sent=isinstance(result, ApiError) or never_arrived(result))
-            if later:
-                break
-        return Flushed(sent, refused, self._spool.count())
+        return self._flusher.flush() if self._flusher is not None else Flushed(0, 0, 0)
 
-    def _send_spooled(self, entries: Sequence[Entry]) -> list[tuple[Entry, Job | ClientError]]:
-        """Send jobs by one request; where it is refused as a whole (too large, say), by two smaller ones."""
-        bodies = [{**entry.body, "idempotency_key": entry.idempotency_key} for entry in entries]
-        try:
-            results: Sequence[Job | ClientError] = self._post_batch(bodies, atomic=False, patience=SPOOL_PATIENCE)
-        except InvalidError as error:
-            if len(entries) > 1:
-                half = len(entries) // 2
-                return self._send_spooled(entries[:half]) + self._send_spooled(entries[half:])
-            results = [error]
-        except ClientError as error:
-            results = [error] * len(entries)
-        return list(zip(entries, results, strict=True))
-
-    def _keep_flushing(self, every: float) -> None:
-        while not self._closing.wait(every):
-            with suppress(ClientError):  # the jobs stay, and `flush()` says what is wrong
-                if self.spooled:
-                    self.flush()
-
-
-def job_body(
-    task: str,
-    args: Mapping[str, Any] | None = None,
-    *,
-    delay: float | timedelta | None = None,
-    run_at: datetime | None = None,
-    expires_at: datetime | None = None,
-    **options: Any,
-) -> dict[str, Any]:
-    """Return the JSON of `POST /api/v1/jobs`; what is None is left out.
-
-    Raises:
-        ValueError: a time has no zone.
-    """
-    seconds = delay.total_seconds() if isinstance(delay, timedelta) else delay
-    body = {"task": task, "args": dict(args or {}), "delay": seconds, **options}
-    body |= {"run_at": run_at and _plain(run_at), "expires_at": expires_at and _plain(expires_at)}
-    return {name: value for name, value in body.items() if value is not None}
-
-
-def _plain(value: Any) -> Any:
-    if not isinstance(value, datetime):
-        return value
-    if value.tzinfo is None:
-        msg = f"{value.isoformat()} has no time zone: write datetime(…, tzinfo=UTC)"
-        raise ValueError(msg)
-    return value.isoformat()
+    def _send_spooled(self, bodies: Sequence[Mapping[str, Any]]) -> list[Job | ApiError]:
+        return self._post_batch(bodies, atomic=False, patience=SPOOL_PATIENCE)

@@ -12,13 +12,11 @@ from sqlalchemy.exc import OperationalError
 
 from gristmill.cli import cli
 from gristmill.commands.jobs import STATES
-from gristmill.commands.keys import SCOPES
 from gristmill.commands.output import show_rows
 from gristmill.commands.processes import QUEUE_NAMES
 from gristmill.explain import explain
 from gristmill.ports import PortInUseError
 from shared.errors import InvalidArgsError
-from shared.keys import SCOPES as ALL_SCOPES
 from shared.queues import QUEUES
 from shared.states import State
 
@@ -66,7 +64,6 @@ def test_every_command_that_takes_something_shows_an_example() -> None:
 
 def test_names_that_help_repeats_are_those_of_the_platform() -> None:
     assert list(QUEUE_NAMES) == list(QUEUES)
-    assert set(SCOPES) == set(ALL_SCOPES)
     assert list(STATES) == [str(state) for state in State]
 
 
