@@ -19,7 +19,7 @@ from ingress.limits import Limits
 from ingress.openapi import prepare_document
 from ingress.readiness import Readiness
 from ingress.request_id import register_request_ids
-from ingress.routes import batches, dead_letters, demo, docs, health, jobs, producers, queues, schedules
+from ingress.routes import batches, dead_letters, demo, docs, events, health, jobs, producers, queues, schedules
 from ingress.routes import tasks as task_routes
 from ingress.security import register_security_headers
 from ingress.services import EXTENSION, Services
@@ -62,7 +62,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
         keys=KeyRing(database),
         readiness=Readiness(database, settings),
         limits=Limits(settings),
-        waiters=Waiters(database, most=min(settings.web_waiters, settings.web_threads - 1)),
+        waiters=_waiters(settings, database),
     )
     register_security_headers(app)
     register_cors(app, settings.cors_origins)
@@ -74,6 +74,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     api = make_api(app, metadata.version("gristmill"))
     for module in (
         jobs,
+        events,
         batches,
         dead_letters,
         queues,
@@ -88,6 +89,12 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     refuse_undeclared_routes(app)
     prepare_document(app, api, demo_tasks=settings.demo_tasks)
     return app
+
+
+def _waiters(settings: Settings, database: Database) -> Waiters:
+    """Leave at least one thread to those who do not wait."""
+    most = min(settings.web_waiters, settings.web_threads - 1)
+    return Waiters(database, most=most, streams=min(settings.web_streams, settings.web_threads - 1 - most))
 
 
 def _own_connections(database: Database, count: int) -> Database:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import socket
 import sys
+import threading
+from collections.abc import Callable
 from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Final
 
@@ -55,9 +58,31 @@ def run(settings: Settings, target: str = "ingress.serve:load") -> None:
 def load() -> Flask:
     """Return the app of a worker process; granian calls it there."""
     _die_with_parent()
+    from ingress.services import services_of
     from ingress.wsgi import app
 
+    _when_told_to_end(services_of(app).waiters.close)
     return app
+
+
+def _when_told_to_end(close: Callable[[], None]) -> None:
+    """Let what waits in this process come to its end; granian lets the requests that are there finish.
+
+    Its own handler of the signal stays: the interpreter writes each signal's number to a socket as well.
+    """
+    told, tells = socket.socketpair()
+    tells.setblocking(False)
+    signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
+
+    def look() -> None:
+        with told, tells:  # kept open: the interpreter goes on writing to it
+            while told.recv(1)[0] not in (signal.SIGTERM, signal.SIGINT):
+                pass
+            close()
+            while told.recv(1):
+                pass
+
+    threading.Thread(target=look, name="signals", daemon=True).start()
 
 
 def _die_with_parent() -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, cast
 from flask import current_app
 
 if TYPE_CHECKING:
+    from flask import Flask
+
     from ingress.accept import Acceptor
     from ingress.auth import KeyRing
     from ingress.limits import Limits
@@ -38,4 +40,9 @@ class Services:
 
 def services() -> Services:
     """Return the services of the app that serves this request."""
-    return cast("Services", current_app.extensions[EXTENSION])
+    return services_of(current_app)
+
+
+def services_of(app: Flask) -> Services:
+    """Return the services of `app`."""
+    return cast("Services", app.extensions[EXTENSION])

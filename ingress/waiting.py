@@ -1,4 +1,4 @@
-"""Wait for the ends of jobs: one connection that listens for all who wait in this process."""
+"""Follow jobs: one connection that listens for all who wait in this process."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.db import connect_options, libpq_url
-from shared.queries.statement import ENDED_CHANNEL
+from shared.queries.statement import MOVED_CHANNEL
 from shared.queries.watching import watch
+from shared.states import FINAL
 
 if TYPE_CHECKING:
     from shared.db import Database
@@ -27,21 +28,68 @@ LONGEST_WAIT: Final = 20.0  # seconds; below the 25 that a process has to finish
 _LINGER: Final = 30.0  # seconds that the connection is kept when nobody waits any more
 _PAUSE: Final = 0.5  # seconds between two tries to connect
 _CONNECT_PATIENCE: Final = 5.0  # seconds that one who waits gives the connection to come up
+_MARKED: Final = 60.0  # seconds that a follower's mark is good for; it is renewed when half of them are over
+
+
+class Follower:
+    """One who follows a job. It is first heard (the connection listens), then marks its job, then looks.
+
+    So the move that ends a job either commits before the mark, and the look finds it ended, or sees the mark and tells.
+
+    Attributes:
+        job_id: whose moves it is called for.
+        ends_only: whether it is called for the job's end alone.
+    """
+
+    def __init__(self, waiters: Waiters, job_id: UUID, *, ends_only: bool) -> None:
+        self.ends_only = ends_only
+        self._waiters = waiters
+        self.job_id = job_id
+        self._called = threading.Event()
+        self._marked_until = 0.0
+
+    def call(self) -> None:
+        """Let it look again: the job has moved, or something may have been missed."""
+        self._called.set()
+
+    def listen(self, patience: float = _CONNECT_PATIENCE) -> bool:
+        """Make sure of being called for what comes from here on.
+
+        Returns:
+            False when the connection does not come up within `patience` seconds, or this process is to end.
+        """
+        if not self._waiters.listens.wait(min(patience, _CONNECT_PATIENCE)) or self._waiters.closing:
+            return False
+        self._called.clear()
+        return True
+
+    def mark(self, seconds: float) -> bool:
+        """Ask the moves of the job to tell, for `seconds`. False when it has ended, or is not there."""
+        self._marked_until = time.monotonic() + seconds
+        with self._waiters.database.transaction() as session:
+            return watch(session, self.job_id, seconds=seconds)
+
+    def keep_mark(self) -> None:
+        """Renew the mark of one who follows for long."""
+        if self._marked_until - time.monotonic() < _MARKED / 2:
+            self.mark(_MARKED)
+
+    def wait(self, seconds: float) -> bool:
+        """Return whether it was called within `seconds`."""
+        return self._called.wait(seconds)
 
 
 class Waiters:
-    """Lets any number of threads wait for jobs, up to `most` at a time.
+    """Lets threads wait for jobs: up to `most` for ends, up to `streams` for all that happens."""
 
-    Each first is heard (the connection listens), then marks its job, then looks: the move that ends a job either
-    commits before the mark, which then finds it ended, or sees the mark and tells.
-    """
-
-    def __init__(self, database: Database, *, most: int) -> None:
-        self._database = database
+    def __init__(self, database: Database, *, most: int, streams: int) -> None:
+        self.database = database
+        self.listens = threading.Event()
+        self.closing = False
         self._room = threading.BoundedSemaphore(most)
+        self._stream_room = threading.BoundedSemaphore(streams)
         self._lock = threading.Lock()
-        self._calls: dict[UUID, set[threading.Event]] = {}
-        self._listens = threading.Event()
+        self._followers: dict[UUID, set[Follower]] = {}
         self._thread: threading.Thread | None = None
 
     def wait(self, job_id: UUID, seconds: float) -> None:
@@ -51,38 +99,47 @@ class Waiters:
             log.warning("wait.no_room", job_id=str(job_id))
             return
         try:
-            with self._called_for(job_id) as called, suppress(SQLAlchemyError):
-                self._wait(job_id, called, deadline)
+            with self._following(Follower(self, job_id, ends_only=True)) as follower, suppress(SQLAlchemyError):
+                while (left := deadline - time.monotonic()) > 0 and follower.listen(left) and follower.mark(left):
+                    follower.wait(max(0.0, deadline - time.monotonic()))
         finally:
             self._room.release()
 
-    def _wait(self, job_id: UUID, called: threading.Event, deadline: float) -> None:
-        while (left := deadline - time.monotonic()) > 0:
-            if not self._listens.wait(min(left, _CONNECT_PATIENCE)):
-                return
-            called.clear()
-            with self._database.transaction() as session:
-                if not watch(session, job_id, seconds=left):
-                    return
-            called.wait(max(0.0, deadline - time.monotonic()))
+    @contextmanager
+    def follow(self, job_id: UUID) -> Iterator[Follower | None]:
+        """Yield one who follows all moves of a job; None when too many do already."""
+        if self.closing or not self._stream_room.acquire(blocking=False):
+            yield None
+            return
+        try:
+            with self._following(Follower(self, job_id, ends_only=False)) as follower:
+                yield follower
+        finally:
+            self._stream_room.release()
+
+    def close(self) -> None:
+        """Let all who wait come to their ends: this process is about to."""
+        self.closing = True
+        with self._lock:
+            everybody = list(self._followers)
+        self._call(everybody)
 
     @contextmanager
-    def _called_for(self, job_id: UUID) -> Iterator[threading.Event]:
-        """Yield what is set when the job has ended, or when something may have been missed."""
-        called = threading.Event()
+    def _following(self, follower: Follower) -> Iterator[Follower]:
+        job_id = follower.job_id
         with self._lock:
-            self._calls.setdefault(job_id, set()).add(called)
+            self._followers.setdefault(job_id, set()).add(follower)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._listen, name="waiters", daemon=True)
                 self._thread.start()
         try:
-            yield called
+            yield follower
         finally:
             with self._lock:
-                waiting = self._calls[job_id]
-                waiting.discard(called)
-                if not waiting:
-                    del self._calls[job_id]
+                others = self._followers[job_id]
+                others.discard(follower)
+                if not others:
+                    del self._followers[job_id]
 
     def _listen(self) -> None:
         """Keep one connection that listens, until nobody has waited for a while."""
@@ -92,36 +149,39 @@ class Waiters:
             except psycopg2.Error as error:
                 log.warning("wait.connection_lost", error=type(error).__name__)
                 time.sleep(_PAUSE)
-            self._listens.clear()
+            self.listens.clear()
             with self._lock:
-                if not self._calls:
+                if not self._followers:
                     self._thread = None
                     return
-                missed = list(self._calls)
+                missed = list(self._followers)
             self._call(missed)  # what came meanwhile was not heard: each looks again
 
     def _hear(self) -> None:
-        settings = self._database.settings
+        settings = self.database.settings
         options: dict[str, Any] = connect_options(settings, "gristmill web (listen)")
         ear = psycopg2.connect(libpq_url(settings.database_url.reveal()), **options)
         try:
             ear.set_session(autocommit=True)
             with ear.cursor() as cursor:
-                cursor.execute(f"LISTEN {ENDED_CHANNEL}")
-            self._listens.set()
+                cursor.execute(f"LISTEN {MOVED_CHANNEL}")
+            self.listens.set()
             needed_at = time.monotonic()
-            while self._calls or time.monotonic() - needed_at < _LINGER:
-                if self._calls:
+            while self._followers or time.monotonic() - needed_at < _LINGER:
+                if self._followers:
                     needed_at = time.monotonic()
                 if select.select([ear], [], [], 1.0)[0]:
                     ear.poll()
-                    self._call([UUID(notice.payload) for notice in ear.notifies])
+                    for notice in ear.notifies:
+                        job_id, _, state = notice.payload.partition(" ")
+                        self._call([UUID(job_id)], has_ended=state in FINAL)
                     ear.notifies.clear()
         finally:
             ear.close()
 
-    def _call(self, job_ids: list[UUID]) -> None:
+    def _call(self, job_ids: list[UUID], *, has_ended: bool = True) -> None:
         with self._lock:
             for job_id in job_ids:
-                for called in self._calls.get(job_id, ()):
-                    called.set()
+                for follower in self._followers.get(job_id, ()):
+                    if has_ended or not follower.ends_only:
+                        follower.call()

@@ -76,6 +76,8 @@ class Settings:
     port: int
     web_threads: int
     web_waiters: int
+    web_streams: int
+    web_stream_seconds: float
     trusted_proxies: int
     cors_origins: tuple[str, ...]
     web_workers: int
@@ -131,6 +133,8 @@ def load_settings(dotenv: Path | None = Path(".env")) -> Settings:
         "port": env.int("PORT", 8000, validate=Range(1, 65535)),
         "web_threads": env.int("WEB_THREADS", 32, validate=Range(1, 256)),
         "web_waiters": env.int("WEB_WAITERS", 16, validate=Range(0, 255)),
+        "web_streams": env.int("WEB_STREAMS", 8, validate=Range(0, 255)),
+        "web_stream_seconds": env.float("WEB_STREAM_SECONDS", 900.0, validate=Range(0.1, 86_400)),
         "trusted_proxies": env.int("TRUSTED_PROXIES", 0, validate=Range(0, 10)),
         "cors_origins": env.list("CORS_ORIGINS", [], validate=_are_origins),
         "web_workers": env.int("WEB_WORKERS", 1, validate=Range(1, 64)),

@@ -88,7 +88,7 @@ _CLAIM = _statement(
         WHERE id = ANY(:ids) AND state IN ({sources}) AND run_at <= statement_timestamp() AND attempt < max_attempts
           AND (expires_at IS NULL OR expires_at > statement_timestamp())
           AND queue <> ALL(ARRAY(SELECT queue FROM queue_controls WHERE paused_at IS NOT NULL))
-        RETURNING id, task, queue, args, attempt, max_attempts, traceparent, run_at, started_at
+        RETURNING id, task, queue, args, attempt, max_attempts, traceparent, run_at, started_at, {tell}
     ), commit AS (
         SELECT set_config('synchronous_commit', 'off', true) WHERE NOT EXISTS (
             SELECT FROM claimed WHERE task = ANY(:durable)
@@ -138,7 +138,7 @@ _RETRY = _statement(
         UPDATE jobs
         SET state = {{target}}, run_at = clock_timestamp() + :delay * interval '1 second', lease_until = NULL
         WHERE {_WANTED}
-        RETURNING id, task, queue, run_at, attempt, worker, started_at
+        RETURNING id, task, queue, run_at, attempt, worker, started_at, {{tell}}
     ), history AS ({_ATTEMPT_ROW}), hinted AS (
         INSERT INTO outbox (job_id, task, queue, due_at, alone)
         SELECT id, task, queue, run_at, :outcome = 'lost' FROM moved
@@ -174,7 +174,7 @@ _SNOOZE = _statement(
         SET state = {{target}}, run_at = clock_timestamp() + :delay * interval '1 second', lease_until = NULL,
             max_attempts = max_attempts + 1
         WHERE {_WANTED}
-        RETURNING id, task, queue, run_at, attempt, worker, started_at
+        RETURNING id, task, queue, run_at, attempt, worker, started_at, {{tell}}
     ), history AS ({_ATTEMPT_ROW}), hinted AS (
         INSERT INTO outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at FROM moved
     )

@@ -52,6 +52,7 @@ class Line:
         self.url = f"http://{ports.LOOPBACK}:{self._server.getsockname()[1]}"
         self.answers_to_lose = 0
         self.lost = 0
+        self._carried: list[socket.socket] = []
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
@@ -61,6 +62,7 @@ class Line:
                 threading.Thread(target=self._carry, args=(near,), daemon=True).start()
 
     def _carry(self, near: socket.socket) -> None:
+        self._carried.append(near)
         with suppress(OSError), near, socket.create_connection((ports.LOOPBACK, self._upstream)) as far:
             threading.Thread(target=self._pump, args=(near, far), daemon=True).start()
             while data := far.recv(65_536):
@@ -76,6 +78,12 @@ class Line:
         with suppress(OSError):
             while data := source.recv(65_536):
                 target.sendall(data)
+
+    def cut(self) -> None:
+        """Cut every connection that is open; new ones are taken."""
+        while self._carried:
+            with suppress(OSError):
+                self._carried.pop().shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._server.close()
@@ -223,6 +231,22 @@ def test_a_wait_ends_with_the_job_or_with_its_time(make: MakeClient) -> None:
     assert client.cancel(str(job.id)).has_ended
     with pytest.raises(ConflictError):
         client._transport.request("POST", f"/api/v1/jobs/{job.id}/retry")
+
+
+def test_events_are_told_once_each_over_a_line_that_is_cut(make: MakeClient, line: Line) -> None:
+    client = make(line.url)
+    job = client.post(*ECHO)
+    events = client.events(str(job.id))
+    first = next(events)
+    assert (first.type, first.data["state"]) == ("job.accepted", "queued")
+    line.cut()
+    make().cancel(str(job.id))
+    assert [(event.type, event.data["state"]) for event in events] == [("job.cancelled", "cancelled")]
+
+
+def test_events_of_a_job_that_is_not_there_are_an_error(make: MakeClient) -> None:
+    with pytest.raises(NotFoundError):
+        next(make().events("01890000-0000-7000-8000-000000000000"))
 
 
 class TestTheSpool:

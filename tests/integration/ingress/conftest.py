@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import cast
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from ingress.app import create_app
-from ingress.services import EXTENSION, Services
+from ingress.services import services_of
 from shared.db import Database
 from shared.queries.producers import create_key, create_producer, find_producer
 from shared.settings import Secret, Settings, load_settings
@@ -76,10 +75,6 @@ def make_key(database: Database) -> KeyMaker:
 def key(make_key: KeyMaker) -> Headers:
     """A key that posts and reads."""
     return make_key("jobs:read", "jobs:write")
-
-
-def services_of(app: Flask) -> Services:
-    return cast("Services", app.extensions[EXTENSION])
 
 
 def with_other_database(settings: Settings, url: str) -> Settings:

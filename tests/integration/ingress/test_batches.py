@@ -10,10 +10,11 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from ingress.app import create_app
+from ingress.services import services_of
 from shared.db import Database
 from shared.settings import Settings
 from tests.eventually import eventually
-from tests.integration.ingress.conftest import Headers, KeyMaker, services_of
+from tests.integration.ingress.conftest import Headers, KeyMaker
 from tests.integration.ingress.rows import a_write_waits, commits, count, everything_stored, jobs_locked
 
 NOTHING = {"jobs": 0, "outbox": 0, "idempotency_keys": 0}

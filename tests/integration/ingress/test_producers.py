@@ -10,12 +10,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
+from ingress.services import services_of
 from shared.db import Database
 from shared.keys import ADMIN, OPERATOR, SCOPES
 from shared.queries.audit import list_acts
 from shared.queries.producers import find_producer_by_token
 from tests.factories import change
-from tests.integration.ingress.conftest import services_of
 
 KeyMaker = Callable[..., dict[str, str]]
 JOB = {"task": "demo.echo", "args": {"message": "m"}}

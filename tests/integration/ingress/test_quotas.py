@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from ingress.accept import Acceptor
+from ingress.services import services_of
 from shared.db import Database
 from shared.errors import QuotaExceededError
 from shared.producer import JobOptions, NewJob, prepare
@@ -18,7 +19,7 @@ from shared.queries.jobs import Accepted
 from shared.queries.producers import create_producer
 from shared.settings import Settings
 from shared.task import registry
-from tests.integration.ingress.conftest import Headers, services_of
+from tests.integration.ingress.conftest import Headers
 from tests.integration.ingress.rows import count, everything_stored
 
 ECHO: dict[str, Any] = {"task": "demo.echo", "args": {"message": "hello"}}

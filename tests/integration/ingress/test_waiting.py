@@ -153,7 +153,7 @@ def test_a_preference_that_nobody_understands_is_passed_by(client: FlaskClient, 
 def test_five_hundred_that_wait_cost_one_connection_and_are_all_told(
     settings: Settings, database: Database, executor: Executor
 ) -> None:
-    waiters = Waiters(database, most=500)
+    waiters = Waiters(database, most=500, streams=0)
     jobs = [post(database, tasks.echo, message="m") for _ in range(5)]
     threads = [threading.Thread(target=waiters.wait, args=(jobs[number % 5], LONGEST_WAIT)) for number in range(500)]
     for thread in threads:
@@ -170,7 +170,7 @@ def test_five_hundred_that_wait_cost_one_connection_and_are_all_told(
 def test_a_connection_that_is_cut_while_the_job_ends_keeps_nobody_waiting(
     database: Database, executor: Executor
 ) -> None:
-    waiters = Waiters(database, most=5)
+    waiters = Waiters(database, most=5, streams=0)
     job = post(database, tasks.echo, message="m")
     with meanwhile(lambda: waiters.wait(job, LONGEST_WAIT)) as waiting:
         eventually(lambda: is_watched(database, job))
@@ -205,11 +205,11 @@ def test_a_job_that_nobody_waits_for_costs_no_notification(database: Database, e
     watched, other = (post(database, tasks.echo, message="m") for _ in range(2))
     change(database, "UPDATE jobs SET watched_until = now() + interval '1 hour' WHERE id = :id", id=watched)
     with database.engine.connect() as ear:
-        ear.exec_driver_sql("LISTEN gristmill_ended")
+        ear.exec_driver_sql("LISTEN gristmill_moved")
         ear.commit()
         executor.execute([watched, other])
-        eventually(lambda: ear.exec_driver_sql("SELECT 1").scalar() == 1 and bool(heard(ear)))
-        assert heard(ear) == [str(watched)]
+        eventually(lambda: ear.exec_driver_sql("SELECT 1").scalar() == 1 and len(heard(ear)) > 1)
+        assert heard(ear) == [f"{watched} running", f"{watched} succeeded"]
 
 
 def heard(connection: Any) -> list[str]:

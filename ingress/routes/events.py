@@ -1,0 +1,63 @@
+"""What happens to a job, told while it happens."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Final
+from uuid import UUID
+
+from flask import Response, request
+
+from ingress.api import PREFIX, Blueprint
+from ingress.auth import principal, requires
+from ingress.event_stream import stream
+from ingress.events import EventId
+from ingress.services import services
+from shared.errors import UnavailableError
+from shared.queries.jobs import get_job
+
+HEADER: Final = "Last-Event-ID"
+_RETRY_AFTER: Final = 5  # seconds; a stream ends when its job does, which nobody knows
+
+blueprint = Blueprint("events", __name__, url_prefix=PREFIX, description="What happens to a job, while it happens.")
+
+_LAST = {
+    "in": "header",
+    "name": HEADER,
+    "description": "The id of the last event that was seen: what came after it is told.",
+    "schema": {"type": "string", "pattern": "^[0-9]{1,9}-[0-3]-[0-9]{1,15}$"},
+    "example": "1-1-1893456000000",
+}
+
+
+@blueprint.route("/jobs/<uuid:job_id>/events", methods=["GET"])
+@requires("jobs:read")
+@blueprint.response(200, {"type": "string"}, content_type="text/event-stream", description="Server-sent events.")
+@blueprint.doc(operationId="follow_job", parameters=[_LAST])
+def follow_job(job_id: UUID) -> Response:
+    """Follow a job by server-sent events.
+
+    Each has an id, a type (`job.accepted`, `attempt.started`, `attempt.failed`, `attempt.lost`, `attempt.snoozed`,
+    `job.succeeded`, `job.dead`, `job.cancelled`) and JSON with the job's state. First comes what has happened, then
+    what happens; the stream ends with the job, or after a while: come again with `Last-Event-ID`, and miss nothing.
+    Where too many streams are open it answers 503 at once.
+    """
+    last = EventId.read(request.headers[HEADER]) if request.headers.get(HEADER) else None
+    with services().database.transaction() as session:
+        get_job(session, job_id, producer_id=principal().sees)
+    with ExitStack() as until_closed:
+        follower = until_closed.enter_context(services().waiters.follow(job_id))
+        if follower is None:
+            msg = "As many streams are open as this process takes; ask again later, or GET the job with ?wait="
+            raise UnavailableError(msg, retry_after=_RETRY_AFTER)
+        events = stream(
+            services().database,
+            follower,
+            job_id,
+            principal(),
+            last=last,
+            seconds=services().settings.web_stream_seconds,
+        )
+        answer = Response(events, mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
+        answer.call_on_close(until_closed.pop_all().close)
+    return answer
