@@ -81,6 +81,14 @@ def _memory(each: psutil.Process) -> tuple[float, float | None] | None:
     return None
 
 
+def share_of(pid: int) -> float:
+    """Return the memory of a process in MiB: Pss, or Rss where the system does not tell it; 0 when it is gone."""
+    with contextlib.suppress(*_UNREADABLE):
+        found = _memory(psutil.Process(pid))
+        return 0.0 if found is None else found[1] if found[1] is not None else found[0]
+    return 0.0
+
+
 def _pss(pid: int) -> float | None:
     """Read the proportional set size; None where the system does not tell."""
     with contextlib.suppress(OSError):

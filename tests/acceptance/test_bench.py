@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.peers.figures import LINES
+from gristmill.services.rabbitmq import INSTALL, find_rabbitmq
 from tests.cluster import ROOT
 
 
@@ -30,3 +32,14 @@ def test_the_platform_is_measured(tmp_path: Path) -> None:
 def test_the_ingress_is_compared_with_what_most_would_build() -> None:
     table = run("bench.ingress", "compare", "--rounds", "1", "--seconds", "0.5")
     assert "baseline" in table
+
+
+@pytest.mark.skipif(find_rabbitmq() is None, reason=INSTALL)
+@pytest.mark.timeout(120)
+def test_other_job_queues_are_compared(tmp_path: Path) -> None:
+    page, figures = tmp_path / "page.md", tmp_path / "figures.json"
+    run("bench.peers", "--quick", "--only", "celery", "--markdown", str(page), "--json", str(figures))
+    assert "| Celery |" in page.read_text()
+    measured = json.loads(figures.read_text())["rounds"]["1"]["celery"]
+    assert measured.keys() == {line.name for line in LINES} - {"batch"}, "Celery has no call for many"
+    assert min(measured.values()) > 0

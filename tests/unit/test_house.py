@@ -1,5 +1,6 @@
 """The files around the code agree with each other and with the code."""
 
+import json
 import re
 import subprocess
 import sys
@@ -64,6 +65,27 @@ def test_a_requirement_file_names_packages_and_hashes_and_no_address(file: Path)
     assert len(pins) > 50
     assert [name for name, _, rest in pins if "--hash=sha256:" not in rest] == []
     assert ADDRESS.findall(text) == []
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "bench").rglob("requirements/*.txt")), ids=lambda file: file.stem)
+def test_what_only_measurements_need_is_pinned_by_hash_and_names_no_address(file: Path) -> None:
+    text = file.read_text()
+    pins = PIN.findall(text)
+    assert pins
+    assert [name for name, _, rest in pins if "--hash=sha256:" not in rest] == []
+    assert ADDRESS.findall(text) == []
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "bench").rglob("requirements/*.json")), ids=lambda file: file.stem)
+def test_node_packages_of_measurements_have_exact_versions_and_no_address(file: Path) -> None:
+    named = json.loads(file.read_text())
+    versions = {**named.get("dependencies", {}), **named.get("optionalDependencies", {})}
+    assert versions
+    assert [version for version in versions.values() if not re.fullmatch(r"\d+\.\d+\.\d+", version)] == []
+
+
+def test_no_lock_file_of_node_is_kept() -> None:
+    assert [path for path in (ROOT / "bench").rglob("*lock*.json") if path.is_file()] == []
 
 
 def test_development_runs_on_the_versions_that_production_runs_on() -> None:

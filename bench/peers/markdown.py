@@ -1,0 +1,99 @@
+"""The page: what was measured, and how each peer was set up."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from bench.peers.figures import LINES, Figures, Line, Summary, ratio_text
+from bench.report import number
+
+if TYPE_CHECKING:
+    from bench.peers.peer import Spec
+
+PARTS: Final = {
+    "Accepting": ("one", "at_once", "batch"),
+    "Executing": ("noop", "effect", "wait"),
+    "Latency and memory": ("idle_p50", "idle_p95", "half_p50", "half_p95", "memory"),
+}
+_LINES: Final = {line.name: line for line in LINES}
+_NOT_THERE: Final = "–"
+
+
+@dataclass(slots=True)
+class Page:
+    """All that the page tells beside the figures."""
+
+    specs: tuple[Spec, ...]
+    versions: dict[str, dict[str, str]]
+    servers: str
+    redis_sync: str
+    sync_ms: float
+    loads: list[float] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def render(self, figures: Figures, chart: str | None) -> str:
+        """Return the page in Markdown."""
+        text = ["# Beside other job queues", "", f"Written by `make bench-peers`, {self.began:%Y-%m-%d %H:%M} UTC.", ""]
+        text += [*self._surroundings(figures), ""]
+        if chart is not None:
+            text += [f"![The medians of all peers, with their spreads]({chart})", ""]
+        for title, names in PARTS.items():
+            text += [f"## {title}", "", *self._table(figures, [_LINES[name] for name in names]), ""]
+        text += ["## Where another one is ahead", "", *self._behind(figures), ""]
+        text += ["## How each is set up", "", *self._setups(), ""]
+        if self.skipped or figures.failures:
+            text += ["## What is missing", "", *self._missing(figures), ""]
+        return "\n".join(text)
+
+    def _surroundings(self, figures: Figures) -> list[str]:
+        loads = f"{min(self.loads):.1f} to {max(self.loads):.1f}" if self.loads else "unknown"
+        text = (
+            f"{len(figures.rounds)} rounds, in each of them all peers one after the other, the order turned by one; "
+            f"medians, with the least and the most of the rounds. ×: that figure over ours in the same round, median. "
+            f"{os.cpu_count()} cores, Python {platform.python_version()}, {self.servers}; Valkey syncs its append-only "
+            f"file `{self.redis_sync}`; a sync of the disk takes {self.sync_ms:.1f} ms. Load average before each turn, "
+            f"what the turn before has left included: {loads}."
+        )
+        return [text]
+
+    def _table(self, figures: Figures, lines: list[Line]) -> list[str]:
+        head = [f"{line.title}, {line.unit}" if line.unit != "/s" else f"{line.title}, a second" for line in lines]
+        rows = [f"| | {' | '.join(head)} |", "| --- |" + " --- |" * len(lines)]
+        for spec in self.specs:
+            cells = [cell(figures.summary(spec.name, line.name)) for line in lines]
+            if any(each != _NOT_THERE for each in cells):
+                rows.append(f"| {spec.title} | {' | '.join(cells)} |")
+        return rows
+
+    def _behind(self, figures: Figures) -> list[str]:
+        titles = {spec.name: spec.title for spec in self.specs if not spec.name.startswith(figures.ours)}
+        told = [f"- {line}: {', '.join(peers)}" for line, peers in figures.behind(titles)]
+        return told or ["In no line."]
+
+    def _setups(self) -> list[str]:
+        told = {name: ", ".join(map(" ".join, found.items())) for name, found in self.versions.items()}
+        return [f"- **{spec.title}** ({told[spec.name]}): {spec.setup}." for spec in self.specs if spec.name in told]
+
+    def _missing(self, figures: Figures) -> list[str]:
+        return [f"- {name}: {why}" for name, why in self.skipped.items()] + [
+            f"- {name}: failed in {len(why)} of the rounds: {_short(why[0])}" for name, why in figures.failures.items()
+        ]
+
+
+def cell(found: Summary | None) -> str:
+    """Return one cell of a table."""
+    if found is None:
+        return _NOT_THERE
+    ratio = "" if found.ratio is None else f" ×{ratio_text(found.ratio)}"
+    return f"{number(found.median)} ({number(found.least)}–{number(found.most)}){ratio}"
+
+
+def _short(why: str) -> str:
+    """Return the first and the last line of an error: what was tried, and what the log says in the end."""
+    lines = why.strip().splitlines()
+    return lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1].strip()}"
