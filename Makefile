@@ -18,7 +18,7 @@ BIN := .venv/bin
 UV := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 \
       --generate-hashes --no-emit-index-url --no-emit-find-links
 
-.PHONY: help up demo test lint types bench bench-ingress bench-peers chaos format lock clean runtime dev
+.PHONY: help up demo test lint types bench bench-ingress bench-peers load-test chaos format lock clean runtime dev
 
 help: ## list what there is
 	@echo "Gristmill: what make can do. ARGS= passes flags on, for instance: make up ARGS=--rabbitmq"
@@ -57,6 +57,9 @@ bench-peers: dev ## compare with other job queues, in turn: 40 minutes (ARGS="--
 	@bash requirements/rabbitmq.sh
 	@exec $(BIN)/python -m bench.peers $(ARGS)
 
+load-test: dev ## 1,000 producers by Locust against the platform that runs; fails when too slow (ARGS=--here: one of its own)
+	@exec $(BIN)/python -m bench.load_test $(ARGS)
+
 chaos: dev ## kill, cut and pause everything under load; lose nothing (SEED=1 SECONDS=60 BROKER=rabbitmq)
 	@exec $(BIN)/python -m chaos --seed $(SEED) --seconds $(SECONDS) --broker $(BROKER) $(ARGS)
 
@@ -67,7 +70,7 @@ format: dev ## put the code into its format, and repair what ruff can
 lock: dev ## write requirements/*.txt anew (ARGS=--upgrade takes newer versions)
 	$(UV) $(ARGS) requirements/runtime.in --output-file requirements/runtime.txt
 	$(UV) $(ARGS) requirements/dev.in --output-file requirements/dev.txt
-	for file in bench/peers/requirements/*.in; do $(UV) $(ARGS) "$$file" --output-file "$${file%.in}.txt"; done
+	for file in bench/requirements/*.in bench/peers/requirements/*.in; do $(UV) $(ARGS) "$$file" --output-file "$${file%.in}.txt"; done
 
 clean: ## remove what was made here: .venv, caches, and the data of `make up`
 	@if pids=$$(grep -alsF -f <(printf '%s\n' "$$PWD/.venv/bin/" "$$PWD/.gristmill/") /proc/[0-9]*/cmdline | cut -d/ -f3 | xargs); \

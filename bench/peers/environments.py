@@ -27,9 +27,9 @@ class NotHereError(RuntimeError):
     """A peer cannot run on this machine; the message says why, and the others go on."""
 
 
-def python(name: str) -> Path:
-    """Return the Python of an environment with `requirements/<name>.txt`; makes it where it is not there yet."""
-    folder, pinned = CACHE / name, REQUIREMENTS / f"{name}.txt"
+def python(name: str, requirements: Path = REQUIREMENTS) -> Path:
+    """Return the Python of an environment with `<requirements>/<name>.txt`; makes it where it is not there yet."""
+    folder, pinned = CACHE / name, requirements / f"{name}.txt"
     program = folder / "bin" / "python"
     if not _is_done(folder, pinned):
         shutil.rmtree(folder, ignore_errors=True)

@@ -79,7 +79,6 @@ class Own(AskedOverHttp):
 
     def __init__(self, spec: Spec, place: Place) -> None:
         super().__init__(spec, place)
-        self.task = "bench.alone" if spec.name.endswith("-alone") else "bench.bundled"
         self._own = threading.local()
         place.stack.environment[MARKS] = os.environ[MARKS] = str(place.marks.path)
 
@@ -113,11 +112,14 @@ class Own(AskedOverHttp):
             return done | {"rate": done["rate"] * more["size"]}
         if what == "paced":
             return paced(self._post, more["kind"], more["rate"], more["count"], more["at_once"])
-        self.place.stack.fill(self.task, {"kind": more["kind"], "sent": 0.0}, more["count"], "bench")
+        job = self._job(more["kind"], 0.0)
+        self.place.stack.fill(job["task"], job["args"], more["count"], "bench")
         return {}
 
     def _job(self, kind: str, sent: float) -> dict[str, Any]:
-        return {"task": self.task, "args": {"kind": kind, "sent": sent}}
+        """Return a job as it is posted: bundles are for work in the database, as docs/tasks.md says."""
+        bundled = kind != "wait" and not self.spec.name.endswith("-alone")
+        return {"task": "bench.bundled" if bundled else "bench.alone", "args": {"kind": kind, "sent": sent}}
 
     def _post(self, kind: str, sent: float) -> None:
         """Post one job on a connection of this thread's own."""

@@ -159,8 +159,7 @@ class Peer:
         if self.spec.workers is None:
             code = f"from bench.peers.inside.{self.spec.module} import consume; consume()"
             return [[str(program), "-c", code]] * self.spec.processes
-        known = {"bin": str(folder), "redis": self.place.redis_url}
-        return [[part.format(**known) for part in command] for command in self.spec.workers]
+        return [[part.format(bin=folder) for part in command] for command in self.spec.workers]
 
     def _programs(self) -> tuple[Path, Path]:
         if self.spec.language == "node":

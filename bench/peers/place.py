@@ -59,6 +59,7 @@ class Place:
             "PEER_DATABASE_URL": self.database_url,
             "PEER_AMQP_URL": self.rabbitmq.create_vhost(self.name),
             "PEER_REDIS_URL": self.redis_url,
+            "RQ_REDIS_URL": self.redis_url,  # `rq worker` would take it from its command line, too, for all to read
             MARKS: str(self.marks.path),
             "PYTHONPATH": path,
         }

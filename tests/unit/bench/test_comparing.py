@@ -9,7 +9,7 @@ from bench.peers import chart
 from bench.peers.figures import LINES, Figures
 from bench.peers.markdown import Page, cell
 from bench.peers.marks import MARK, Marks, latencies, steady_rate
-from bench.peers.peer import WORKS, Spec
+from bench.peers.peer import EXECUTE, WORKS, Spec
 from bench.peers.roster import BY_NAME, OURS, PEERS
 
 TITLES = {OURS: "Gristmill", "rq": "RQ", "huey": "huey & <co>"}
@@ -120,7 +120,8 @@ def test_the_chart_has_a_bar_for_each_figure_and_escapes_names() -> None:
 def test_each_peer_says_how_it_is_set_up_and_has_work_for_what_is_measured(spec: Spec) -> None:
     assert set(spec.works) <= set(WORKS)
     assert spec.setup
-    assert "noop" not in spec.works or spec.backlog.keys() == {"noop", "effect", "wait"}
+    assert spec.backlog.keys() == set(EXECUTE) & set(spec.works)
+    assert "half" not in spec.works or "wait" in spec.works, "half of what would the load be?"
 
 
 def test_every_line_has_a_name_of_its_own() -> None:
