@@ -19,7 +19,19 @@ from ingress.limits import Limits
 from ingress.openapi import prepare_document
 from ingress.readiness import Readiness
 from ingress.request_id import register_request_ids
-from ingress.routes import batches, dead_letters, demo, docs, events, health, jobs, producers, queues, schedules
+from ingress.routes import (
+    batches,
+    dead_letters,
+    demo,
+    docs,
+    events,
+    health,
+    jobs,
+    producers,
+    queues,
+    schedules,
+    webhook_secrets,
+)
 from ingress.routes import tasks as task_routes
 from ingress.security import register_security_headers
 from ingress.services import EXTENSION, Services
@@ -80,6 +92,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
         queues,
         schedules,
         producers,
+        webhook_secrets,
         task_routes,
         health,
         *([demo] if settings.demo_tasks else []),

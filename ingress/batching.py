@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from marshmallow import ValidationError
 
+from ingress.callbacks import Callbacks
 from ingress.idempotency import Key, find_replays, fingerprint, key_of_entry
 from ingress.posting import prepare_job
 from ingress.schemas.batches import MOST_ENTRIES, BatchEntry
@@ -61,12 +62,13 @@ def post_batch(
         if key is not None:
             _refuse_misuse(replays.values())
         outcomes = [replays.get(number) for number in range(len(entries))]
+    callbacks = Callbacks(services, principal)
     jobs: dict[int, NewJob] = {}
     for number, entry in enumerate(entries):
         if outcomes[number] is not None:
             continue
         try:
-            job = prepare_job(services, principal, _load(entry), traceparent=traceparent)
+            job = prepare_job(services, principal, _load(entry), callbacks=callbacks, traceparent=traceparent)
         except GristmillError as error:
             outcomes[number] = error
         else:

@@ -8,8 +8,8 @@ from datetime import datetime
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Self
 
-from ingress.showing import show_attempts
 from shared.errors import InvalidError
+from shared.showing import show_attempts
 from shared.states import FINAL, State
 
 if TYPE_CHECKING:

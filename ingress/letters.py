@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any, Final
 
-from ingress.showing import show_attempts
 from shared.queries.jobs import find_job, list_attempts
+from shared.showing import show_attempts
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

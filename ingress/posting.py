@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from ingress.callbacks import Callbacks
 from ingress.idempotency import Key, find_replays, fingerprint
 from ingress.times import check_times
 from shared.errors import ForbiddenError, GristmillError
@@ -47,7 +48,9 @@ def post(
     """
     known_as = Key(key, fingerprint(body)) if key is not None else None
     try:
-        job = prepare_job(services, principal, wanted, traceparent=traceparent)
+        job = prepare_job(
+            services, principal, wanted, callbacks=Callbacks(services, principal), traceparent=traceparent
+        )
     except GristmillError:
         # What could be accepted yesterday may be too late or unknown today; its replay is answered all the same.
         earlier = find_replays(services, principal.producer_id, [known_as])[0] if known_as is not None else None
@@ -66,15 +69,23 @@ def _or_raise(result: Accepted | Exception) -> Accepted:
 
 
 def prepare_job(
-    services: Services, principal: Principal, wanted: Mapping[str, Any], *, traceparent: str | None = None
+    services: Services,
+    principal: Principal,
+    wanted: Mapping[str, Any],
+    *,
+    callbacks: Callbacks,
+    traceparent: str | None = None,
 ) -> NewJob:
     """Return the job that `wanted` (a loaded `JobRequest`) asks for, checked against its task. Stores nothing.
+
+    Args:
+        callbacks: one for all jobs of a request.
 
     Raises:
         ForbiddenError: the key may not post this task.
         UnknownTaskError: there is no such task.
         InvalidArgsError: the arguments do not fit it.
-        InvalidError: its times are over or too far away.
+        InvalidError: its times are over or too far away, or its callback cannot be made.
     """
     if not principal.may_post(wanted["task"]):
         allowed = ", ".join(sorted(principal.allowed_tasks or ()))
@@ -84,6 +95,7 @@ def prepare_job(
     delay: float | None = wanted.get("delay")
     run_at, expires_at = wanted.get("run_at"), wanted.get("expires_at")
     check_times(run_at, delay, expires_at)
+    callbacks.check(wanted.get("callback_url"))
     options = JobOptions(
         run_at=run_at,
         delay=timedelta(seconds=delay) if delay is not None else None,

@@ -24,6 +24,8 @@ CRASH_POINTS: Final = (
     "executor.after_commit",
     "settle.before_failure",
     "settle.after_failure",
+    "callback.before_enqueue",
+    "callback.after_enqueue",
     "reconciler.before_commit",
     "reconciler.after_commit",
     "beat.before_commit",

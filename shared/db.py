@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 SECRET_KEY = "secret_key"  # noqa: S105  a name, not a secret: where a session's info carries the key that seals arguments
+COMMITS_BY_ITSELF = "commits_by_itself"  # in the info of a session whose statements are a transaction each
 CONNECT_TIMEOUT = 5  # seconds; a host that does not answer a SYN is away, waiting longer holds a request thread
 IDLE_IN_TRANSACTION_TIMEOUT = 60  # seconds; a client that vanished in mid-transaction gives its locks back by then
 KEEPALIVES = {"keepalives": 1, "keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3}
@@ -148,8 +149,10 @@ class Database:
             # the connection was cut meanwhile, the error hides the answer and its place in the pool is lost for good.
             driver: Any = connection.connection.dbapi_connection
             driver.autocommit = True
+            session = self.session(connection)
+            session.info[COMMITS_BY_ITSELF] = True
             try:
-                yield self.session(connection)
+                yield session
             finally:
                 if not driver.closed:
                     driver.autocommit = False

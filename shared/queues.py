@@ -45,7 +45,7 @@ QUEUES: Final[dict[str, Queue]] = {
             "notification_dlq",
             timedelta(minutes=30),
             2,
-            "push, Slack, webhook, in-app",
+            "push, Slack, webhook, in-app, callbacks",
         ),
         Queue("data_processing_queue", "processing.*", "processing_dlq", timedelta(hours=6), 2, "records, aggregation"),
         Queue(

@@ -1,4 +1,4 @@
-"""Arguments that must not lie readable in the database (passwords): sealed on the way in, opened by the worker."""
+"""What must not lie readable in the database (passwords, secrets): sealed on the way in, opened by the worker."""
 
 from __future__ import annotations
 
@@ -21,8 +21,26 @@ def derive(secret_key: Secret, purpose: str, message: str = "") -> bytes:
     return hmac.new(secret_key.reveal().encode(), f"{purpose}\x00{message}".encode(), hashlib.sha256).digest()
 
 
-def _fernet(secret_key: Secret) -> Fernet:
-    return Fernet(base64.urlsafe_b64encode(derive(secret_key, "sealed-args")))
+def _fernet(secret_key: Secret, purpose: str = "sealed-args") -> Fernet:
+    return Fernet(base64.urlsafe_b64encode(derive(secret_key, purpose)))
+
+
+def seal_text(secret_key: Secret, purpose: str, text: str) -> str:
+    """Return `text` encrypted, for `purpose` alone."""
+    return _fernet(secret_key, purpose).encrypt(text.encode()).decode()
+
+
+def unseal_text(secret_key: Secret, purpose: str, sealed: str) -> str:
+    """Return a text as it was before `seal_text`.
+
+    Raises:
+        PermanentError: it was sealed with another GRISTMILL_SECRET_KEY.
+    """
+    try:
+        return _fernet(secret_key, purpose).decrypt(sealed.encode()).decode()
+    except InvalidToken:
+        msg = f"The {purpose} was sealed with another GRISTMILL_SECRET_KEY; make a new one"
+        raise PermanentError(msg, code="SECRET_UNREADABLE") from None
 
 
 def seal(secret_key: Secret, args: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:

@@ -98,6 +98,7 @@ class Settings:
     beat_poll: float
     maintenance_poll: float
     allow_private_webhooks: bool
+    allow_http_callbacks: bool
     flower_port: int
     flower_user: str
     flower_password: Secret | None
@@ -155,6 +156,7 @@ def load_settings(dotenv: Path | None = Path(".env")) -> Settings:
         "beat_poll": env.float("BEAT_POLL", 1.0, validate=Range(0.01, 60)),
         "maintenance_poll": env.float("MAINTENANCE_POLL", 1.0, validate=Range(0.01, 60)),
         "allow_private_webhooks": env.bool("ALLOW_PRIVATE_WEBHOOKS", default=False),
+        "allow_http_callbacks": env.bool("ALLOW_HTTP_CALLBACKS", default=False),
         "flower_port": env.int("FLOWER_PORT", 5555, validate=Range(1, 65535)),
         "flower_user": env.str("FLOWER_USER", "gristmill"),
         "flower_password": env.str("FLOWER_PASSWORD", None),

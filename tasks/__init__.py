@@ -2,6 +2,7 @@
 
 from tasks.aggregate_stats import aggregate_hour
 from tasks.create_user import create_user
+from tasks.deliver_webhook import deliver_webhook
 from tasks.demo import crash, echo, effect, fail, sleep
 from tasks.process_record import process_record
 from tasks.send_email import send_email
@@ -12,6 +13,7 @@ __all__ = [
     "aggregate_hour",
     "crash",
     "create_user",
+    "deliver_webhook",
     "echo",
     "effect",
     "fail",

@@ -86,14 +86,20 @@ class Executor:
         """T1: begin an attempt of each job that is due, and end those that waited too long."""
         outside = [task.name for task in registry if task.effects == "outside"]
 
-        def act() -> list[moves.Claimed]:
+        def claim() -> list[moves.Claimed]:
             with self._database.autocommit() as session:
-                claimed = moves.claim(session, ids, worker=self._worker, lease=self._settings.lease, durable=outside)
-                if len(claimed) < len(ids):
-                    self._look_at_rest(session, set(ids) - {job.id for job in claimed})
-                return claimed
+                return moves.claim(session, ids, worker=self._worker, lease=self._settings.lease, durable=outside)
 
-        return settle.patiently(act)
+        claimed = settle.patiently(claim)
+        if len(claimed) < len(ids):
+            rest = set(ids) - {job.id for job in claimed}
+
+            def look() -> None:
+                with self._database.transaction() as session:
+                    self._look_at_rest(session, rest)
+
+            settle.patiently(look)
+        return claimed
 
     def _look_at_rest(self, session: Session, ids: set[UUID]) -> None:
         """Most of what cannot be claimed is done or running.

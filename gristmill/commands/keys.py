@@ -22,6 +22,7 @@ def keys() -> None:
       gristmill keys list
       gristmill keys rotate 4f1c09a2b7d3 --overlap 24
       gristmill keys revoke 4f1c09a2b7d3
+      gristmill keys webhook-secret shop
     """  # noqa: D301  click's mark for text that is not to be wrapped
 
 
@@ -133,6 +134,31 @@ def revoke(*, key: str, force: bool) -> None:
     with transaction() as session:
         revoke_it(session, find_key(session, public).producer_id, public, actor=actor(), force=force)
     click.echo(f"{public} is revoked")
+
+
+@keys.command()
+@click.argument("producer")
+@click.option(
+    "--overlap",
+    type=click.IntRange(0, 2160),
+    default=24,
+    show_default=True,
+    help="Hours that the old secret goes on, if there is one.",
+)
+def webhook_secret(*, producer: str, overlap: int) -> None:
+    """Make the secret that signs PRODUCER's callbacks, or replace it, and print it; nobody can see it again."""
+    from gristmill.commands.acting import actor
+    from gristmill.commands.settings import transaction
+    from shared.queries.producers import find_producer
+    from shared.webhook_secrets import make_secret
+
+    with transaction() as session:
+        found = find_producer(session, producer)
+        if found is None:
+            raise click.UsageError(f"No producer is called {producer!r}: `gristmill keys create {producer}` makes it")
+        _, token = make_secret(session, found.id, actor=actor(), overlap=timedelta(hours=overlap))
+        click.echo(f"The callbacks of {producer} are signed with this. Keep it, it is not shown again:", err=True)
+    click.echo(token)
 
 
 def _public_half(key: str) -> str:

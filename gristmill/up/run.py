@@ -74,6 +74,8 @@ def _prepare(options: Options, folder: Folder, given: dict[str, str], url: str) 
         "GRISTMILL_LOG_FORMAT": "console",
         "GRISTMILL_DEMO_TASKS": "true",
         "GRISTMILL_WORKER_EVENTS": "true",
+        "GRISTMILL_ALLOW_PRIVATE_WEBHOOKS": "true",
+        "GRISTMILL_ALLOW_HTTP_CALLBACKS": "true",
     }
     os.environ.update({**made, **embedded.settings, **given})
     return _Prepared(settings=load_settings(dotenv=None), embedded=embedded, url=url)

@@ -26,11 +26,12 @@ from ingress.schemas.jobs import (
     JobWait,
 )
 from ingress.services import services
-from ingress.showing import show_accepted, show_job
+from ingress.showing import show_accepted
 from shared.cancel import cancel_job
 from shared.models.jobs import Job
 from shared.queries.jobs import Accepted, get_job, list_jobs
 from shared.run_now import run_job_now
+from shared.showing import show_job
 from shared.states import FINAL, State
 
 if TYPE_CHECKING:

@@ -59,7 +59,13 @@ class JobRequest(PlainFirst):
         metadata={"description": "While a live job of the task has this key, it is answered with 200 instead."},
     )
     callback_url = fields.String(
-        validate=http_url, metadata={"format": "uri", "description": "Told when the job has ended."}
+        validate=http_url,
+        metadata={
+            "format": "uri",
+            "description": "Told when the job has ended, by one signed POST (Standard Webhooks) that is tried for "
+            "hours. Needs a secret: `POST /api/v1/webhook-secret`.",
+            "example": "https://shop.example.com/hooks/gristmill",
+        },
     )
     tags = fields.List(short_text(LONGEST_TAG), load_default=list, validate=Length(max=MOST_TAGS))
 
@@ -151,7 +157,11 @@ class JobDetails(ListedJob):
     unique_key = fields.String(allow_none=True)
     callback_url = fields.String(allow_none=True)
     parent = fields.UUID(allow_none=True)
-    children = fields.List(fields.UUID(), required=True, metadata={"description": "The first hundred."})
+    children = fields.List(
+        fields.UUID(),
+        required=True,
+        metadata={"description": "The first hundred; the delivery of its callback is one of them."},
+    )
     trace_id = fields.String(allow_none=True)
 
 

@@ -7,7 +7,7 @@ from shared.models.jobs import Attempt, IdempotencyKey, Job, Outbox
 from shared.models.messages import EmailMessageRow, Notification
 from shared.models.people import OneTimeToken, User, UserProfile, UserSession
 from shared.models.processes import ProcessReport
-from shared.models.producers import ApiKey, AuditEntry, Producer
+from shared.models.producers import ApiKey, AuditEntry, Producer, WebhookSecret
 from shared.models.queues import HeldHint, QueueControl, QueueCount
 from shared.models.records import AggregatedStat, Measurement, Record, Stream
 from shared.models.schedules import Fire, Schedule
@@ -40,4 +40,5 @@ __all__ = [
     "User",
     "UserProfile",
     "UserSession",
+    "WebhookSecret",
 ]

@@ -51,6 +51,23 @@ class ApiKey(Base):
     __table_args__ = (Index("ix_api_keys_producer", "producer_id"),)
 
 
+class WebhookSecret(Base):
+    """A secret that a producer's callbacks are signed with, sealed; without an end it is the current one."""
+
+    __tablename__ = "webhook_secrets"
+
+    id: Mapped[Key]
+    producer_id: Mapped[UUID] = mapped_column(ForeignKey("producers.id", ondelete="CASCADE"))
+    sealed: Mapped[str]
+    created_at: Mapped[CreatedAt]
+    expires_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("ix_webhook_secrets_producer", "producer_id"),
+        Index("uq_webhook_secrets_current", "producer_id", unique=True, postgresql_where=text("expires_at IS NULL")),
+    )
+
+
 class AuditEntry(Base):
     """Who did what to what, and when."""
 

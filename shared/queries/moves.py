@@ -15,6 +15,7 @@ import orjson
 from sqlalchemy import CursorResult
 from uuid_utils.compat import uuid7
 
+from shared.queries.ends import end
 from shared.queries.moves_by_hand import Redriven, cancel_waiting, redrive, request_cancel, run_now
 from shared.queries.statement import move_statement as _statement
 from shared.states import AttemptOutcome, DeadReason, Move
@@ -120,7 +121,7 @@ _SUCCEED = _statement(
     UPDATE jobs SET state = {target}, result = done.result, finished_at = clock_timestamp(), lease_until = NULL
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS done(id uuid, attempt int, result jsonb)
     WHERE jobs.id = done.id AND jobs.attempt = done.attempt AND jobs.state IN ({sources})
-    RETURNING jobs.id, {tell}
+    RETURNING jobs.id, {tell}, {callback}
     """,
 )
 
@@ -128,7 +129,7 @@ _SUCCEED = _statement(
 def succeed(session: Session, done: Sequence[tuple[UUID, int, Any]]) -> set[UUID]:
     """End jobs with success: `done` holds (id, attempt, result). Returns the ids that moved; the caller compares."""
     rows = [{"id": job_id, "attempt": attempt, "result": result} for job_id, attempt, result in done]
-    return set(session.execute(_SUCCEED, {"rows": orjson.dumps(rows).decode()}).scalars())
+    return end(session, _SUCCEED, {"rows": orjson.dumps(rows).decode()})
 
 
 _RETRY = _statement(
@@ -198,9 +199,9 @@ _KILL = _statement(
     WITH moved AS (
         UPDATE jobs SET state = {{target}}, finished_at = clock_timestamp(), lease_until = NULL
         WHERE {_FENCED}
-        RETURNING id, task, queue, attempt, worker, started_at, {{tell}}
+        RETURNING id, task, queue, attempt, worker, started_at, {{tell}}, {{callback}}
     ), history AS ({_ATTEMPT_ROW}), letter AS ({_DEAD_LETTER_ROW})
-    SELECT id FROM moved
+    SELECT id, callback FROM moved
     """,
 )
 
@@ -216,7 +217,7 @@ def kill(
 ) -> bool:
     """End a running job without success; its dead letter is written by the same statement."""
     values = {"id": job_id, "attempt": attempt, "reason": str(reason), "outcome": str(outcome), "letter_id": uuid7()}
-    return _moved(session, _KILL, values | _evidence(failure))
+    return bool(end(session, _KILL, values | _evidence(failure)))
 
 
 _EXPIRE = _statement(
@@ -225,7 +226,7 @@ _EXPIRE = _statement(
     WITH moved AS (
         UPDATE jobs SET state = {target}, finished_at = clock_timestamp()
         WHERE id = ANY(:ids) AND state IN ({sources}) AND expires_at <= statement_timestamp()
-        RETURNING id, task, queue, attempt, expires_at, {tell}
+        RETURNING id, task, queue, attempt, expires_at, {tell}, {callback}
     ), letter AS (
         INSERT INTO dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message, fingerprint,
                                   attempts)
@@ -234,14 +235,14 @@ _EXPIRE = _statement(
                substr(encode(sha256(convert_to('expired ' || task, 'UTF8')), 'hex'), 1, 16), attempt
         FROM moved
     )
-    SELECT id FROM moved
+    SELECT id, callback FROM moved
     """,
 )
 
 
 def expire(session: Session, ids: Sequence[UUID]) -> set[UUID]:
     """End those of `ids` that waited past their `expires_at`, each with its dead letter."""
-    return set(session.execute(_EXPIRE, {"ids": list(ids), "reason": str(DeadReason.EXPIRED)}).scalars())
+    return end(session, _EXPIRE, {"ids": list(ids), "reason": str(DeadReason.EXPIRED)})
 
 
 _GIVE_UP = _statement(
@@ -252,7 +253,7 @@ _GIVE_UP = _statement(
         WHERE id = ANY(:ids) AND state IN ({sources}) AND run_at <= statement_timestamp()
           AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.due_at = jobs.run_at AND outbox.job_id = jobs.id)
           AND NOT EXISTS (SELECT 1 FROM held_hints WHERE held_hints.job_id = jobs.id)
-        RETURNING id, task, queue, attempt, {tell}
+        RETURNING id, task, queue, attempt, {tell}, {callback}
     ), letter AS (
         INSERT INTO dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message, fingerprint,
                                   attempts, broker)
@@ -262,7 +263,7 @@ _GIVE_UP = _statement(
                CAST(:broker AS jsonb)
         FROM moved
     )
-    SELECT id FROM moved
+    SELECT id, callback FROM moved
     """,
 )
 
@@ -273,7 +274,7 @@ def give_up(session: Session, ids: Sequence[UUID], *, broker: dict[str, Any]) ->
     One that has another hint in the outbox or held, or is due later, was tried meanwhile and is left alone.
     """
     values = {"ids": list(ids), "reason": str(DeadReason.DELIVERY_LIMIT), "broker": orjson.dumps(broker).decode()}
-    return set(session.execute(_GIVE_UP, values).scalars())
+    return end(session, _GIVE_UP, values)
 
 
 _CANCEL = _statement(
@@ -282,9 +283,9 @@ _CANCEL = _statement(
     WITH moved AS (
         UPDATE jobs SET state = {{target}}, finished_at = clock_timestamp(), lease_until = NULL
         WHERE {_FENCED}
-        RETURNING id, attempt, worker, started_at, {{tell}}
+        RETURNING id, attempt, worker, started_at, {{tell}}, {{callback}}
     ), history AS ({_ATTEMPT_ROW})
-    SELECT id FROM moved
+    SELECT id, callback FROM moved
     """,
 )
 
@@ -292,7 +293,7 @@ _CANCEL = _statement(
 def cancel(session: Session, job_id: UUID, attempt: int, *, reason: str) -> bool:
     """End a running job as cancelled, because its handler or somebody else said that it is no longer wanted."""
     values = {"id": job_id, "attempt": attempt, "outcome": str(AttemptOutcome.CANCELLED)}
-    return _moved(session, _CANCEL, values | _evidence(None) | {"error_message": reason})
+    return bool(end(session, _CANCEL, values | _evidence(None) | {"error_message": reason}))
 
 
 def _evidence(failure: Failure | None) -> dict[str, str | None]:

@@ -10,6 +10,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy import text
 
+from shared.queries.ends import end
 from shared.queries.statement import move_statement
 from shared.queues import QUEUES
 from shared.states import Move
@@ -27,14 +28,14 @@ _CANCEL_WAITING = move_statement(
     SET state = {target}, finished_at = clock_timestamp(),
         cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp())
     WHERE id = ANY(:ids) AND state IN ({sources})
-    RETURNING id, {tell}
+    RETURNING id, {tell}, {callback}
     """,
 )
 
 
 def cancel_waiting(session: Session, ids: Sequence[UUID]) -> set[UUID]:
     """End those of `ids` that wait, at once. Returns them; the others run or have ended."""
-    return set(session.execute(_CANCEL_WAITING, {"ids": list(ids)}).scalars())
+    return end(session, _CANCEL_WAITING, {"ids": list(ids)})
 
 
 _REQUEST_CANCEL = text(

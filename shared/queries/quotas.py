@@ -8,6 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from shared.callbacks import TASK
+
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
@@ -20,13 +22,15 @@ _LOCK = text(
     """
 )
 
-# It reads at most as many index entries as the quota allows, however long the history is.
+# It reads at most as many index entries as the quota allows and callbacks wait, however long the history is. These do
+# not count: a receiver that is down for a night must not keep its producer from posting.
 _COUNT = text(
-    """
+    f"""
     SELECT wanted.producer_id, (
         SELECT count(*) FROM (
             SELECT FROM jobs
             WHERE jobs.producer_id = wanted.producer_id AND state IN ('scheduled', 'queued', 'running', 'retrying')
+              AND task <> '{TASK}'
             LIMIT wanted.quota) AS live)
     FROM unnest(CAST(:producers AS uuid[]), CAST(:quotas AS int[])) AS wanted(producer_id, quota)
     """

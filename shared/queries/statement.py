@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import text
 
-from shared.states import MOVES, Move
+from shared.states import FINAL, MOVES, Move
 
 if TYPE_CHECKING:
     from sqlalchemy import TextClause
@@ -18,15 +18,31 @@ _TELL: Final = f"""
     (CASE WHEN jobs.watched_until > statement_timestamp()
           THEN pg_notify('{MOVED_CHANNEL}', CAST(jobs.id AS text) || ' ' || jobs.state) END) IS NULL AS untold
 """
+# Another: what `shared.queries.ends` enqueues, put together where all of it is at hand; NULL where nobody is called.
+_CALLBACK: Final = """
+    CASE WHEN jobs.callback_url IS NOT NULL THEN jsonb_build_object(
+        'parent_id', jobs.id, 'producer_id', jobs.producer_id, 'traceparent', jobs.traceparent,
+        'args', jsonb_build_object('url', jobs.callback_url, 'event', 'job.' || jobs.state,
+                                   'ended_at', jobs.finished_at, 'attempt', jobs.attempt)) END AS callback
+"""
 _UNTOLD: Final = frozenset({Move.RUN_NOW, Move.REDRIVE})  # nothing has happened to the job yet
 
 
 def move_statement(move: Move, sql: str) -> TextClause:
     """Fill in the states that `move` may start from (`{sources}`) and the one it ends in (`{target}`).
 
-    A move tells those who follow the job: its RETURNING holds `{tell}`.
+    A move tells those who follow the job: its RETURNING holds `{tell}`. A move into a final state also returns who is
+    called back, `{callback}`, and is executed by `shared.queries.ends.end`.
     """
     sources, target = MOVES[move]
     assert (move not in _UNTOLD) == ("{tell}" in sql), move  # noqa: S101  seen when the module is imported
-    listed = ", ".join(f"'{state}'" for state in sorted(sources))
-    return text(sql.replace("{sources}", listed).replace("{target}", f"'{target}'").replace("{tell}", _TELL))
+    assert (target in FINAL) == ("{callback}" in sql), move  # noqa: S101  the same
+    parts = {
+        "{sources}": ", ".join(f"'{state}'" for state in sorted(sources)),
+        "{target}": f"'{target}'",
+        "{tell}": _TELL,
+        "{callback}": _CALLBACK,
+    }
+    for name, part in parts.items():
+        sql = sql.replace(name, part)
+    return text(sql)

@@ -103,6 +103,15 @@ def test_a_key_is_shown_once_and_can_be_revoked(gristmill: Call) -> None:
     assert row["revoked_at"] is not None
 
 
+def test_a_webhook_secret_is_shown_once_and_only_for_a_producer_that_is_there(gristmill: Call) -> None:
+    of(gristmill("keys", "create", "shop"))
+    first, second = (of(gristmill("keys", "webhook-secret", "shop")).strip() for _ in range(2))
+    assert first.startswith("whsec_")
+    assert second != first
+    answer = gristmill("keys", "webhook-secret", "nobody")
+    assert (answer.returncode, "keys create nobody" in answer.stderr) == (2, True)
+
+
 def test_doctor_names_what_is_away_with_the_cure_and_looks_at_the_rest(gristmill: Call) -> None:
     answer = gristmill("doctor")
     assert answer.returncode == 1

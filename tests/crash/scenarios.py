@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from sqlalchemy import func, select, text
 from uuid_utils.compat import uuid7
 
 import tasks
+from shared import callbacks
 from shared.db import Database
 from shared.models import DeadLetter, Fire, Job, Schedule
 from shared.producer import JobOptions
@@ -52,14 +53,16 @@ class Ledger:
         return sum(self.jobs.get(job, State.SUCCEEDED) is State.SUCCEEDED for job in made)
 
     def is_quiet(self) -> bool:
-        """Whether every job has ended and no schedule is due."""
+        """Whether every job has ended and no schedule is due; nobody is there to make callbacks."""
         with self.database.transaction() as session:
-            live = session.scalars(select(Job.id).where(Job.finished_at.is_(None)).limit(1)).all()
+            live = session.scalars(
+                select(Job.id).where(Job.finished_at.is_(None), Job.task != callbacks.TASK).limit(1)
+            ).all()
             due = session.scalars(select(Schedule.name).where(Schedule.next_fire_at <= func.now()).limit(1)).all()
         return not live and not due
 
     def check(self) -> None:
-        """Exact: the ends of all jobs, their effects, one letter for each that is dead, one job for each fire."""
+        """Exact: the ends of all jobs, their effects, letters of the dead, jobs of fires, and callbacks."""
         with self.database.transaction() as session:
             states = {job.id: job.state for job in session.scalars(select(Job).where(Job.id.in_(self.jobs)))}
             letters = session.execute(
@@ -74,7 +77,16 @@ class Ledger:
                 text("SELECT key, count(*) FROM idempotency_keys WHERE key = ANY(:keys) GROUP BY 1"),
                 {"keys": self.posted},
             ).all()
+            calls = session.execute(
+                text(
+                    "SELECT ended.id, ended.callback_url IS NOT NULL, count(delivery.id) FROM jobs ended "
+                    "LEFT JOIN jobs delivery ON delivery.parent_id = ended.id AND delivery.task = :task "
+                    "WHERE ended.id = ANY(:ids) GROUP BY 1"
+                ),
+                {"task": callbacks.TASK, "ids": list(self.jobs)},
+            ).all()
         assert states == self.jobs
+        assert [row for row in calls if row[2] != row[1]] == []
         assert {row[0]: row[1] for row in letters} == dict.fromkeys(dead, 1)
         assert effects(self.database, self.key) == self.effects_expected()
         assert sorted(fire.schedule for fire in fires) == sorted(self.schedules)
@@ -120,6 +132,13 @@ def post_failures(ledger: Ledger, _: list[Victim]) -> None:
     ledger.jobs[post(ledger.database, tasks.fail, PATIENT, times=1)] = State.SUCCEEDED
     ledger.jobs[post(ledger.database, tasks.fail, PATIENT, times=-1, kind="permanent")] = State.DEAD
     ledger.post_effect()
+
+
+def post_calling_back(ledger: Ledger, _: list[Victim]) -> None:
+    """Post jobs whose ends are to be told: a success, whose effect and delivery are one commit, and a death."""
+    calling = replace(PATIENT, callback_url="https://shop.example/hook")
+    ledger.jobs[post(ledger.database, tasks.effect, calling, key=ledger.key)] = State.SUCCEEDED
+    ledger.jobs[post(ledger.database, tasks.fail, calling, times=-1, kind="permanent")] = State.DEAD
 
 
 def lose_workers(ledger: Ledger, _: list[Victim]) -> None:
@@ -224,6 +243,8 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "executor.after_commit": Scenario("worker", post_effects),
     "settle.before_failure": Scenario("worker", post_failures),
     "settle.after_failure": Scenario("worker", post_failures),
+    "callback.before_enqueue": Scenario("worker", post_calling_back),
+    "callback.after_enqueue": Scenario("worker", post_calling_back),
     "reconciler.before_commit": Scenario("maintenance", lose_workers),
     "reconciler.after_commit": Scenario("maintenance", lose_workers),
     "beat.before_commit": Scenario("beat", make_schedules),

@@ -7,6 +7,7 @@ import pytest
 
 import ingress.flush
 import shared.crashpoints
+import shared.queries.ends
 import shared.redrive
 import workers.beat
 import workers.executor
@@ -16,6 +17,7 @@ import workers.relay
 import workers.settle
 
 MODULES = (
+    shared.queries.ends,
     shared.redrive,
     ingress.flush,
     workers.beat,

@@ -31,6 +31,13 @@ BROKEN = {
         WHERE task = 'model.outside'
         GROUP BY jobs.id HAVING count(demo_effects.id) > 1 OR (state = 'succeeded' AND count(demo_effects.id) = 0)
     """,
+    "an end that was to be told and has not its one delivery, or a delivery without an end": """
+        SELECT jobs.id FROM jobs
+        WHERE (SELECT count(*) FROM jobs delivery WHERE delivery.parent_id = jobs.id) <> CASE
+            WHEN callback_url IS NULL THEN 0
+            ELSE (finished_at IS NOT NULL)::int + (
+                SELECT count(*) FROM dead_letters WHERE job_id = jobs.id AND resolution = 'redriven') END
+    """,
     "an effect of no job": """
         SELECT job_id FROM demo_effects WHERE job_id NOT IN (SELECT id FROM jobs)
     """,

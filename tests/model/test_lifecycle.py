@@ -52,6 +52,8 @@ IN_A_WORKER: Final = [
     "executor.after_commit",
     "settle.before_failure",
     "settle.after_failure",
+    "callback.before_enqueue",
+    "callback.after_enqueue",
 ]
 IN_A_RELAY: Final = ["relay.before_publish", "relay.after_publish", "relay.after_commit"]
 IN_A_LOOP: Final = [
@@ -59,6 +61,8 @@ IN_A_LOOP: Final = [
     "reconciler.after_commit",
     "recorder.before_commit",
     "recorder.before_ack",
+    "callback.before_enqueue",
+    "callback.after_enqueue",
 ]
 # Where others can come in between: mostly no row is locked there.
 BETWEEN: Final = [
@@ -115,7 +119,7 @@ class Lifecycle(RuleBasedStateMachine):
     def begin(self, posts: list[tuple[str, list[str]]]) -> Any:
         """Begin in the middle: some jobs are posted, and their hints are on their way."""
         self.mill.reset()
-        accepted = [self.accept(task, endings, 0, None, False, None) for task, endings in posts]
+        accepted = [self.accept(task, endings, 0, None, False, True, None) for task, endings in posts]
         self.mill.publish(bundles=True)
         return multiple(*accepted)
 
@@ -126,10 +130,18 @@ class Lifecycle(RuleBasedStateMachine):
         delay=st.sampled_from([0, 0, 30]),
         lasts=st.sampled_from([None, None, 60]),
         high=st.booleans(),
+        calls_back=st.booleans(),
         dies=st.sampled_from([None, None, "accept.before_commit", "accept.after_commit"]),
     )
     def accept(
-        self, task: str, endings: list[str], delay: int, lasts: int | None, high: bool, dies: str | None
+        self,
+        task: str,
+        endings: list[str],
+        delay: int,
+        lasts: int | None,
+        high: bool,
+        calls_back: bool,
+        dies: str | None,
     ) -> UUID:
         self.number += 1
         options = JobOptions(
@@ -137,6 +149,7 @@ class Lifecycle(RuleBasedStateMachine):
             priority="high" if high else "normal",
             expires_at=datetime.now(UTC) + timedelta(seconds=lasts) if lasts else None,
             producer_id=PRODUCER,
+            callback_url="https://shop.example/hook" if calls_back else None,  # a producer that is not there: it dies
         )
         self.mill.interruptions.plan(dies, die)
         return self.mill.accept(f"key-{self.number}", task, {"endings": endings}, options)

@@ -39,6 +39,7 @@ def test_a_posted_job_is_stored_with_its_hint(client: FlaskClient, key: Headers,
 
 
 def test_every_option_reaches_the_row(client: FlaskClient, key: Headers) -> None:
+    assert client.post("/api/v1/webhook-secret", headers=key).status_code == 201
     run_at = datetime.now(UTC) + timedelta(hours=1)
     trace = "0af7651916cd43dd8448eb211c80319c"
     body = ECHO | {

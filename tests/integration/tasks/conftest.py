@@ -15,6 +15,7 @@ def database(database_url: str) -> Iterator[Database]:
         make_settings(
             {"GRISTMILL_DATABASE_URL": database_url, "GRISTMILL_MAIL_FROM": "The Mill <no-reply@mill.example>"},
             allow_private_webhooks=True,
+            allow_http_callbacks=True,
         ),
         application_name="test",
     )

@@ -18,7 +18,7 @@ from shared.errors import PermanentError, TransientError
 from shared.models import Notification
 from shared.outcomes import Discard
 from shared.queries.notifications import list_notifications
-from tasks.channels import webhook
+from tasks.outgoing import post as outgoing
 from tests.contexts import perform
 from tests.integration.tasks.http_servers import Receiver, http_server
 from tests.integration.tasks.smtp_servers import free_port, rude_server
@@ -132,13 +132,13 @@ def test_an_answer_without_an_end_is_read_no_further_than_needed(post: Callable[
 def test_a_server_that_says_nothing_is_given_up_after_its_time(
     post: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook, "PATIENCE", 0.3)
+    monkeypatch.setattr(outgoing, "PATIENCE", 0.3)
     with http_server(Receiver(silent=True)) as url, pytest.raises(TransientError, match="timed out"):
         post(url)
 
 
 def test_a_server_that_drips_is_cut_off(post: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhook, "LONGEST", timedelta(seconds=0.5))
+    monkeypatch.setattr(outgoing, "LONGEST", timedelta(seconds=0.5))
     with rude_server(b"HTTP/1.1 2", drip=True) as place, pytest.raises(TransientError):
         post(f"http://{place}")
 

@@ -5,7 +5,7 @@ import ipaddress
 import pytest
 
 from shared.errors import PermanentError, TransientError
-from tasks.channels.public_address import is_public, resolve
+from tasks.outgoing.public_address import is_public, resolve
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,109 @@
+"""The secrets that callbacks are signed with: a producer's own, and for administrators anybody's."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from ingress.api import PREFIX, OptionalBodyBlueprint
+from ingress.auth import principal, requires
+from ingress.schemas.errors import ErrorEnvelope
+from ingress.schemas.webhook_secrets import Forgotten, NewSecret, SecretList, SecretRequest
+from ingress.services import services
+from shared.queries.producers import get_producer
+from shared.queries.webhook_secrets import list_secrets
+from shared.webhook_secrets import forget_secrets, make_secret
+
+if TYPE_CHECKING:
+    from shared.models.producers import WebhookSecret
+
+blueprint = OptionalBodyBlueprint(
+    "webhook_secrets", __name__, url_prefix=PREFIX, description="What callbacks are signed with."
+)
+_TOO_MANY = "Secrets that were replaced still go on; wait, or delete all of them."
+
+
+@blueprint.route("/webhook-secret", methods=["GET"])
+@requires("jobs:read", "jobs:write")
+@blueprint.response(200, SecretList)
+@blueprint.doc(operationId="list_webhook_secrets")
+def list_own_secrets() -> dict[str, Any]:
+    """List the secrets that sign your callbacks now, newest first, without the secrets themselves."""
+    return _list(principal().producer_id)
+
+
+@blueprint.route("/webhook-secret", methods=["POST"])
+@requires("jobs:write")
+@blueprint.arguments(SecretRequest())
+@blueprint.response(201, NewSecret)
+@blueprint.alt_response(409, schema=ErrorEnvelope, description=_TOO_MANY)
+@blueprint.doc(operationId="make_webhook_secret")
+def make_own_secret(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Make the secret that signs your callbacks, or replace it. It is in this answer and nowhere else.
+
+    Each callback then has two signatures until the old secret is over: take the new one into use meanwhile.
+    """
+    return _make(principal().producer_id, wanted)
+
+
+@blueprint.route("/webhook-secret", methods=["DELETE"])
+@requires("jobs:write")
+@blueprint.response(200, Forgotten)
+@blueprint.doc(operationId="delete_webhook_secrets")
+def delete_own_secrets() -> dict[str, Any]:
+    """Forget your secrets at once.
+
+    What is still to be called back becomes a dead letter, unless there is a new secret by then.
+    """
+    return _forget(principal().producer_id)
+
+
+@blueprint.route("/producers/<uuid:producer_id>/webhook-secret", methods=["GET"])
+@requires("admin")
+@blueprint.response(200, SecretList)
+@blueprint.doc(operationId="list_webhook_secrets_of_producer")
+def list_secrets_of_producer(producer_id: UUID) -> dict[str, Any]:
+    """List the secrets that sign a producer's callbacks now, newest first, without the secrets themselves."""
+    return _list(producer_id)
+
+
+@blueprint.route("/producers/<uuid:producer_id>/webhook-secret", methods=["POST"])
+@requires("admin")
+@blueprint.arguments(SecretRequest())
+@blueprint.response(201, NewSecret)
+@blueprint.alt_response(409, schema=ErrorEnvelope, description=_TOO_MANY)
+@blueprint.doc(operationId="make_webhook_secret_of_producer")
+def make_secret_of_producer(wanted: dict[str, Any], producer_id: UUID) -> dict[str, Any]:
+    """Make the secret that signs a producer's callbacks, or replace it. It is in this answer and nowhere else."""
+    return _make(producer_id, wanted)
+
+
+@blueprint.route("/producers/<uuid:producer_id>/webhook-secret", methods=["DELETE"])
+@requires("admin")
+@blueprint.response(200, Forgotten)
+@blueprint.doc(operationId="delete_webhook_secrets_of_producer")
+def delete_secrets_of_producer(producer_id: UUID) -> dict[str, Any]:
+    """Forget a producer's secrets at once."""
+    return _forget(producer_id)
+
+
+def _list(producer_id: UUID) -> dict[str, Any]:
+    with services().database.transaction() as session:
+        return {"items": list_secrets(session, get_producer(session, producer_id).id), "next_cursor": None}
+
+
+def _make(producer_id: UUID, wanted: dict[str, Any]) -> dict[str, Any]:
+    overlap = timedelta(seconds=wanted["overlap"])
+    with services().database.transaction() as session:
+        row, token = make_secret(session, producer_id, actor=principal().name, overlap=overlap)
+        return _shown(row) | {"secret": token}
+
+
+def _forget(producer_id: UUID) -> dict[str, Any]:
+    with services().database.transaction() as session:
+        return {"forgotten": forget_secrets(session, producer_id, actor=principal().name)}
+
+
+def _shown(row: WebhookSecret) -> dict[str, Any]:
+    return {"id": row.id, "created_at": row.created_at, "expires_at": row.expires_at}

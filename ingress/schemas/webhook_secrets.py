@@ -1,0 +1,45 @@
+"""The secrets that callbacks are signed with."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from marshmallow import Schema, fields
+from marshmallow.validate import Range
+
+from ingress.schemas.fields import Time
+
+_DAY: Final = 86_400
+
+
+class SecretRequest(Schema):
+    overlap = fields.Integer(
+        strict=True,
+        load_default=_DAY,
+        validate=Range(0, 90 * _DAY),
+        metadata={"description": "Seconds for which the old secret goes on, if there is one: both sign meanwhile."},
+    )
+
+
+class SecretAnswer(Schema):
+    id = fields.UUID(required=True)
+    created_at = Time(required=True)
+    expires_at = Time(
+        required=True, allow_none=True, metadata={"description": "When it ends; null for the current one."}
+    )
+
+
+class NewSecret(SecretAnswer):
+    secret = fields.String(
+        required=True,
+        metadata={"description": "`whsec_` and base64; it is not shown again.", "example": "whsec_MfKQ9r8"},
+    )
+
+
+class SecretList(Schema):
+    items = fields.List(fields.Nested(SecretAnswer), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
+
+
+class Forgotten(Schema):
+    forgotten = fields.Integer(required=True, metadata={"description": "How many there were."})

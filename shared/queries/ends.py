@@ -1,0 +1,63 @@
+"""The end of a job: its final move, and with it the job that calls its producer back, where one is wanted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from shared.callbacks import QUEUE, RETRY, TASK
+from shared.crashpoints import crash_point
+from shared.db import COMMITS_BY_ITSELF
+from shared.queries.jobs import insert_new
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import TextClause
+    from sqlalchemy.orm import Session
+
+
+def end(session: Session, move: TextClause, values: Mapping[str, Any]) -> set[UUID]:
+    """Execute a move into a final state and return the ids that moved.
+
+    The delivery of a callback is enqueued in the same transaction: it is neither lost nor doubled, since the move is
+    not either. Jobs without a callback cost nothing: the move itself says whether there is one.
+
+    Args:
+        session: in a transaction.
+        move: made by `shared.queries.statement.move_statement`; answers with the columns `id` and `callback`.
+        values: of its parameters.
+
+    Raises:
+        RuntimeError: the session commits each statement by itself, so that a callback could be lost.
+    """
+    if COMMITS_BY_ITSELF in session.info:
+        msg = (
+            "A job ends, and its callback is enqueued, in a transaction: open Database.transaction(), not autocommit()"
+        )
+        raise RuntimeError(msg)
+    rows = session.execute(move, values).all()
+    wanted = [row.callback for row in rows if row.callback is not None]
+    if wanted:
+        _enqueue(session, wanted)
+    return {row.id for row in rows}
+
+
+def _enqueue(session: Session, wanted: Sequence[Mapping[str, Any]]) -> None:
+    crash_point("callback.before_enqueue")
+    insert_new(session, [_row(one) for one in wanted])
+    crash_point("callback.after_enqueue")
+
+
+def _row(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row of a delivery; it has no time to live, for its tries take longer than that of its queue."""
+    return {
+        **wanted,
+        "id": uuid7(),
+        "task": TASK,
+        "queue": QUEUE.name,
+        "priority": "normal",
+        "max_attempts": RETRY.max_attempts,
+    }
