@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from marshmallow import ValidationError
+
+from shared.queries.letter_groups import Place
+
+_NOT_OURS: Final = "Not a cursor of this list: take next_cursor of the page before, or leave it out."
 
 
 def write_cursor(last: UUID) -> str:
@@ -25,7 +31,7 @@ def read_cursor(cursor: str) -> UUID:
     except (ValueError, binascii.Error):
         last = None
     if last is None or write_cursor(last) != cursor:
-        raise ValidationError("Not a cursor of this list: take next_cursor of the page before, or leave it out.")
+        raise ValidationError(_NOT_OURS)
     return last
 
 
@@ -45,5 +51,26 @@ def read_text_cursor(cursor: str) -> str:
     except (ValueError, binascii.Error):
         last = None
     if not last or "\0" in last or write_text_cursor(last) != cursor:
-        raise ValidationError("Not a cursor of this list: take next_cursor of the page before, or leave it out.")
+        raise ValidationError(_NOT_OURS)
     return last
+
+
+def write_place(last: Place) -> str:
+    """Return the cursor of the page after the group that stands at `last`."""
+    return write_text_cursor(f"{last.count} {last.last_seen.isoformat()} {last.sample}")
+
+
+def read_place(cursor: str) -> Place:
+    """Return where a list of groups goes on.
+
+    Raises:
+        ValidationError: it was not made by `write_place`.
+    """
+    try:
+        count, last_seen, sample = read_text_cursor(cursor).split(" ")
+        place = Place(int(count), datetime.fromisoformat(last_seen), UUID(sample))
+    except ValueError:
+        raise ValidationError(_NOT_OURS) from None
+    if write_place(place) != cursor or place.last_seen.tzinfo is None or not 0 < place.count < 2**63:
+        raise ValidationError(_NOT_OURS)
+    return place

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from shared.models.dead_letters import DeadLetter
-    from shared.queries.dead_letters import LetterGroup
+    from shared.queries.letter_groups import LetterGroup
 
 _EXCERPT: Final = 2_000  # characters: enough to see what a message was meant to be
 

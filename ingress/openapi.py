@@ -10,6 +10,7 @@ import orjson
 from ingress.api import PREFIX, Api
 from ingress.auth import needed_scopes
 from ingress.describing import args_schema, example_of
+from ingress.describing_filters import where_components
 from shared.task import Task, registry
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def prepare_document(app: Flask, api: Api, *, demo_tasks: bool) -> None:
     document["info"]["description"] = (
         "Post a job and be sure: it runs to an end exactly once, and you can see where it is."
     )
+    document["components"]["schemas"] |= where_components()
     schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
     schemes["key"] = {"type": "http", "scheme": "bearer", "description": "An API key: `gm_<id>_<secret>`."}
     for rule in app.url_map.iter_rules():

@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 from ingress.letters import show_letter
+from ingress.stepwise import as_far_as_possible
 from shared.queries.dead_letters import count_letters, list_letters
 from shared.redrive_many import Progress, redrive_matching
+from shared.specifications.choices import OPEN
 
 if TYPE_CHECKING:
     from shared.db import Database
-    from shared.queries.dead_letters import LetterFilter
+    from shared.specifications.specification import Specification
 
-PATIENCE: Final = 15.0  # seconds; what is not done by then is left for the next request
 _SAMPLE: Final = 10
 
 
-def preview_redrive(database: Database, wanted: LetterFilter) -> dict[str, Any]:
+def preview_redrive(database: Database, wanted: Specification) -> dict[str, Any]:
     """Return what a redrive would find; changes nothing."""
     with database.transaction() as session:
-        matched = count_letters(session, wanted)
-        sample = [show_letter(letter) for letter in list_letters(session, wanted, limit=_SAMPLE)]
-    return _answer(Progress(more=False), dry_run=True, matched=matched, sample=sample)
+        matched = count_letters(session, wanted & OPEN)
+        sample = [show_letter(letter) for letter in list_letters(session, wanted & OPEN, limit=_SAMPLE)]
+    return _answer(Progress(more=matched.more), dry_run=True, matched=matched.count, sample=sample)
 
 
 def redrive_many(
-    database: Database, wanted: LetterFilter, *, actor: str, rate: float | None, limit: int
+    database: Database, wanted: Specification, *, actor: str, rate: float | None, limit: int
 ) -> dict[str, Any]:
     """Redrive what matches, up to `limit` letters or as many as the patience allows, and return what became of them."""
-    ends_at = time.monotonic() + PATIENCE
-    done = Progress()
-    batches = redrive_matching(database, wanted, actor=actor, rate=rate, limit=limit)
-    while time.monotonic() < ends_at and (so_far := next(batches, None)) is not None:
-        done = so_far
+    steps = redrive_matching(database, wanted, actor=actor, rate=rate, limit=limit)
+    done = as_far_as_possible(steps, Progress())
     return _answer(done, dry_run=False, matched=done.seen, sample=[])
 
 

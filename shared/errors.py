@@ -42,6 +42,12 @@ class InvalidError(GristmillError):
     code = "REQUEST_INVALID_001"
 
 
+class FilterTooSlowError(InvalidError):
+    """A filter would have to look at more rows than there is time for: narrowing it helps, asking again does not."""
+
+    code = "FILTER_TOO_SLOW_001"
+
+
 class UnknownTaskError(InvalidError):
     """No task has this name."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
@@ -13,15 +13,19 @@ from shared.crashpoints import crash_point
 from shared.errors import ConflictError
 from shared.queries import moves
 from shared.queries.audit import record_act
-from shared.queries.dead_letters import LetterFilter, Redrivable, list_oldest
+from shared.queries.dead_letters import Redrivable, list_oldest
 from shared.queries.schedules import read_clock
 from shared.redrive import redrive_if_unique
+from shared.specifications.catalogue import LETTERS
+from shared.specifications.choices import OPEN
+from shared.specifications.comparisons import Less
 from shared.task import registry
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from shared.db import Database
+    from shared.specifications.specification import Specification
 
 BATCH: Final = 300  # letters a transaction: short enough that nobody waits long for its locks
 
@@ -49,7 +53,7 @@ class Progress:
 
 
 def redrive_matching(
-    database: Database, wanted: LetterFilter, *, actor: str, rate: float | None = None, limit: int | None = None
+    database: Database, wanted: Specification, *, actor: str, rate: float | None = None, limit: int | None = None
 ) -> Iterator[Progress]:
     """Redrive the open letters that match and are there now, oldest first, a transaction for some hundreds.
 
@@ -57,7 +61,7 @@ def redrive_matching(
 
     Args:
         database: where they are.
-        wanted: which; its resolution does not matter.
+        wanted: which of the open ones.
         actor: who does it, for the record.
         rate: jobs a second: their start is spread from now on. None lets all start at once.
         limit: at most so many letters.
@@ -67,14 +71,14 @@ def redrive_matching(
     """
     with database.transaction() as session:
         now = read_clock(session)
-    wanted = replace(wanted, resolution="open", created_before=min(wanted.created_before or now, now))
+    there_now = wanted & OPEN & Less(LETTERS["created_at"], now)
     spacing = 1 / rate if rate is not None else 0.0
     progress = Progress()
     after: Redrivable | None = None
     while progress.more and (limit is None or progress.seen < limit):
         size = BATCH if limit is None else min(BATCH, limit - progress.seen)
         with database.transaction() as session:
-            page = list_oldest(session, wanted, limit=size + 1, after=after)
+            page = list_oldest(session, there_now, limit=size + 1, after=after)
             if page:
                 after = page[:size][-1]
                 batch = _redrive_page(session, page[:size], actor=actor, placed=progress.redriven, spacing=spacing)
@@ -117,13 +121,13 @@ def _redrive_page(session: Session, page: list[Redrivable], *, actor: str, place
     return batch
 
 
-def _record_batch(session: Session, batch: Progress, wanted: LetterFilter, *, actor: str, rate: float | None) -> None:
+def _record_batch(session: Session, batch: Progress, wanted: Specification, *, actor: str, rate: float | None) -> None:
     record_act(
         session,
         actor=actor,
         action="dead_letters.redrive",
         subject="dead_letters",
-        filter=wanted.chosen(),
+        filter=wanted.plain(),
         rate=rate,
         redriven=batch.redriven,
         skipped=dict(batch.skipped),

@@ -1,8 +1,9 @@
-"""Choose dead letters: by options, or by an id; and show one as a row."""
+"""Choose jobs and dead letters: by options, by a filter, or by an id; and show a letter as a row."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
 import click
@@ -11,17 +12,29 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from shared.models.dead_letters import DeadLetter
-    from shared.queries.dead_letters import LetterFilter
+    from shared.specifications.specification import Specification
 
 F = TypeVar("F", bound=Callable[..., Any])
+STATES: Final = ("scheduled", "queued", "running", "retrying", "succeeded", "dead", "cancelled")
+
+
+def job_options(command: F) -> F:
+    """Give a command the options that choose jobs."""
+    for option in (
+        *_everywhere(),
+        click.option("--tag"),
+        click.option("--queue"),
+        click.option("--task"),
+        click.option("--state", type=click.Choice(STATES)),
+    ):
+        command = option(command)
+    return command
 
 
 def filter_options(command: F) -> F:
     """Give a command the options that choose dead letters."""
-    times = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
     for option in (
-        click.option("--created-before", type=times, help="In UTC."),
-        click.option("--created-after", type=times, help="In UTC."),
+        *_everywhere(),
         click.option("--fingerprint", help="Of a group, as `groups` shows it."),
         click.option("--reason"),
         click.option("--queue"),
@@ -31,14 +44,68 @@ def filter_options(command: F) -> F:
     return command
 
 
-def as_filter(options: dict[str, Any], **more: Any) -> "LetterFilter":
-    """Return the filter that these options mean; their times are in UTC."""
-    from shared.queries.dead_letters import LetterFilter
+def _everywhere() -> list[Callable[[Any], Any]]:
+    times = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
+    example = '\'{"field": "attempt", "gt": 2}\''
+    return [
+        click.option("--where", callback=_read_where, help=f"Any filter, as JSON: {example}; docs/filters.md."),
+        click.option("--created-before", type=times, help="In UTC."),
+        click.option("--created-after", type=times, help="In UTC."),
+    ]
 
-    given: dict[str, Any] = {
-        name: value.replace(tzinfo=UTC) if isinstance(value, datetime) else value for name, value in options.items()
-    }
-    return LetterFilter(**given, **more)
+
+def _read_where(_context: click.Context, _parameter: click.Parameter, document: str | None) -> Any:
+    if document is None:
+        return None
+    try:
+        return json.loads(document)
+    except ValueError as error:
+        raise click.BadParameter(f"it is no JSON: {error}") from None
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return those of the options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def as_jobs(options: dict[str, Any]) -> "Specification":
+    """Return the jobs that these options mean; their times are in UTC.
+
+    Raises:
+        InvalidError: `--where` cannot be understood.
+    """
+    from shared.specifications.catalogue import JOBS
+    from shared.specifications.choices import choose_jobs
+    from shared.specifications.parsing import read_filter
+
+    where, named = _apart(options)
+    chosen = choose_jobs(**named)
+    return chosen if where is None else chosen & read_filter(where, JOBS)
+
+
+def as_letters(options: dict[str, Any], **more: Any) -> "Specification":
+    """Return the dead letters that these options mean; their times are in UTC.
+
+    Raises:
+        InvalidError: `--where` cannot be understood.
+    """
+    from shared.specifications.catalogue import LETTERS
+    from shared.specifications.choices import choose_letters
+    from shared.specifications.parsing import read_filter
+
+    where, named = _apart(options)
+    chosen = choose_letters(**named, **more)
+    return chosen if where is None else chosen & read_filter(where, LETTERS)
+
+
+def _apart(options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the filter, and the other options with their times in UTC."""
+    named = {name: _in_utc(value) for name, value in options.items() if name != "where"}
+    return options.get("where"), named
+
+
+def _in_utc(value: Any) -> Any:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
 
 
 def find_letter(session: "Session", letter_id: UUID) -> "DeadLetter":

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import click
 
-from gristmill.commands.choosing import as_filter, filter_options, find_letter, summary_of
+from gristmill.commands.choosing import as_letters, filter_options, find_letter, summary_of
 from gristmill.commands.output import json_option, show_fields, show_rows
 from gristmill.commands.redriving import discard, redrive
 
@@ -21,6 +21,7 @@ def dead_letters() -> None:
       gristmill dead-letters show 01993c1e-…        (the id of the letter, or of its job)
       gristmill dead-letters redrive 01993c1e-… --args '{"to": "ada@example.com", "template": "welcome"}'
       gristmill dead-letters redrive --task email.send --rate 10 --dry-run
+      gristmill dead-letters count --where '{"field": "error_message", "like": "%timed out%"}'
       gristmill dead-letters discard 01993c1e-… --reason "the customer has left"
     """  # noqa: D301  click's mark for text that is not to be wrapped
 
@@ -35,10 +36,21 @@ def list_(*, limit: int, as_json: bool, with_resolved: bool, **filters: Any) -> 
     from gristmill.commands.settings import transaction
     from shared.queries.dead_letters import list_letters
 
-    wanted = as_filter(filters, resolution="all" if with_resolved else "open")
+    wanted = as_letters(filters, resolution="all" if with_resolved else "open")
     with transaction() as session:
         rows = [summary_of(letter) for letter in list_letters(session, wanted, limit=limit)]
     show_rows(rows, as_json=as_json, empty="No dead letters")
+
+
+@dead_letters.command()
+@filter_options
+def count(**filters: Any) -> None:
+    """Count open dead letters, up to 10,000."""
+    from gristmill.commands.settings import transaction
+    from shared.queries.dead_letters import count_letters
+
+    with transaction() as session:
+        click.echo(str(count_letters(session, as_letters(filters))))
 
 
 @dead_letters.command()
@@ -48,7 +60,7 @@ def list_(*, limit: int, as_json: bool, with_resolved: bool, **filters: Any) -> 
 def groups(*, limit: int, as_json: bool, **filters: Any) -> None:
     """Group open dead letters by task and by how they failed, the largest group first."""
     from gristmill.commands.settings import transaction
-    from shared.queries.dead_letters import list_groups
+    from shared.queries.letter_groups import list_groups
 
     with transaction() as session:
         rows = [
@@ -62,7 +74,7 @@ def groups(*, limit: int, as_json: bool, **filters: Any) -> None:
                 "message": group.sample.error_message,
                 "sample": str(group.sample.id),
             }
-            for group in list_groups(session, as_filter(filters), limit=limit)
+            for group in list_groups(session, as_letters(filters), limit=limit)
         ]
     show_rows(rows, as_json=as_json, empty="No dead letters")
 

@@ -2,25 +2,25 @@
 
 import json
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
 
 from gristmill.commands.acting import act_on_each, actor
-from gristmill.commands.output import json_option, show_fields, show_rows, text_of
+from gristmill.commands.cancelling import cancel, summary_of, would
+from gristmill.commands.choosing import as_jobs, job_options
+from gristmill.commands.output import json_option, show_fields, show_rows
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from shared.models.jobs import Attempt, Job
 
-STATES: Final = ("scheduled", "queued", "running", "retrying", "succeeded", "dead", "cancelled")
-
 
 @click.group()
 def jobs() -> None:
-    """List, show, post, cancel and hurry jobs.
+    """List, count, show, post, cancel and hurry jobs.
 
     \b
     Examples:
@@ -29,25 +29,35 @@ def jobs() -> None:
       gristmill jobs post demo.echo message=hello
       gristmill jobs post email.send --args '{"to": "me@example.com", "subject": "Hi", "text": "…"}' --delay 60
       gristmill jobs cancel 01993c1e-…
+      gristmill jobs cancel --task email.send --state retrying --dry-run
+      gristmill jobs count --where '{"field": "attempt", "gt": 2}'
       gristmill jobs retry 01993c1e-…               (now, instead of when it is due)
     """  # noqa: D301  click's mark for text that is not to be wrapped
 
 
 @jobs.command(name="list")
-@click.option("--state", type=click.Choice(STATES))
-@click.option("--task")
-@click.option("--queue")
-@click.option("--tag")
+@job_options
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @json_option
 def list_(*, limit: int, as_json: bool, **filters: Any) -> None:
     """List jobs, newest first."""
     from gristmill.commands.settings import transaction
-    from shared.queries.jobs import list_jobs
+    from shared.queries.job_lists import list_jobs
 
     with transaction() as session:
-        rows = [_summary(job) for job in list_jobs(session, limit=limit, **filters)]
+        rows = [summary_of(job) for job in list_jobs(session, as_jobs(filters), limit=limit)]
     show_rows(rows, as_json=as_json, empty="No jobs")
+
+
+@jobs.command()
+@job_options
+def count(**filters: Any) -> None:
+    """Count jobs, up to 10,000."""
+    from gristmill.commands.settings import transaction
+    from shared.queries.job_lists import count_jobs
+
+    with transaction() as session:
+        click.echo(str(count_jobs(session, as_jobs(filters))))
 
 
 @jobs.command()
@@ -63,7 +73,7 @@ def show(*, job_id: UUID, as_json: bool) -> None:
         job = get_job(session, job_id)
         waiting = explain_waiting(session, job)
         fields = {
-            **_summary(job),
+            **summary_of(job),
             "waiting_for": waiting.message if waiting is not None else None,
             "max_attempts": job.max_attempts,
             "args": _shown_args(job),
@@ -125,42 +135,20 @@ def post(
 @jobs.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True, type=click.UUID)
 @click.option("--dry-run", is_flag=True, help="Only say in which state they are.")
-def cancel(*, ids: tuple[UUID, ...], dry_run: bool) -> int:
-    """Cancel jobs: one that waits ends at once, one that runs is ended by its worker."""
-    from shared.cancel import cancel_job
-
-    def act(session: "Session", each: UUID) -> str:
-        if dry_run:
-            return _would("cancel", session, each)
-        job = cancel_job(session, each, actor=actor())
-        if job.state == "running":
-            return f"{each} runs: its worker is asked to end it; `gristmill jobs show {each}` tells when"
-        return f"{each} is cancelled"
-
-    return act_on_each(ids, act)
-
-
-@jobs.command()
-@click.argument("ids", metavar="ID...", nargs=-1, required=True, type=click.UUID)
-@click.option("--dry-run", is_flag=True, help="Only say in which state they are.")
 def retry(*, ids: tuple[UUID, ...], dry_run: bool) -> int:
     """Let jobs that wait for their time, or for their next attempt, run now."""
     from shared.run_now import run_job_now
 
     def act(session: "Session", each: UUID) -> str:
         if dry_run:
-            return _would("run now", session, each)
+            return would("run now", session, each)
         run_job_now(session, each, actor=actor())
         return f"{each} is due now"
 
     return act_on_each(ids, act)
 
 
-def _would(act: str, session: "Session", job_id: UUID) -> str:
-    from shared.queries.jobs import get_job
-
-    job = get_job(session, job_id)
-    return f"would {act} {job_id}: {job.task}, {job.state}, due at {text_of(job.run_at)}"
+jobs.add_command(cancel)
 
 
 def _arguments(pairs: tuple[str, ...], document: str | None) -> dict[str, Any]:
@@ -184,19 +172,6 @@ def _arguments(pairs: tuple[str, ...], document: str | None) -> dict[str, Any]:
         except ValueError:
             args[name] = value
     return args
-
-
-def _summary(job: "Job") -> dict[str, Any]:
-    return {
-        "id": str(job.id),
-        "task": job.task,
-        "queue": job.queue,
-        "state": job.state,
-        "attempt": job.attempt,
-        "run_at": job.run_at,
-        "created_at": job.created_at,
-        "finished_at": job.finished_at,
-    }
 
 
 def _shown_args(job: "Job") -> dict[str, Any]:

@@ -8,15 +8,15 @@ from uuid import UUID
 import click
 
 from gristmill.commands.acting import act_on_each, actor, open_database
-from gristmill.commands.choosing import as_filter, filter_options, find_letter, summary_of
+from gristmill.commands.choosing import as_letters, filter_options, find_letter, given, summary_of
 from gristmill.commands.output import show_rows
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from shared.models.dead_letters import DeadLetter
-    from shared.queries.dead_letters import LetterFilter
     from shared.redrive_many import Progress
+    from shared.specifications.specification import Specification
 
 _SHOWN: Final = 10  # letters of a dry run
 _WHY: Final = {
@@ -44,7 +44,7 @@ def redrive(
     **filters: Any,
 ) -> int:
     """Put jobs back to work: those of the dead letters (or dead jobs) ID, or all that the options choose."""
-    chosen = {name: value for name, value in filters.items() if value is not None}
+    chosen = given(filters)
     if sum((bool(ids), bool(chosen), everything)) != 1:
         raise click.UsageError("give either IDs, or options that choose (--task, --queue, --reason, …), or --all")
     if ids and rate is not None:
@@ -57,9 +57,9 @@ def redrive(
     if ids:
         return _redrive_each(ids, args, dry_run=dry_run)
     if dry_run:
-        _preview(as_filter(chosen))
+        _preview(as_letters(chosen))
     else:
-        _redrive_many(as_filter(chosen), rate)
+        _redrive_many(as_letters(chosen), rate)
     return 0
 
 
@@ -94,18 +94,19 @@ def _redrive_each(ids: Sequence[UUID], args: dict[str, Any] | None, *, dry_run: 
     return act_on_each(ids, act)
 
 
-def _preview(wanted: "LetterFilter") -> None:
+def _preview(wanted: "Specification") -> None:
     from gristmill.commands.settings import transaction
     from shared.queries.dead_letters import count_letters, list_letters
 
     with transaction() as session:
         number = count_letters(session, wanted)
         rows = [summary_of(letter) for letter in list_letters(session, wanted, limit=_SHOWN)]
-    click.echo(f"{_letters(number)} would be redriven" + (f"; the newest {len(rows)}:" if number > len(rows) else ""))
+    newest = f"; the newest {len(rows)}:" if number.count > len(rows) else ""
+    click.echo(f"{_letters(number)} would be redriven{newest}")
     show_rows(rows, as_json=False, empty="")
 
 
-def _redrive_many(wanted: "LetterFilter", rate: float | None) -> None:
+def _redrive_many(wanted: "Specification", rate: float | None) -> None:
     from shared.queries.dead_letters import count_letters
     from shared.redrive_many import redrive_matching
 
@@ -121,8 +122,8 @@ def _redrive_many(wanted: "LetterFilter", rate: float | None) -> None:
         return
     last = f"; the last is due at {done.until:%Y-%m-%d %H:%M:%SZ}" if rate is not None and done.until else ""
     click.echo(f"{_letters(done.redriven)} redriven{last}")
-    for why, number in done.skipped.items():
-        click.echo(f"{_letters(number)} left: they {_WHY[why]}")
+    for why, left in done.skipped.items():
+        click.echo(f"{_letters(left)} left: they {_WHY[why]}")
 
 
 def _read_args(document: str | None) -> dict[str, Any] | None:
@@ -143,5 +144,5 @@ def _would(act: str, letter: "DeadLetter") -> str:
     return f"would {act} {letter.id}: {letter.task or 'no job'}, {letter.reason}, {letter.error_message or 'no error'}"
 
 
-def _letters(number: int) -> str:
-    return f"{number} dead letter{'' if number == 1 else 's'}"
+def _letters(number: object) -> str:
+    return f"{number} dead letter{'' if str(number) == '1' else 's'}"

@@ -1,4 +1,4 @@
-"""List, group, show, redrive and discard dead letters."""
+"""Show, redrive and discard dead letters."""
 
 from __future__ import annotations
 
@@ -7,25 +7,17 @@ from uuid import UUID
 
 from ingress.api import PREFIX, OptionalBodyBlueprint
 from ingress.auth import principal, requires
-from ingress.cursor import read_cursor, write_cursor
-from ingress.letters import show_evidence, show_group, show_letter
-from ingress.redriving import preview_redrive, redrive_many
+from ingress.letters import show_evidence, show_letter
 from ingress.schemas.dead_letters import (
     DiscardRequest,
-    GroupQuery,
     LetterAnswer,
     LetterDetails,
-    LetterGroups,
-    LetterPage,
-    LetterQuery,
-    RedriveManyAnswer,
-    RedriveManyRequest,
     RedriveRequest,
 )
 from ingress.schemas.errors import ErrorEnvelope
 from ingress.schemas.jobs import ListedJob
 from ingress.services import services
-from shared.queries.dead_letters import LetterFilter, get_letter, list_groups, list_letters
+from shared.queries.dead_letters import get_letter
 from shared.redrive import discard_one, redrive_one
 
 blueprint = OptionalBodyBlueprint(
@@ -33,38 +25,6 @@ blueprint = OptionalBodyBlueprint(
 )
 _LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Where the job is to be seen."}}
 _RESOLVED = "It was redriven or discarded before; the message says by whom."
-
-
-@blueprint.route("/dead-letters", methods=["GET"])
-@requires("jobs:read")
-@blueprint.arguments(LetterQuery(), location="query")
-@blueprint.response(200, LetterPage)
-@blueprint.doc(operationId="list_dead_letters")
-def list_dead_letters(wanted: dict[str, Any]) -> dict[str, Any]:
-    """List dead letters, newest first.
-
-    A producer sees those of its own jobs; the scope admin sees all, and the messages that never were a job.
-    """
-    limit, cursor = wanted.pop("limit"), wanted.pop("cursor", None)
-    before = read_cursor(cursor) if cursor is not None else None
-    with services().database.transaction() as session:
-        letters = list_letters(session, _own(wanted), limit=limit + 1, before=before)
-    more = len(letters) > limit
-    items = [show_letter(letter) for letter in letters[:limit]]
-    return {"items": items, "next_cursor": write_cursor(letters[limit - 1].id) if more else None}
-
-
-@blueprint.route("/dead-letters/groups", methods=["GET"])
-@requires("jobs:read")
-@blueprint.arguments(GroupQuery(), location="query")
-@blueprint.response(200, LetterGroups)
-@blueprint.doc(operationId="group_dead_letters")
-def group_dead_letters(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Group dead letters by task and by how they failed, the largest group first."""
-    limit = wanted.pop("limit")
-    with services().database.transaction() as session:
-        groups = list_groups(session, _own(wanted), limit=limit)
-    return {"items": [show_group(group) for group in groups], "next_cursor": None}
 
 
 @blueprint.route("/dead-letters/<uuid:letter_id>", methods=["GET"])
@@ -106,24 +66,6 @@ def redrive_dead_letter(wanted: dict[str, Any], letter_id: UUID) -> tuple[Any, i
     return job, 202, {"Location": f"{PREFIX}/jobs/{job.id}"}
 
 
-@blueprint.route("/dead-letters/redrive", methods=["POST"])
-@requires("dead_letters:write")
-@blueprint.arguments(RedriveManyRequest())
-@blueprint.response(200, RedriveManyAnswer)
-@blueprint.doc(operationId="redrive_dead_letters")
-def redrive_dead_letters(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Put the jobs of many dead letters back to work, oldest first.
-
-    Those that cannot run are left and counted. Answers with `more` when further ones fit: ask again.
-    """
-    dry_run, rate, limit = wanted.pop("dry_run"), wanted.pop("rate", None), wanted.pop("limit")
-    wanted.pop("all", None)
-    database, chosen = services().database, _own(wanted)
-    if dry_run:
-        return preview_redrive(database, chosen)
-    return redrive_many(database, chosen, actor=principal().name, rate=rate, limit=limit)
-
-
 @blueprint.route("/dead-letters/<uuid:letter_id>/discard", methods=["POST"])
 @requires("dead_letters:write")
 @blueprint.arguments(DiscardRequest())
@@ -136,7 +78,3 @@ def discard_dead_letter(wanted: dict[str, Any], letter_id: UUID) -> dict[str, An
     with services().database.transaction() as session:
         letter = discard_one(session, letter_id, actor=asker.name, producer_id=asker.sees, reason=wanted["reason"])
     return show_letter(letter)
-
-
-def _own(wanted: dict[str, Any]) -> LetterFilter:
-    return LetterFilter(**wanted, producer_id=principal().sees)

@@ -1,4 +1,4 @@
-"""Post, show, list, cancel and hurry jobs."""
+"""Post, show, cancel and hurry jobs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from flask import Response, current_app, request
 
 from ingress.api import PREFIX, Blueprint
 from ingress.auth import principal, requires
-from ingress.cursor import read_cursor, write_cursor
 from ingress.idempotency import HEADER, LONGEST, PATTERN, read_key
 from ingress.json import body
 from ingress.posting import QUOTA_USED_UP, post, read_traceparent
@@ -20,8 +19,6 @@ from ingress.schemas.jobs import (
     ChangedJob,
     EndedJob,
     JobDetails,
-    JobFilter,
-    JobPage,
     JobRequest,
     JobWait,
 )
@@ -29,7 +26,7 @@ from ingress.services import services
 from ingress.showing import show_accepted
 from shared.cancel import cancel_job
 from shared.models.jobs import Job
-from shared.queries.jobs import Accepted, get_job, list_jobs
+from shared.queries.jobs import Accepted, get_job
 from shared.run_now import run_job_now
 from shared.showing import show_job
 from shared.states import FINAL, State
@@ -99,24 +96,6 @@ def _answer(accepted: Accepted, ended: dict[str, Any] | None = None) -> Response
     if accepted.replayed:
         answer.headers["Idempotency-Replayed"] = "true"
     return answer
-
-
-@blueprint.route("/jobs", methods=["GET"])
-@requires("jobs:read")
-@blueprint.arguments(JobFilter(), location="query")
-@blueprint.response(200, JobPage)
-@blueprint.doc(operationId="list_jobs")
-def list_own_jobs(wanted: dict[str, Any]) -> dict[str, Any]:
-    """List jobs, newest first.
-
-    A producer sees its own; the scope admin sees everybody's.
-    """
-    limit, cursor = wanted.pop("limit"), wanted.pop("cursor", None)
-    before = read_cursor(cursor) if cursor is not None else None
-    with services().database.transaction() as session:
-        jobs = list_jobs(session, limit=limit + 1, before=before, producer_id=principal().sees, **wanted)
-    more = len(jobs) > limit
-    return {"items": jobs[:limit], "next_cursor": write_cursor(jobs[limit - 1].id) if more else None}
 
 
 @blueprint.route("/jobs/<uuid:job_id>", methods=["GET"])

@@ -8,12 +8,10 @@ from typing import Any, ClassVar, Final
 from marshmallow import Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import Length, OneOf, Range
 
-from ingress.cursor import read_cursor
 from ingress.schemas.fields import Seconds, Time, http_url, short_text
 from ingress.schemas.plain import Look, PlainFirst, is_text
 from ingress.times import FURTHEST
 from ingress.waiting import LONGEST_WAIT
-from shared.queues import QUEUES
 from shared.states import State
 from shared.waiting import REASONS
 
@@ -178,22 +176,3 @@ class JobWait(Schema):
         validate=Range(0, MOST_SECONDS),
         metadata={"description": f"Seconds to wait for its end, {LONGEST_WAIT:g} at most."},
     )
-
-
-class JobFilter(Schema):
-    limit = fields.Integer(load_default=20, validate=Range(1, 100))
-    cursor = fields.String(
-        validate=read_cursor,
-        metadata={"description": "`next_cursor` of the page before.", "pattern": "^[A-Za-z0-9_-]{21}[AQgw]$"},
-    )
-    state = fields.String(validate=OneOf([str(state) for state in State]))
-    task = short_text(200)
-    queue = fields.String(validate=OneOf(list(QUEUES)))
-    tag = short_text(64)
-    created_after = Time()
-    created_before = Time()
-
-
-class JobPage(Schema):
-    items = fields.List(fields.Nested(ListedJob), required=True)
-    next_cursor = fields.String(required=True, allow_none=True)

@@ -7,9 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from shared.models.base import Base, CreatedAt, Key
+from shared.models.jobs import Job
 
 
 class DeadLetter(Base):
@@ -35,6 +36,9 @@ class DeadLetter(Base):
     resolved_at: Mapped[datetime | None]
     resolved_by: Mapped[str | None]
     note: Mapped[str | None]
+
+    # For conditions and joins only: who wants the job loads it.
+    job: Mapped[Job | None] = relationship(viewonly=True, lazy="raise")
 
     __table_args__ = (
         CheckConstraint("resolution IN ('redriven', 'discarded')", name="resolution"),

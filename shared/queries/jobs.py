@@ -242,40 +242,6 @@ def lock_job(session: Session, job_id: UUID, *, producer_id: UUID | None = None)
     return session.get_one(Job, job_id, populate_existing=True, with_for_update={"key_share": True})
 
 
-def list_jobs(
-    session: Session,
-    *,
-    limit: int,
-    before: UUID | None = None,
-    state: str | None = None,
-    task: str | None = None,
-    queue: str | None = None,
-    tag: str | None = None,
-    created_after: datetime | None = None,
-    created_before: datetime | None = None,
-    producer_id: UUID | None = None,
-) -> Sequence[Job]:
-    """Return at most `limit` jobs, newest first (UUIDv7 ids sort by time); `before` is the last id of a page."""
-    query = select(Job).order_by(Job.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(Job.id < before)
-    if state is not None:
-        query = query.where(Job.state == state)
-    if task is not None:
-        query = query.where(Job.task == task)
-    if queue is not None:
-        query = query.where(Job.queue == queue)
-    if tag is not None:
-        query = query.where(Job.tags.contains([tag]))
-    if created_after is not None:
-        query = query.where(Job.created_at > created_after)
-    if created_before is not None:
-        query = query.where(Job.created_at < created_before)
-    if producer_id is not None:
-        query = query.where(Job.producer_id == producer_id)
-    return session.scalars(query).all()
-
-
 def list_attempts(session: Session, job_id: UUID) -> Sequence[Attempt]:
     """Return the attempts of a job that did not succeed, oldest first (the row of a job tells of its latest)."""
     return session.scalars(select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.attempt)).all()

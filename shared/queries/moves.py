@@ -16,7 +16,14 @@ from sqlalchemy import CursorResult
 from uuid_utils.compat import uuid7
 
 from shared.queries.ends import end
-from shared.queries.moves_by_hand import Redriven, cancel_waiting, redrive, request_cancel, run_now
+from shared.queries.moves_by_hand import (
+    Redriven,
+    cancel_waiting,
+    redrive,
+    request_cancel,
+    request_cancels,
+    run_now,
+)
 from shared.queries.statement import move_statement as _statement
 from shared.states import AttemptOutcome, DeadReason, Move
 
@@ -39,6 +46,7 @@ __all__ = [
     "kill",
     "redrive",
     "request_cancel",
+    "request_cancels",
     "retry",
     "run_now",
     "snooze",

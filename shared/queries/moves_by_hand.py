@@ -41,15 +41,20 @@ def cancel_waiting(session: Session, ids: Sequence[UUID]) -> set[UUID]:
 _REQUEST_CANCEL = text(
     """
     UPDATE jobs SET cancel_requested_at = clock_timestamp()
-    WHERE id = :id AND state = 'running' AND cancel_requested_at IS NULL
+    WHERE id = ANY(:ids) AND state = 'running' AND cancel_requested_at IS NULL
     RETURNING id
     """
 )
 
 
+def request_cancels(session: Session, ids: Sequence[UUID]) -> set[UUID]:
+    """Ask that those of `ids` that run be ended; their workers do it. Returns those that were not asked before."""
+    return set(session.execute(_REQUEST_CANCEL, {"ids": list(ids)}).scalars())
+
+
 def request_cancel(session: Session, job_id: UUID) -> bool:
-    """Ask that a running job be ended; its worker does it. False when it does not run, or was asked for before."""
-    return session.execute(_REQUEST_CANCEL, {"id": job_id}).scalar_one_or_none() is not None
+    """Ask that a running job be ended. False when it does not run, or was asked for before."""
+    return bool(request_cancels(session, [job_id]))
 
 
 # One time for the job and its hint, that of the statement: a hint is due when its job is.

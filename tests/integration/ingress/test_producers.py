@@ -201,10 +201,18 @@ def test_nothing_of_one_producer_reaches_another_over_any_route(
     parts = {"job_id": job, "letter_id": letter, "producer_id": mine.producer_id, "key_id": mine.key_id}
     shared = {"name": "data_processing_queue"}  # queues and schedules are everybody's who has the scope
     own = {"task": "demo.echo", "args": {"message": "own"}, "unique_key": mark}
+    marked = {"field": "tags", "contains": mark}
+    theirs = {"where": {"or": [marked, {"not": {"not": marked}}]}}
     bodies: dict[str, Any] = {
         "/api/v1/jobs": own,
         "/api/v1/jobs/batch": {"jobs": [own]},
         f"/api/v1/dead-letters/{letter}/discard": {"reason": "none of mine"},
+        "/api/v1/jobs/search": theirs,
+        "/api/v1/jobs/count": theirs,
+        "/api/v1/jobs/cancel": theirs,
+        "/api/v1/dead-letters/search": theirs,
+        "/api/v1/dead-letters/count": theirs,
+        "/api/v1/dead-letters/redrive": theirs,
     }
     for rule in app.url_map.iter_rules():
         missing = rule.arguments - parts.keys() - shared.keys()
@@ -222,4 +230,9 @@ def test_nothing_of_one_producer_reaches_another_over_any_route(
             assert mark not in told, (method, path, told)
             if rule.arguments & parts.keys():
                 assert answer.status_code in (403, 404), (method, path, answer.status_code)
+            if "where" in (sent or {}):
+                assert answer.status_code == 200, (method, path, told)
+                assert answer.json.get("count", 0) == answer.json.get("matched", 0) == 0, (method, path, told)
             assert call(method, path.removeprefix("/api/v1"), {}, sent).status_code == 401, (method, path)
+    assert call("GET", f"/jobs/{job}", owner).json["state"] == "queued"
+    assert call("GET", f"/dead-letters/{letter}", owner).json["resolution"] is None

@@ -18,10 +18,14 @@ from shared.models import AuditEntry, DeadLetter, Job, Outbox
 from shared.producer import JobOptions
 from shared.queries import moves
 from shared.queries.audit import list_acts
-from shared.queries.dead_letters import LetterFilter, count_letters, list_groups, list_letters
+from shared.queries.dead_letters import count_letters, list_letters
+from shared.queries.letter_groups import list_groups
+from shared.queries.looking import Count
 from shared.redrive import discard_one, redrive_one
 from shared.redrive_many import redrive_matching
 from shared.sealing import unseal
+from shared.specifications.choices import choose_letters
+from shared.specifications.specification import Specification
 from shared.states import DeadReason, State
 from tests.factories import FAILURE, attempts, begin, change, declared, find, hints, insert_job, letters, post, state
 
@@ -199,7 +203,7 @@ def test_what_cannot_be_redriven_is_refused_with_a_reason(database: Database) ->
         "VALUES (gen_random_uuid(), 'email_queue', 'malformed', 'm', 'x')",
     )
     with database.transaction() as session:
-        (malformed,) = list_letters(session, LetterFilter(reason="malformed"), limit=2)
+        (malformed,) = list_letters(session, choose_letters(reason="malformed"), limit=2)
     with pytest.raises(ConflictError, match="never was a job"):
         redrive(database, malformed.id)
     with pytest.raises(NotFoundError):
@@ -240,12 +244,12 @@ def die_many(database: Database, number: int) -> None:
 
 def test_a_thousand_go_at_a_rate_oldest_first(database: Database) -> None:
     die_many(database, 1000)
-    done = [progress.redriven for progress in redrive_matching(database, LetterFilter(), actor=ME, rate=10)]
+    done = [progress.redriven for progress in redrive_matching(database, choose_letters(), actor=ME, rate=10)]
     assert done == [300, 600, 900, 1000]
     with database.transaction() as session:
         query = select(Job.run_at, Job.state).join(Outbox, (Outbox.job_id == Job.id) & (Outbox.due_at == Job.run_at))
         rows = session.execute(query.order_by(Job.run_at)).all()
-        assert count_letters(session, LetterFilter()) == 0
+        assert count_letters(session, choose_letters()) == Count(0, more=False)
         now = session.execute(select(func.clock_timestamp())).scalar_one()
     assert len(rows) == 1000
     assert [row.state for row in rows] == ["queued"] + ["scheduled"] * 999
@@ -260,12 +264,12 @@ def test_a_thousand_go_at_a_rate_oldest_first(database: Database) -> None:
 def test_a_filter_chooses_and_a_limit_ends(database: Database) -> None:
     die_many(database, 5)
     other = die(database, post(database, "demo.fail", times=-1))
-    *_, progress = redrive_matching(database, LetterFilter(task="demo.fail"), actor=ME)
+    *_, progress = redrive_matching(database, choose_letters(task="demo.fail"), actor=ME)
     assert (progress.redriven, progress.more) == (1, False)
-    assert other not in {letter.id for letter in listed(database, LetterFilter())}
-    *_, progress = redrive_matching(database, LetterFilter(fingerprint="same"), actor=ME, limit=2)
+    assert other not in {letter.id for letter in listed(database, choose_letters())}
+    *_, progress = redrive_matching(database, choose_letters(fingerprint="same"), actor=ME, limit=2)
     assert (progress.redriven, progress.more) == (2, True)
-    *_, progress = redrive_matching(database, LetterFilter(), actor=ME)
+    *_, progress = redrive_matching(database, choose_letters(), actor=ME)
     assert (progress.redriven, progress.more) == (3, False)
 
 
@@ -274,17 +278,17 @@ def test_many_skip_what_cannot_run_and_say_why(database: Database) -> None:
     for _ in range(3):
         die(database, post(database, "demo.echo", options, message="x"))
     die(database, insert_job(database, state=State.QUEUED, task="gone.task"))
-    *_, progress = redrive_matching(database, LetterFilter(), actor=ME)
+    *_, progress = redrive_matching(database, choose_letters(), actor=ME)
     assert progress.redriven == 1
     assert progress.skipped == {"unique_key": 2, "unknown_task": 1}
-    assert len(listed(database, LetterFilter())) == 3
+    assert len(listed(database, choose_letters())) == 3
 
 
 def test_two_that_redrive_many_at_once_share_them(database: Database) -> None:
     die_many(database, 1000)
 
     def run(actor: str) -> int:
-        return list(redrive_matching(database, LetterFilter(), actor=actor))[-1].redriven
+        return list(redrive_matching(database, choose_letters(), actor=actor))[-1].redriven
 
     with ThreadPoolExecutor(2) as threads:
         assert sum(threads.map(run, ["one", "two"])) == 1000
@@ -295,7 +299,7 @@ def test_letters_are_grouped_by_how_they_failed_with_the_latest_as_sample(databa
     die_many(database, 3)
     latest = die(database, post(database, "demo.fail", times=-1))
     with database.transaction() as session:
-        groups = list_groups(session, LetterFilter(), limit=10)
+        groups = list_groups(session, choose_letters(), limit=10)
     assert [(group.task, group.fingerprint, group.count) for group in groups] == [
         ("demo.echo", "same", 3),
         ("demo.fail", FAILURE.fingerprint, 1),
@@ -308,16 +312,16 @@ def test_a_list_goes_on_where_its_page_ended_also_when_ids_do_not_tell_the_age(d
     die_many(database, 7)
     newest = die(database, post(database, "demo.echo", message="x"))
     with database.transaction() as session:
-        pages = [list_letters(session, LetterFilter(), limit=3)]
+        pages = [list_letters(session, choose_letters(), limit=3)]
         while len(pages[-1]) == 3:
-            pages.append(list_letters(session, LetterFilter(), limit=3, before=pages[-1][-1].id))
+            pages.append(list_letters(session, choose_letters(), limit=3, before=pages[-1][-1].id))
     ages = [letter.created_at for page in pages for letter in page]
     assert ages == sorted(ages, reverse=True)
     assert len({letter.id for page in pages for letter in page}) == 8
     assert pages[0][0].id == newest
 
 
-def listed(database: Database, wanted: LetterFilter) -> list[DeadLetter]:
+def listed(database: Database, wanted: Specification) -> list[DeadLetter]:
     with database.transaction() as session:
         return list(list_letters(session, wanted, limit=100))
 

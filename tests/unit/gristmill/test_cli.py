@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from sqlalchemy.exc import OperationalError
 
 from gristmill.cli import cli
-from gristmill.commands.jobs import STATES
+from gristmill.commands.choosing import STATES
 from gristmill.commands.output import show_rows
 from gristmill.commands.processes import QUEUE_NAMES
 from gristmill.explain import explain

@@ -1,0 +1,84 @@
+"""List, search, count and cancel jobs by a filter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ingress.api import PREFIX, OptionalBodyBlueprint
+from ingress.auth import principal, requires
+from ingress.cancelling import cancel_many, preview_cancel
+from ingress.choosing import wanted_jobs
+from ingress.cursor import read_cursor, write_cursor
+from ingress.schemas.job_lists import CancelManyAnswer, CancelManyRequest, JobCount, JobFilter, JobPage, JobSearch
+from ingress.schemas.lists import CountAnswer
+from ingress.services import services
+from shared.queries.job_lists import count_jobs, list_jobs
+from shared.queries.looking import Count
+
+blueprint = OptionalBodyBlueprint("job_lists", __name__, url_prefix=PREFIX, description="Jobs by a filter.")
+
+
+@blueprint.route("/jobs", methods=["GET"])
+@requires("jobs:read")
+@blueprint.arguments(JobFilter(), location="query")
+@blueprint.response(200, JobPage)
+@blueprint.doc(operationId="list_jobs")
+def list_own_jobs(wanted: dict[str, Any]) -> dict[str, Any]:
+    """List jobs, newest first.
+
+    A producer sees its own; the scopes operator and admin see everybody's. `POST /jobs/search` takes any filter.
+    """
+    return _page(wanted)
+
+
+@blueprint.route("/jobs/search", methods=["POST"])
+@requires("jobs:read")
+@blueprint.arguments(JobSearch(), required=False)
+@blueprint.response(200, JobPage)
+@blueprint.doc(operationId="search_jobs")
+def search_jobs(wanted: dict[str, Any]) -> dict[str, Any]:
+    """List jobs by a filter, newest first.
+
+    `where` is one comparison, `{"field": "state", "eq": "retrying"}`, or several in `and`, `or` and `not`. A filter
+    that would have to look at too much is refused with `FILTER_TOO_SLOW_001`: narrow it.
+    """
+    return _page(wanted)
+
+
+@blueprint.route("/jobs/count", methods=["POST"])
+@requires("jobs:read")
+@blueprint.arguments(JobCount(), required=False)
+@blueprint.response(200, CountAnswer)
+@blueprint.doc(operationId="count_jobs")
+def count_own_jobs(wanted: dict[str, Any]) -> Count:
+    """Count jobs by a filter, up to 10,000."""
+    with services().database.transaction() as session:
+        return count_jobs(session, wanted_jobs(principal(), wanted))
+
+
+@blueprint.route("/jobs/cancel", methods=["POST"])
+@requires("jobs:write")
+@blueprint.arguments(CancelManyRequest())
+@blueprint.response(200, CancelManyAnswer)
+@blueprint.doc(operationId="cancel_jobs")
+def cancel_jobs(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Cancel jobs by a filter.
+
+    Those that wait end at once; those that run are ended by their workers, as by `POST /jobs/{id}/cancel`. What has
+    ended, or was asked to end before, is left alone. Answers with `more` when further ones fit: ask again.
+    """
+    dry_run, limit = wanted.pop("dry_run"), wanted.pop("limit")
+    wanted.pop("all", None)
+    database, chosen = services().database, wanted_jobs(principal(), wanted)
+    if dry_run:
+        return preview_cancel(database, chosen)
+    return cancel_many(database, chosen, actor=principal().name, limit=limit)
+
+
+def _page(wanted: dict[str, Any]) -> dict[str, Any]:
+    limit, cursor = wanted.pop("limit"), wanted.pop("cursor", None)
+    before = read_cursor(cursor) if cursor is not None else None
+    with services().database.transaction() as session:
+        jobs = list_jobs(session, wanted_jobs(principal(), wanted), limit=limit + 1, before=before)
+    more = len(jobs) > limit
+    return {"items": jobs[:limit], "next_cursor": write_cursor(jobs[limit - 1].id) if more else None}

@@ -1,0 +1,110 @@
+"""List, search, count, group and redrive dead letters by a filter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ingress.api import PREFIX, OptionalBodyBlueprint
+from ingress.auth import principal, requires
+from ingress.choosing import wanted_letters
+from ingress.cursor import read_cursor, read_place, write_cursor, write_place
+from ingress.letters import show_group, show_letter
+from ingress.redriving import preview_redrive, redrive_many
+from ingress.schemas.letter_lists import (
+    GroupQuery,
+    LetterCount,
+    LetterGroups,
+    LetterPage,
+    LetterQuery,
+    LetterSearch,
+    RedriveManyAnswer,
+    RedriveManyRequest,
+)
+from ingress.schemas.lists import CountAnswer
+from ingress.services import services
+from shared.queries.dead_letters import count_letters, list_letters
+from shared.queries.letter_groups import Place, list_groups
+from shared.queries.looking import Count
+
+blueprint = OptionalBodyBlueprint("letter_lists", __name__, url_prefix=PREFIX, description="Dead letters by a filter.")
+
+
+@blueprint.route("/dead-letters", methods=["GET"])
+@requires("jobs:read")
+@blueprint.arguments(LetterQuery(), location="query")
+@blueprint.response(200, LetterPage)
+@blueprint.doc(operationId="list_dead_letters")
+def list_dead_letters(wanted: dict[str, Any]) -> dict[str, Any]:
+    """List dead letters, newest first.
+
+    A producer sees those of its own jobs; the scopes operator and admin see all, and messages that never were a job.
+    """
+    return _page(wanted)
+
+
+@blueprint.route("/dead-letters/search", methods=["POST"])
+@requires("jobs:read")
+@blueprint.arguments(LetterSearch(), required=False)
+@blueprint.response(200, LetterPage)
+@blueprint.doc(operationId="search_dead_letters")
+def search_dead_letters(wanted: dict[str, Any]) -> dict[str, Any]:
+    """List dead letters by a filter, newest first; `where` is what `POST /jobs/search` takes, with other fields."""
+    return _page(wanted)
+
+
+@blueprint.route("/dead-letters/count", methods=["POST"])
+@requires("jobs:read")
+@blueprint.arguments(LetterCount(), required=False)
+@blueprint.response(200, CountAnswer)
+@blueprint.doc(operationId="count_dead_letters")
+def count_dead_letters(wanted: dict[str, Any]) -> Count:
+    """Count dead letters by a filter, up to 10,000."""
+    with services().database.transaction() as session:
+        return count_letters(session, wanted_letters(principal(), wanted))
+
+
+@blueprint.route("/dead-letters/groups", methods=["GET"])
+@requires("jobs:read")
+@blueprint.arguments(GroupQuery(), location="query")
+@blueprint.response(200, LetterGroups)
+@blueprint.doc(operationId="group_dead_letters")
+def group_dead_letters(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Group dead letters by task and by how they failed, the largest group first.
+
+    A group that grows between two pages may be on both, or on neither.
+    """
+    limit, cursor = wanted.pop("limit"), wanted.pop("cursor", None)
+    after = read_place(cursor) if cursor is not None else None
+    with services().database.transaction() as session:
+        groups = list_groups(session, wanted_letters(principal(), wanted), limit=limit + 1, after=after)
+    more = len(groups) > limit
+    items = [show_group(group) for group in groups[:limit]]
+    return {"items": items, "next_cursor": write_place(Place.of(groups[limit - 1])) if more else None}
+
+
+@blueprint.route("/dead-letters/redrive", methods=["POST"])
+@requires("dead_letters:write")
+@blueprint.arguments(RedriveManyRequest())
+@blueprint.response(200, RedriveManyAnswer)
+@blueprint.doc(operationId="redrive_dead_letters")
+def redrive_dead_letters(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Put the jobs of many dead letters back to work, oldest first.
+
+    Those that cannot run are left and counted. Answers with `more` when further ones fit: ask again.
+    """
+    dry_run, rate, limit = wanted.pop("dry_run"), wanted.pop("rate", None), wanted.pop("limit")
+    wanted.pop("all", None)
+    database, chosen = services().database, wanted_letters(principal(), wanted)
+    if dry_run:
+        return preview_redrive(database, chosen)
+    return redrive_many(database, chosen, actor=principal().name, rate=rate, limit=limit)
+
+
+def _page(wanted: dict[str, Any]) -> dict[str, Any]:
+    limit, cursor = wanted.pop("limit"), wanted.pop("cursor", None)
+    before = read_cursor(cursor) if cursor is not None else None
+    with services().database.transaction() as session:
+        letters = list_letters(session, wanted_letters(principal(), wanted), limit=limit + 1, before=before)
+    more = len(letters) > limit
+    items = [show_letter(letter) for letter in letters[:limit]]
+    return {"items": items, "next_cursor": write_cursor(letters[limit - 1].id) if more else None}

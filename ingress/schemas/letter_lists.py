@@ -1,0 +1,124 @@
+"""Dead letters by a filter: listed, counted, grouped, redriven."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from marshmallow import Schema, fields, validates_schema
+from marshmallow.validate import OneOf, Range
+
+from ingress.cursor import read_place
+from ingress.schemas.dead_letters import REASONS, LetterAnswer
+from ingress.schemas.fields import Seconds, Time, short_text
+from ingress.schemas.lists import cursor_field, limit_field, refuse_everything_by_mistake, where_field
+from shared.queues import QUEUES
+
+MOST_AT_ONCE: Final = 10_000  # letters a request: some seconds of work; who has more asks again
+_RESOLUTIONS: Final = ["open", "redriven", "discarded", "all"]
+
+
+class LetterChoice(Schema):
+    """Which dead letters; what several fields say must all be true."""
+
+    task = short_text(200)
+    queue = fields.String(validate=OneOf(list(QUEUES)))
+    reason = fields.String(validate=OneOf(REASONS))
+    fingerprint = short_text(64, metadata={"description": "Of a group: the same for failures of the same kind."})
+    created_after = Time()
+    created_before = Time()
+
+
+class ResolvedChoice(LetterChoice):
+    resolution = fields.String(load_default="open", validate=OneOf(_RESOLUTIONS))
+
+
+class LetterQuery(ResolvedChoice):
+    limit = limit_field()
+    cursor = cursor_field()
+
+
+class FilteredLetters(LetterChoice):
+    where = where_field("DeadLetterWhere")
+
+
+class LetterCount(FilteredLetters):
+    resolution = fields.String(
+        load_default="all",
+        validate=OneOf(_RESOLUTIONS),
+        metadata={"description": "All of them, unless this or `where` says otherwise."},
+    )
+
+
+class LetterSearch(LetterCount):
+    limit = limit_field(strict=True)
+    cursor = cursor_field()
+
+
+class GroupQuery(ResolvedChoice):
+    limit = limit_field()
+    cursor = fields.String(
+        validate=read_place,
+        metadata={"description": "`next_cursor` of the page before.", "pattern": "^[A-Za-z0-9_-]+$"},
+    )
+
+
+class LetterPage(Schema):
+    items = fields.List(fields.Nested(LetterAnswer), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
+
+
+class LetterGroupAnswer(Schema):
+    task = fields.String(required=True, allow_none=True)
+    fingerprint = fields.String(required=True)
+    count = fields.Integer(required=True)
+    first_seen = Time(required=True)
+    last_seen = Time(required=True)
+    sample = fields.Nested(LetterAnswer, required=True, metadata={"description": "The latest of them."})
+
+
+class LetterGroups(Schema):
+    items = fields.List(fields.Nested(LetterGroupAnswer), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
+
+
+class RedriveManyRequest(FilteredLetters):
+    """At least one of the filters, or `all`."""
+
+    all = fields.Boolean(
+        truthy={True}, falsy={False}, metadata={"description": "Without a filter: yes, really all open ones."}
+    )
+    dry_run = fields.Boolean(
+        load_default=False,
+        truthy={True},
+        falsy={False},
+        metadata={"description": "Only say how many they are, and show some."},
+    )
+    rate = Seconds(
+        validate=Range(0.01, 10_000),
+        metadata={"description": "Jobs a second: their start is spread from now on. Without it all start at once."},
+    )
+    limit = fields.Integer(strict=True, load_default=MOST_AT_ONCE, validate=Range(1, MOST_AT_ONCE))
+
+    @validates_schema
+    def check_filter(self, data: dict[str, Any], **_kwargs: Any) -> None:
+        """Refuse what would redrive everything by mistake."""
+        refuse_everything_by_mistake(FilteredLetters(), data, "every open dead letter")
+
+
+class RedriveManyAnswer(Schema):
+    dry_run = fields.Boolean(required=True)
+    matched = fields.Integer(required=True, metadata={"description": "Open dead letters that fitted."})
+    redriven = fields.Integer(required=True)
+    skipped = fields.Integer(required=True)
+    skipped_because = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        required=True,
+        metadata={
+            "description": "How many, by `unique_key` (a live job has it), `unknown_task`, `no_job` (it never was one) "
+            "and `resolved` (somebody else was faster)."
+        },
+    )
+    more = fields.Boolean(required=True, metadata={"description": "Further ones fit: ask again."})
+    until = Time(required=True, allow_none=True, metadata={"description": "When the last of them is due."})
+    sample = fields.List(fields.Nested(LetterAnswer), required=True, metadata={"description": "Of a dry run."})

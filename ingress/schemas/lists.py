@@ -1,0 +1,50 @@
+"""What all lists share: pages, counts, and the filter of a body."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from marshmallow import Schema, ValidationError, fields
+from marshmallow.validate import Range
+
+from ingress.cursor import read_cursor
+from shared.queries.looking import MOST_COUNTED
+
+MOST_OF_A_PAGE: Final = 100
+
+
+def limit_field(**options: Any) -> fields.Integer:
+    """Return a field for how many entries a page has."""
+    return fields.Integer(load_default=20, validate=Range(1, MOST_OF_A_PAGE), **options)
+
+
+def cursor_field() -> fields.String:
+    """Return a field for where a list by ids goes on."""
+    return fields.String(
+        validate=read_cursor,
+        metadata={"description": "`next_cursor` of the page before.", "pattern": "^[A-Za-z0-9_-]{21}[AQgw]$"},
+    )
+
+
+def where_field(component: str) -> fields.Raw:
+    """Return a field for a filter; `shared.specifications.parsing` reads it, and `component` describes it."""
+    return fields.Raw(metadata={"$ref": f"#/components/schemas/{component}"})
+
+
+class CountAnswer(Schema):
+    count = fields.Integer(required=True, metadata={"description": f"How many there are, {MOST_COUNTED:,} at most."})
+    more = fields.Boolean(required=True, metadata={"description": "There are more than `count`."})
+
+
+def refuse_everything_by_mistake(choice: Schema, data: dict[str, Any], everything: str) -> None:
+    """Refuse a body that chooses nothing and does not say `all`, or does both.
+
+    Raises:
+        ValidationError: says what to give.
+    """
+    filters = choice.fields.keys()
+    if filters & data.keys() and data.get("all"):
+        raise ValidationError("Give filters or all, not both.", "all")
+    if not filters & data.keys() and not data.get("all"):
+        msg = f'Give one of {", ".join(filters)}; or "all": true, for {everything}.'
+        raise ValidationError(msg)

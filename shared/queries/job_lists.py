@@ -1,0 +1,66 @@
+"""Jobs by a filter: listed, counted, and found to be cancelled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from sqlalchemy import select
+
+from shared.models.jobs import Job
+from shared.queries.looking import Count, count_rows, patiently
+from shared.specifications.catalogue import JOBS
+from shared.specifications.comparisons import Among, Null
+from shared.states import LIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.orm import Session
+
+    from shared.specifications.specification import Specification
+
+# What a cancel can still do something about.
+CANCELLABLE: Final = Among(JOBS["state"], tuple(sorted(LIVE))) & Null(JOBS["cancel_requested_at"], True)
+
+
+def list_jobs(session: Session, wanted: Specification, *, limit: int, before: UUID | None = None) -> Sequence[Job]:
+    """Return at most `limit` jobs, newest first (UUIDv7 ids sort by time); `before` is the last id of a page.
+
+    Raises:
+        FilterTooSlowError: the filter has to look at too much.
+    """
+    query = select(Job).where(wanted.condition()).order_by(Job.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(Job.id < before)
+    with patiently(session):
+        return session.scalars(query).all()
+
+
+def count_jobs(session: Session, wanted: Specification) -> Count:
+    """Return how many jobs there are, up to a bound."""
+    return count_rows(session, Job, wanted)
+
+
+def find_cancellable(session: Session, wanted: Specification, *, limit: int) -> Sequence[UUID]:
+    """Return at most `limit` of those that wait, or run and were not asked to end, by id.
+
+    Raises:
+        FilterTooSlowError: the filter has to look at too much.
+    """
+    # Ordered by Postgres they might be looked for along the primary key, through all that has ended.
+    query = select(Job.id).where((wanted & CANCELLABLE).condition()).limit(limit)
+    with patiently(session):
+        return sorted(session.scalars(query))
+
+
+def lock_cancellable(session: Session, ids: Sequence[UUID], wanted: Specification, *, wait: bool) -> dict[UUID, str]:
+    """Lock those of `ids` that the filter still fits, as they are now; return their states by id.
+
+    Args:
+        wait: for who holds one. Without it those are left out: to wait for one while holding others may be a deadlock.
+    """
+    columns: tuple[Any, Any] = (Job.id, Job.state)
+    query = select(*columns).where(Job.id.in_(ids), (wanted & CANCELLABLE).condition()).order_by(Job.id)
+    rows = session.execute(query.with_for_update(key_share=True, skip_locked=not wait, of=Job))
+    return {job_id: state for job_id, state in rows}  # noqa: C416  mypy does not see that a Row is a pair
