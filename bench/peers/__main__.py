@@ -11,6 +11,8 @@ from collections import deque
 from pathlib import Path
 from typing import Final
 
+import redis
+
 from bench.peers import chart, environments
 from bench.peers.figures import Figures
 from bench.peers.markdown import Page
@@ -41,14 +43,12 @@ def main() -> int:
             specs=tuple(spec for spec in chosen if spec.name in found),
             versions=found,
             servers="",
-            redis_sync=options.redis_sync,
-            sync_ms=sync_time(),
             skipped=skipped,
         )
         figures = Figures(OURS)
         say("Starting Postgres, Valkey and RabbitMQ in a temporary folder …")
         with Stack("rabbitmq") as stack:
-            page.servers = _tune(stack, options.redis_sync)
+            page.servers = _servers(stack)
             _run(stack, page, figures, rounds=options.rounds, sizes=QUICK if options.quick else WHOLE, began=began)
     except ServiceFailedError as error:
         say(f"Error: {error}")
@@ -75,12 +75,9 @@ def _install(chosen: tuple[Spec, ...]) -> tuple[dict[str, dict[str, str]], dict[
     return found, skipped
 
 
-def _tune(stack: Stack, redis_sync: str) -> str:
-    """Have Valkey sync as was asked, and return the servers' versions."""
-    import redis
-
+def _servers(stack: Stack) -> str:
+    """Return the servers' versions."""
     with redis.Redis.from_url(stack.valkey.url) as client:
-        client.config_set("appendfsync", redis_sync)
         valkey = client.info()
     postgres = str(stack.query("SHOW server_version")[0][0])
     assert stack.rabbitmq is not None  # noqa: S101  the stack was made with it
@@ -94,6 +91,7 @@ def _run(stack: Stack, page: Page, figures: Figures, *, rounds: int, sizes: Size
     for number in range(1, rounds + 1):
         for spec in order:
             page.loads.append(os.getloadavg()[0])
+            page.syncs.append(sync_time())
             say(f"[{time.perf_counter() - began:4.0f} s] round {number} of {rounds}: {spec.title}")
             try:
                 figures.add(number, spec.name, _turn(stack, spec, f"peer_{spec.name}_{number}", sizes))
@@ -104,7 +102,7 @@ def _run(stack: Stack, page: Page, figures: Figures, *, rounds: int, sizes: Size
 
 
 def _turn(stack: Stack, spec: Spec, name: str, sizes: Sizes) -> dict[str, float]:
-    place = Place(stack, name)
+    place = Place(stack, name, spec.redis)
     peer = _OURS.get(spec.name, Peer)(spec, place)
     try:
         place.open()
@@ -141,12 +139,6 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", default=[], choices=list(BY_NAME), metavar="NAME", help="these alone")
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="one round, a tenth of the jobs; Celery unless --only")
-    parser.add_argument(
-        "--redis-sync",
-        choices=["always", "everysec"],
-        default="always",
-        help="when Valkey syncs; always is what Postgres and quorum queues do (default: %(default)s)",
-    )
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the page there, too")
     parser.add_argument("--chart", type=Path, metavar="FILE.svg", help="write the chart there, and as PNG beside it")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures of each round there")

@@ -104,4 +104,4 @@ class Figures:
 
 def ratio_text(ratio: float) -> str:
     """Return a ratio with as many digits as it deserves."""
-    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}" if ratio >= 1 else f"{ratio:.2f}"
+    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}" if ratio >= 1 else f"{ratio:.2g}"

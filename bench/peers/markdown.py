@@ -30,8 +30,7 @@ class Page:
     specs: tuple[Spec, ...]
     versions: dict[str, dict[str, str]]
     servers: str
-    redis_sync: str
-    sync_ms: float
+    syncs: list[float] = field(default_factory=list)
     loads: list[float] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -51,13 +50,12 @@ class Page:
         return "\n".join(text)
 
     def _surroundings(self, figures: Figures) -> list[str]:
-        loads = f"{min(self.loads):.1f} to {max(self.loads):.1f}" if self.loads else "unknown"
         text = (
             f"{len(figures.rounds)} rounds, in each of them all peers one after the other, the order turned by one; "
             f"medians, with the least and the most of the rounds. ×: that figure over ours in the same round, median. "
-            f"{os.cpu_count()} cores, Python {platform.python_version()}, {self.servers}; Valkey syncs its append-only "
-            f"file `{self.redis_sync}`; a sync of the disk takes {self.sync_ms:.1f} ms. Load average before each turn, "
-            f"what the turn before has left included: {loads}."
+            f"{os.cpu_count()} cores, Python {platform.python_version()}, {self.servers}; before each turn a "
+            f"sync of the disk took {_range(self.syncs)} ms, and the load average, what the turn before has left "
+            f"included, was {_range(self.loads)}."
         )
         return [text]
 
@@ -83,6 +81,10 @@ class Page:
         return [f"- {name}: {why}" for name, why in self.skipped.items()] + [
             f"- {name}: failed in {len(why)} of the rounds: {_short(why[0])}" for name, why in figures.failures.items()
         ]
+
+
+def _range(values: list[float]) -> str:
+    return f"{min(values):.1f} to {max(values):.1f}" if values else "unknown"
 
 
 def cell(found: Summary | None) -> str:

@@ -103,6 +103,9 @@ class Own(AskedOverHttp):
     def empty(self) -> None:
         self.place.stack.forget_jobs()
 
+    def vacuum(self) -> None:
+        self.place.stack.query("VACUUM (ANALYZE) jobs, outbox")
+
     def ask(self, what: str, **more: Any) -> dict[str, Any]:
         if what == "closed":
             return self.closed(POSTS, self._job("noop", 0.0), more["seconds"], more["at_once"])

@@ -45,7 +45,8 @@ class Spec:
             module has `consume()`, which is run `processes` times.
         setup: how it is set up, for the report.
         backlog: jobs of each kind that are executed: as many as take some three seconds on two cores.
-        tables: what is emptied between accepting and executing.
+        tables: what holds its jobs, with what empties it: `jobs CASCADE`.
+        redis: when Valkey syncs its append-only file, of a peer that lives there: before each answer, or once a second.
         works: what is measured.
     """
 
@@ -60,6 +61,7 @@ class Spec:
     processes: int = 1
     backlog: Mapping[str, int] = field(default_factory=dict)
     tables: str = ""
+    redis: Literal["", "always", "everysec"] = ""
     works: tuple[str, ...] = WORKS
 
 
@@ -117,6 +119,11 @@ class Peer:
     def empty(self) -> None:
         """Forget all jobs."""
         self.place.empty(self.spec.tables)
+
+    def vacuum(self) -> None:
+        """Have Postgres look at a backlog, as autovacuum would have by then: plans made for empty tables are slow."""
+        if self.spec.tables:
+            self.place.run(f"VACUUM (ANALYZE) {self.spec.tables.split()[0]}")
 
     def look_after(self) -> None:
         """Raise where a process has ended by itself.

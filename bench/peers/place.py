@@ -32,9 +32,10 @@ class Place:
     Args:
         stack: the servers.
         name: of the database, the virtual host and the folder.
+        sync: when Valkey syncs.
     """
 
-    def __init__(self, stack: Stack, name: str) -> None:
+    def __init__(self, stack: Stack, name: str, sync: str = "") -> None:
         if stack.rabbitmq is None:
             raise ServiceFailedError("RabbitMQ is needed for a comparison: apt-get install rabbitmq-server")
         self.stack = stack
@@ -46,14 +47,15 @@ class Place:
         self.database_url = stack.postgres.url_of(self.name)
         self.redis_url = stack.valkey.url_of(REDIS_DATABASE)
         self.environment: dict[str, str] = {}
+        self._sync = sync or "everysec"
 
     def open(self) -> None:
         """Make all of it."""
         self.stack.query(f"CREATE DATABASE {self.name}")
         self.stack.query("CHECKPOINT")  # nobody pays for what the one before has written
-        with self.stack.connected(self.database_url) as connection, connection.cursor() as cursor:
-            cursor.execute(EFFECTS)
+        self.run(EFFECTS)
         self._redis("FLUSHDB")
+        self._redis("CONFIG", "SET", "appendfsync", self._sync)
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
         self.environment = {
             "PEER_DATABASE_URL": self.database_url,
@@ -74,13 +76,18 @@ class Place:
     def empty(self, tables: str) -> None:
         """Forget the jobs in these tables, in all queues of the virtual host, and in Valkey."""
         if tables:
-            with self.stack.connected(self.database_url) as connection, connection.cursor() as cursor:
-                cursor.execute(f"TRUNCATE {tables}")
+            self.run(f"TRUNCATE {tables}")
         vhost = quote(self.name, safe="")
         queues: Any = self.rabbitmq.api("GET", f"/api/queues/{vhost}")
         for queue in queues:
             self.rabbitmq.api("DELETE", f"/api/queues/{vhost}/{quote(queue['name'], safe='')}/contents")
         self._redis("FLUSHDB")
+
+    def run(self, statement: str) -> None:
+        """Run a statement in the database, and give up where it has to wait long for a lock."""
+        with self.stack.connected(self.database_url) as connection, connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '10s'")
+            cursor.execute(statement)
 
     def effects(self) -> int:
         """Return how many rows the jobs with an effect have written."""

@@ -86,6 +86,7 @@ def _executing(peer: Peer, kind: str, sizes: Sizes) -> float:
     peer.freeze()
     try:
         peer.ask("fill", kind=kind, count=count)
+        peer.vacuum()
     finally:
         peer.thaw()
     _until(peer, count)

@@ -26,7 +26,7 @@ def three_rounds() -> Figures:
 def page(figures: Figures, image: str | None = None) -> str:
     specs = (BY_NAME[OURS], BY_NAME["rq"])
     versions = {OURS: {"gristmill": "1.2.3"}, "rq": {"rq": "4.5.6"}}
-    made = Page(specs=specs, versions=versions, servers="Postgres 18", redis_sync="always", sync_ms=0.2, loads=[1.0])
+    made = Page(specs=specs, versions=versions, servers="Postgres 18", syncs=[0.2], loads=[1.0])
     return made.render(figures, image)
 
 
@@ -81,7 +81,7 @@ def test_a_round_that_failed_is_left_out_of_the_medians() -> None:
 
 
 def test_a_shorter_latency_is_ahead_and_a_lower_rate_is_not() -> None:
-    assert three_rounds().behind({"rq": "RQ"}) == [("to start, idle, p50", ["RQ ×0.50"])]
+    assert three_rounds().behind({"rq": "RQ"}) == [("to start, idle, p50", ["RQ ×0.5"])]
 
 
 def test_figures_come_back_from_their_file() -> None:
@@ -90,16 +90,16 @@ def test_figures_come_back_from_their_file() -> None:
 
 
 def test_a_cell_tells_median_spread_and_ratio() -> None:
-    assert cell(three_rounds().summary("rq", "noop")) == "100 (50.0–300) ×0.50"
+    assert cell(three_rounds().summary("rq", "noop")) == "100 (50.0–300) ×0.5"
     assert cell(None) == "–"
 
 
 def test_the_page_tells_figures_versions_setups_and_who_is_ahead() -> None:
     text = page(three_rounds(), "peers.svg")
-    assert "| RQ | 100 (50.0–300) ×0.50 | – | – |" in text
+    assert "| RQ | 100 (50.0–300) ×0.5 | – | – |" in text
     assert "![" in text
     assert "- **RQ** (rq 4.5.6): Valkey" in text
-    assert "- to start, idle, p50: RQ ×0.50" in text
+    assert "- to start, idle, p50: RQ ×0.5" in text
     assert "What is missing" not in text
 
 
