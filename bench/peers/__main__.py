@@ -49,16 +49,19 @@ def main() -> int:
         say("Starting Postgres, Valkey and RabbitMQ in a temporary folder …")
         with Stack("rabbitmq") as stack:
             page.servers = _servers(stack)
-            _run(stack, page, figures, rounds=options.rounds, sizes=QUICK if options.quick else WHOLE, began=began)
+            _run(stack, page, figures, options, began)
     except ServiceFailedError as error:
         say(f"Error: {error}")
         return 1
     except KeyboardInterrupt:
-        say("Interrupted; everything was stopped.")
+        say("Interrupted; everything was stopped, and nothing is written.")
         return 130
     say(f"[{time.perf_counter() - began:4.0f} s] done, everything is stopped\n")
+    if not figures.rounds:
+        say("Error: no peer could be measured; the lines above say why.")
+        return 1
     _write(options, page, figures)
-    return 0 if figures.rounds else 1
+    return 0
 
 
 def _install(chosen: tuple[Spec, ...]) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
@@ -86,10 +89,15 @@ def _servers(stack: Stack) -> str:
     return f"Postgres {postgres}, RabbitMQ {rabbitmq}, Valkey {valkey.get('valkey_version', valkey['redis_version'])}"
 
 
-def _run(stack: Stack, page: Page, figures: Figures, *, rounds: int, sizes: Sizes, began: float) -> None:
-    order = deque(page.specs)
+def _run(stack: Stack, page: Page, figures: Figures, options: argparse.Namespace, began: float) -> None:
+    """Have all peers take their turns, and begin no other one when the time is over."""
+    order, rounds = deque(page.specs), options.rounds
+    sizes = QUICK if options.quick else WHOLE
     for number in range(1, rounds + 1):
         for spec in order:
+            if time.perf_counter() - began > options.minutes * 60:
+                say(f"{options.minutes:g} minutes are over; what was measured counts")
+                return
             page.loads.append(os.getloadavg()[0])
             page.syncs.append(sync_time())
             say(f"[{time.perf_counter() - began:4.0f} s] round {number} of {rounds}: {spec.title}")
@@ -138,6 +146,7 @@ def _read_options() -> argparse.Namespace:
     )
     parser.add_argument("--only", nargs="+", default=[], choices=list(BY_NAME), metavar="NAME", help="these alone")
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
+    parser.add_argument("--minutes", type=float, default=40, help="then no other turn begins (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="one round, a tenth of the jobs; Celery unless --only")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the page there, too")
     parser.add_argument("--chart", type=Path, metavar="FILE.svg", help="write the chart there, and as PNG beside it")

@@ -68,9 +68,7 @@ def _node() -> Path:
 def _modules(name: str) -> Path:
     folder, pinned = CACHE / name, REQUIREMENTS / f"{name}.json"
     if not _is_done(folder, pinned):
-        npm = shutil.which("npm")
-        if npm is None:
-            raise NotHereError("npm is not installed (Debian, Ubuntu: apt-get install npm)")
+        npm = _npm()
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         shutil.copy(pinned, folder / "package.json")
@@ -80,7 +78,26 @@ def _modules(name: str) -> Path:
     return folder
 
 
+def _npm() -> str:
+    """Return npm; root on Debian gets it from the system's packages where it is missing."""
+    if (found := shutil.which("npm")) is not None:
+        return found
+    apt = shutil.which("apt-get")
+    if apt is None or os.geteuid() != 0:
+        raise NotHereError("npm is not installed, and only root can do that here (apt-get install npm)")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    with (CACHE / "npm.log").open("wb") as log:
+        for command in (["update"], ["install", "--no-install-recommends", "-y", "npm"]):
+            full = [apt, "-qq", "-o", "DPkg::Lock::Timeout=300", *command]
+            subprocess.run(full, stdout=log, stderr=subprocess.STDOUT, check=False, timeout=900, env=env)
+    if (found := shutil.which("npm")) is None:
+        raise NotHereError(f"apt-get could not install npm:\n{tail(CACHE / 'npm.log')}")
+    return found
+
+
 def _install(name: str, command: list[str], folder: Path) -> None:
+    CACHE.mkdir(parents=True, exist_ok=True)
     log = CACHE / f"{name}.log"
     with log.open("wb") as output:
         done = subprocess.run(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, check=False, timeout=900)
@@ -88,7 +105,7 @@ def _install(name: str, command: list[str], folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         raise ServiceFailedError(
             f"{name} could not be installed. Without a network, or behind a mirror, set pip and npm up for it, then "
-            f"run the same command again; or leave it out (--only). The end of {log.relative_to(ROOT)}:\n{tail(log)}"
+            f"run the same command again; or leave it out (--only). The end of {log}:\n{tail(log)}"
         )
 
 

@@ -51,7 +51,8 @@ class Page:
 
     def _surroundings(self, figures: Figures) -> list[str]:
         text = (
-            f"{len(figures.rounds)} rounds, in each of them all peers one after the other, the order turned by one; "
+            f"{len(figures.rounds)} rounds, {len(self.loads)} turns; in each round all peers one after the other, the "
+            f"order turned by one; "
             f"medians, with the least and the most of the rounds. ×: that figure over ours in the same round, median. "
             f"{os.cpu_count()} cores, Python {platform.python_version()}, {self.servers}; before each turn a "
             f"sync of the disk took {_range(self.syncs)} ms, and the load average, what the turn before has left "

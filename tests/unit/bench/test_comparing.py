@@ -5,12 +5,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from bench.peers import chart
+from bench.peers import chart, environments
 from bench.peers.figures import LINES, Figures
 from bench.peers.markdown import Page, cell
 from bench.peers.marks import MARK, Marks, latencies, steady_rate
 from bench.peers.peer import EXECUTE, WORKS, Spec
 from bench.peers.roster import BY_NAME, OURS, PEERS
+from gristmill.process import ServiceFailedError
 
 TITLES = {OURS: "Gristmill", "rq": "RQ", "huey": "huey & <co>"}
 
@@ -126,3 +127,19 @@ def test_each_peer_says_how_it_is_set_up_and_has_work_for_what_is_measured(spec:
 
 def test_every_line_has_a_name_of_its_own() -> None:
     assert len({line.name for line in LINES}) == len(LINES)
+
+
+def test_a_node_peer_is_left_out_where_npm_is_not_to_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(environments, "CACHE", tmp_path / "peers")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(environments.NotHereError, match="npm"):
+        environments.node("bullmq")
+
+
+def test_an_environment_that_cannot_be_installed_tells_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(environments, "CACHE", tmp_path / "peers")
+    (tmp_path / "nothing.txt").write_text("no requirement at all\n")
+    with pytest.raises(ServiceFailedError, match="run the same command again"):
+        environments.python("nothing", tmp_path)
