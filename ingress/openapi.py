@@ -37,7 +37,7 @@ _WITH_ID: Final = {"404": "There is none, or it is somebody else's."}
 
 def prepare_document(app: Flask, api: Api, *, demo_tasks: bool) -> None:
     """Write the document of `app`, once: it does not change while the app runs."""
-    tasks = [task for task in registry if demo_tasks or not task.demo]
+    tasks = [task for task in registry if not task.internal and (demo_tasks or not task.demo)]
     document = api.spec.to_dict()
     document["info"]["description"] = (
         "Post a job and be sure: it runs to an end exactly once, and you can see where it is."

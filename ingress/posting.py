@@ -84,6 +84,7 @@ def prepare_job(
     Raises:
         ForbiddenError: the key may not post this task.
         UnknownTaskError: there is no such task.
+        InternalTaskError: the platform alone enqueues it.
         InvalidArgsError: the arguments do not fit it.
         InvalidError: its times are over or too far away, or its callback cannot be made.
     """
@@ -91,7 +92,7 @@ def prepare_job(
         allowed = ", ".join(sorted(principal.allowed_tasks or ()))
         msg = f"The key {principal.key_id} may not post {wanted['task']!r}; it may post {allowed or 'nothing'}"
         raise ForbiddenError(msg, {"task": ["not among the tasks of this key"]})
-    task = registry.get(wanted["task"], demo=services.settings.demo_tasks)
+    task = registry.get_for_posting(wanted["task"], demo=services.settings.demo_tasks)
     delay: float | None = wanted.get("delay")
     run_at, expires_at = wanted.get("run_at"), wanted.get("expires_at")
     check_times(run_at, delay, expires_at)

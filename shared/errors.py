@@ -54,6 +54,12 @@ class UnknownTaskError(InvalidError):
     code = "TASK_UNKNOWN_001"
 
 
+class InternalTaskError(InvalidError):
+    """The task is enqueued by the platform alone."""
+
+    code = "TASK_INTERNAL_001"
+
+
 class InvalidArgsError(InvalidError):
     """The arguments do not fit the task's schema."""
 

@@ -15,7 +15,7 @@ OPERATOR: Final = "operator"
 # What each scope lets its key do.
 SCOPES: Final = {
     "jobs:read": "see its own jobs and dead letters",
-    "jobs:write": "post, cancel and hurry its own jobs",
+    "jobs:write": "post, cancel and hurry its own jobs, and make the secret that signs their callbacks",
     "dead_letters:write": "redrive and discard its own dead letters",
     "queues:read": "see the queues",
     "queues:write": "pause and resume queues",

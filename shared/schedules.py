@@ -129,7 +129,7 @@ def _check(wanted: Definition, now: datetime, actor: Actor) -> datetime:
     """Refuse a definition that could not fire; return when it is due first."""
     first = next(Recurrence(cron=wanted.cron, every=wanted.every, timezone=wanted.timezone).after(now))
     actor.check(wanted.task)
-    task = registry.get(wanted.task, demo=actor.demo)
+    task = registry.get_for_posting(wanted.task, demo=actor.demo)
     if task.secret_args:
         secret = ", ".join(sorted(task.secret_args))
         msg = f"The task {task.name} takes secret arguments ({secret}), which a schedule does not keep"

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from marshmallow import Schema, ValidationError, missing
 
-from shared.errors import InvalidArgsError, TaskDefinitionError, UnknownTaskError
+from shared.errors import InternalTaskError, InvalidArgsError, TaskDefinitionError, UnknownTaskError
 from shared.queues import QUEUES, Queue
 from shared.retry import RetryPolicy
 
@@ -37,6 +37,7 @@ class Task:
             their results in order. When it raises, or a result is an outcome, all it did is undone, and each job goes
             through the handler by itself.
         demo: only there when GRISTMILL_DEMO_TASKS is on.
+        internal: enqueued by the platform alone; nobody posts or schedules it.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Task:
     bundle: int
     many: ManyHandler | None
     demo: bool
+    internal: bool
 
     def __call__(self, ctx: Any, /, **args: Any) -> Any:
         """Run the handler, as a worker would with validated arguments."""
@@ -120,6 +122,19 @@ class Registry:
             raise UnknownTaskError(msg, {"task": [f"unknown task {name!r}"]})
         return task
 
+    def get_for_posting(self, name: str, *, demo: bool) -> Task:
+        """Return the task of this name, for somebody who wants to post or to schedule it.
+
+        Raises:
+            UnknownTaskError: there is none, or it is a demo task and `demo` is off.
+            InternalTaskError: the platform alone enqueues it.
+        """
+        task = self.get(name, demo=demo)
+        if task.internal:
+            msg = f"{name} is enqueued by the platform alone: {task.summary}"
+            raise InternalTaskError(msg, {"task": [msg]})
+        return task
+
     def find(self, name: str) -> Task | None:
         """Return the task of this name, or None."""
         return self._tasks.get(name)
@@ -143,6 +158,7 @@ def task(
     bundle: int = 1,
     many: ManyHandler | None = None,
     demo: bool = False,
+    internal: bool = False,
     into: Registry = registry,
 ) -> Callable[[Handler], Task]:
     """Declare a task; everything that could not work is refused at import.
@@ -180,6 +196,7 @@ def task(
             bundle=bundle,
             many=many,
             demo=demo,
+            internal=internal,
         )
         into.add(made)
         return made

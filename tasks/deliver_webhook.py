@@ -48,9 +48,10 @@ class DeliverWebhookArgs(Schema):
     retry=RETRY,
     time_limit=timedelta(seconds=60),
     effects="outside",
+    internal=True,
 )
 def deliver_webhook(ctx: Context, *, url: str, event: str, ended_at: datetime, attempt: int) -> dict[str, int]:
-    """Make one callback.
+    """Tell a producer that its job with a callback_url has ended.
 
     Repeating is harmless for a receiver that looks at webhook-id: it is this job's, so it is the same in every attempt
     and after a redrive of this job, and another one for another end. The job's success is the ledger: a crash between

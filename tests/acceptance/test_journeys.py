@@ -10,11 +10,13 @@ from uuid_utils.compat import uuid7
 import tasks
 from gristmill.services.mailcatcher_process import MailCatcher
 from gristmill.services.service import Service
+from gristmill_client.webhooks import verify_callback
 from shared.states import State
 from tests.acceptance.conftest import MakeMill, Mill
 from tests.conftest import revive
 from tests.eventually import eventually
 from tests.factories import attempts, find, have_ended, post, state
+from tests.integration.tasks.http_servers import Receiver, http_server
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -26,6 +28,8 @@ def mill_of_module(make_mill: MakeMill, broker: tuple[Service, str]) -> Mill:
     mill.cluster.maintenance()
     mill.cluster.worker("user_queue", concurrency=1)
     mill.cluster.worker("email_queue", concurrency=1)
+    mill.cluster.worker("data_processing_queue", concurrency=1)
+    mill.cluster.worker("notification_queue", concurrency=1)
     mill.cluster.web()
     return mill
 
@@ -87,3 +91,21 @@ def test_a_mail_whose_worker_is_killed_while_the_server_is_silent_is_sent_once(
     assert (state(mill.database, job), find(mill.database, job).attempt) == (State.SUCCEEDED, 2)
     assert [attempt.outcome for attempt in attempts(mill.database, job)] == ["lost"]
     assert len(mails(mailcatcher_server, address)) == 1
+
+
+def test_the_end_of_a_job_is_told_to_its_callback_url(mill: Mill) -> None:
+    receiver, api = Receiver(), f"{mill.cluster.url}/api/v1"
+    headers = mill.make_key()
+    secret = httpx.post(f"{api}/webhook-secret", headers=headers, trust_env=False).json()["secret"]
+    jobs = {"demo.echo": {"message": "m"}, "demo.fail": {"times": -1, "kind": "permanent"}}
+    with http_server(receiver) as url:
+        for task, args in jobs.items():
+            body = {"task": task, "args": args, "callback_url": url}
+            answer = httpx.post(f"{api}/jobs", json=body, headers=headers, trust_env=False)
+            assert answer.status_code == httpx.codes.ACCEPTED, answer.text
+        eventually(lambda: len(receiver.bodies) == len(jobs), within=20)
+    told = [verify_callback(heard, body, secret) for heard, body in zip(receiver.heard, receiver.bodies, strict=True)]
+    assert {each["data"]["task"]: each["type"] for each in told} == {
+        "demo.echo": "job.succeeded",
+        "demo.fail": "job.dead",
+    }

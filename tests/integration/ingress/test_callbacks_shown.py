@@ -13,6 +13,18 @@ from tests.integration.ingress.conftest import KeyMaker
 JOB = {"task": "demo.echo", "args": {"message": "m"}, "callback_url": "https://shop.example/hook"}
 
 
+def test_nobody_posts_or_schedules_a_delivery_by_hand(client: FlaskClient, make_key: KeyMaker) -> None:
+    key = make_key("admin", name="root")
+    args = {"url": "https://shop.example/", "event": "job.dead", "ended_at": "2030-01-01T00:00:00Z", "attempt": 1}
+    body = {"task": "webhook.deliver", "args": args}
+    posted = client.post("/api/v1/jobs", headers=key, json=body)
+    scheduled = client.put("/api/v1/schedules/calls", headers=key, json=body | {"every": 60})
+    for refused in (posted, scheduled):
+        assert (refused.status_code, refused.get_json()["error"]["code"]) == (422, "TASK_INTERNAL_001")
+        assert "callback_url" in refused.get_json()["error"]["message"]
+    assert client.get("/api/v1/tasks/webhook.deliver", headers=key).status_code == 200
+
+
 def test_a_delivery_is_shown_among_the_children_with_what_it_waits_for_and_its_dead_letter(
     client: FlaskClient, make_key: KeyMaker, database: Database
 ) -> None:

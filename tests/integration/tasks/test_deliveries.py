@@ -32,6 +32,7 @@ from tests.factories import FAILURE, attempts, begin, change, find, letters
 from tests.integration.tasks.http_servers import Receiver, http_server
 from tests.integration.tasks.smtp_servers import rude_server
 from workers.executor import Executor
+from workers.reconciler import take_over_lost
 
 SHOWN_ELSEWHERE: Final = {"waiting_for", "waiting_evidence", "children"}
 
@@ -359,6 +360,33 @@ def test_without_a_secret_it_is_a_dead_letter_that_a_redrive_delivers_when_there
     assert find(database, delivery.id).state == State.SUCCEEDED
     assert verify_callback(receiver.heard[0], receiver.bodies[0], secret)
     assert receiver.heard[0]["webhook-id"] == str(delivery.id)
+
+
+def test_a_worker_that_dies_between_the_answer_and_the_commit_leaves_a_repeat_with_the_same_id(
+    shop: Shop, database: Database, executor: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """What no handler of errors sees, like SIGKILL."""
+
+    def die(point: str) -> None:
+        if point == "executor.after_handler":
+            raise Killed
+
+    receiver = Receiver()
+    with http_server(receiver) as url:
+        delivery = shop.succeed(shop.post(url))
+        monkeypatch.setattr("workers.executor.crash_point", die)
+        with pytest.raises(Killed):
+            executor.execute([delivery.id])
+        monkeypatch.undo()
+        assert find(database, delivery.id).state == State.RUNNING
+        change(database, "UPDATE jobs SET lease_until = clock_timestamp() WHERE id = :id", id=delivery.id)
+        assert take_over_lost(database) == 1
+        make_due(database, delivery)
+        executor.execute([delivery.id])
+    assert find(database, delivery.id).state == State.SUCCEEDED
+    assert [heard["webhook-id"] for heard in receiver.heard] == [str(delivery.id)] * 2
+    assert receiver.bodies[0] == receiver.bodies[1]
 
 
 def test_a_delivery_that_nobody_made_tells_of_nothing(
