@@ -169,6 +169,36 @@ def test_the_schema_is_brought_up_to_date_and_told(gristmill: Call) -> None:
     assert "as this version needs it" in of(gristmill("db", "current"))
 
 
+def test_jobs_are_counted_and_cancelled_by_a_filter(gristmill: Call) -> None:
+    for tag in ("go", "go", "keep"):
+        of(gristmill("jobs", "post", "demo.echo", "message=hello", "--tag", tag))
+    where = ("--where", '{"field": "tags", "contains": "go"}', "--state", "queued")
+    assert of(gristmill("jobs", "count", *where)) == "2"
+    assert len(json.loads(of(gristmill("jobs", "list", *where, "--json")))) == 2
+    assert of(gristmill("jobs", "cancel", *where, "--dry-run")).startswith("2 jobs would be cancelled")
+    assert of(gristmill("jobs", "cancel", *where)) == "2 jobs cancelled"
+    assert of(gristmill("jobs", "cancel", *where)).endswith("nothing was done")
+    assert of(gristmill("jobs", "count", "--state", "queued", "--created-before", "2100-01-01")) == "1"
+    assert of(gristmill("dead-letters", "count", "--where", '{"field": "error_message", "like": "%451%"}')) == "0"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (["jobs", "cancel"], 2, "give either IDs, or options that choose"),
+        (["jobs", "cancel", "--all", "--task", "demo.echo"], 2, "give either IDs, or options that choose"),
+        (["jobs", "count", "--where", "state = 'dead'"], 2, "it is no JSON"),
+        (["jobs", "list", "--where", '{"field": "colour", "eq": 1}'], 1, "where.field"),
+        (["dead-letters", "redrive", "--where", '{"field": "task", "eq": 1}'], 1, "where.eq"),
+    ],
+)
+def test_a_filter_that_cannot_be_is_refused_by_the_command(
+    gristmill: Call, arguments: list[str], status: int, told: str
+) -> None:
+    answer = gristmill(*arguments)
+    assert (answer.returncode, told in answer.stderr) == (status, True), answer.stderr
+
+
 def test_lists_are_there_on_an_empty_database(gristmill: Call) -> None:
     assert of(gristmill("dead-letters", "list")) == "No dead letters"
     assert "No schedules" in of(gristmill("schedules", "list"))

@@ -21,8 +21,10 @@ from gristmill import ports
 from gristmill.services.postgres import Postgres
 from gristmill_client import (
     SPOOLED,
+    Cancelled,
     Client,
     ConflictError,
+    Count,
     InvalidError,
     Job,
     NotFoundError,
@@ -216,6 +218,23 @@ def test_many_jobs_are_posted_by_few_requests_each_with_its_own_answer(
         client.post_many(jobs[:10], atomic=True)
     assert len(stored(database, key)) == 1_099
     assert len(list(client.list_jobs(state="queued"))) == 1_099
+
+
+def test_jobs_are_searched_counted_and_cancelled_by_a_filter(make: MakeClient, database: Database, key: str) -> None:
+    client = make()
+    client.post_many([job_body("demo.echo", {"message": "m"}, tags=["keep" if number < 2 else "go"], delay=60)
+                      for number in range(205)])  # fmt: skip
+    where = {"and": [{"field": "tags", "contains": "go"}, {"field": "state", "in": ["scheduled", "queued"]}]}
+    assert len({job.id for job in client.search(where)}) == 203
+    assert client.count(where) == client.count(tag="go") == Count(203, more=False)
+    assert [job.data["tags"] for job in client.search({"not": where}, task="demo.echo")] == [["keep"]] * 2
+    with pytest.raises(InvalidError, match="details names"):
+        client.count({"field": "colour", "eq": "red"})
+    with pytest.raises(InvalidError):
+        client.cancel_many()
+    assert client.cancel_many(where, dry_run=True) == Cancelled(203, 0, 0)
+    assert client.cancel_many(where, limit=100) == Cancelled(203, 203, 0)
+    assert client.cancel_many(every=True) == Cancelled(2, 2, 0)
 
 
 def test_a_wait_ends_with_the_job_or_with_its_time(make: MakeClient) -> None:

@@ -15,6 +15,7 @@ from gristmill_client.errors import (
     UnavailableError,
     UnreachableError,
 )
+from gristmill_client.filtering import Cancelled, Count
 from gristmill_client.jobs import FINAL, SPOOLED, Event, Job
 from gristmill_client.spool import Flushed, Refused
 from gristmill_client.webhooks import SignatureError, verify_callback
@@ -23,9 +24,11 @@ __all__ = [
     "FINAL",
     "SPOOLED",
     "ApiError",
+    "Cancelled",
     "Client",
     "ClientError",
     "ConflictError",
+    "Count",
     "Event",
     "Flushed",
     "ForbiddenError",

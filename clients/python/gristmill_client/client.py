@@ -21,18 +21,18 @@ from gristmill_client.errors import (
     error_of,
 )
 from gristmill_client.events import read_events
+from gristmill_client.filtering import JOBS, Filtering
 from gristmill_client.flushing import Flusher
 from gristmill_client.jobs import FINAL, SPOOLED, Event, Job
 from gristmill_client.spool import Flushed, Refused, Spool
 from gristmill_client.transport import RETRIED, Pauses, Transport, never_arrived
 
-JOBS: Final = "/api/v1/jobs"
 BATCH: Final = 1_000  # entries that a batch may have
 LONGEST_WAIT: Final = 20.0  # seconds that one request waits for a job to end
 SPOOL_PATIENCE: Final = 2.0  # seconds that a post tries before the job goes into the spool
 
 
-class Client:
+class Client(Filtering):
     """A producer's way to one Gristmill. Threads may share it.
 
     Args:
@@ -212,16 +212,6 @@ class Client:
                 return job
             if time.monotonic() - asked_at < seconds / 2:  # it had no room for one more that waits
                 time.sleep(max(0.0, min(pauses.next(), deadline - time.monotonic())))
-
-    def list_jobs(self, **filters: Any) -> Iterator[Job]:
-        """Yield jobs, newest first; `state`, `task`, `queue`, `tag`, `created_after`, … as `GET /api/v1/jobs` takes."""
-        params = {name: plain(value) for name, value in filters.items()}
-        while True:
-            page = self._transport.request("GET", JOBS, params={"limit": 100, **params}).json()
-            yield from map(Job.read, page["items"])
-            if page["next_cursor"] is None:
-                return
-            params["cursor"] = page["next_cursor"]
 
     def cancel(self, job_id: str) -> Job:
         """Cancel a job; one that runs is asked to end.

@@ -1,6 +1,8 @@
 """What a filter may say: each wrong place is refused by its path, with what to write instead."""
 
+import re
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from shared.specifications.catalogue import JOBS, LETTERS
 from shared.specifications.like import is_like
 from shared.specifications.parsing import DEEPEST, MOST_TERMS, MOST_VALUES, read_filter
 
+ROOT = Path(__file__).parents[3]
 GOOD = {"field": "state", "eq": "queued"}
 
 
@@ -135,3 +138,18 @@ def test_whatever_is_sent_is_read_or_refused(where: Any) -> None:
 )
 def test_a_pattern_fits_as_like_does(text: str, pattern: str, fits: bool) -> None:
     assert is_like(text, pattern) is fits
+
+
+@pytest.mark.parametrize(("catalogue", "column"), [(JOBS, 1), (LETTERS, 2)], ids=["jobs", "letters"])
+def test_the_page_names_every_field_with_what_it_takes(catalogue: Any, column: int) -> None:
+    rows = [
+        line.split("|") for line in (ROOT / "docs" / "filters.md").read_text().splitlines() if line.startswith("| `")
+    ]
+    named: dict[str, set[str]] = {}
+    taken: set[str] = set()
+    for row in rows:
+        if len(row) == 5:
+            operators = set(re.findall(r"`(\w+)`", row[3]))
+            taken = operators | (taken if "the same" in row[3] else set())
+            named |= dict.fromkeys(re.findall(r"`(\w+)`", row[column]), taken)
+    assert named == {name: set(field.kind.operators) for name, field in catalogue.items()}
