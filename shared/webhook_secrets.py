@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from shared.db import SECRET_KEY
-from shared.errors import ConflictError
+from shared.errors import ConflictError, PermanentError
 from shared.queries import webhook_secrets as queries
 from shared.queries.audit import record_act
 from shared.queries.producers import get_producer
@@ -75,11 +75,22 @@ def forget_secrets(session: Session, producer_id: UUID, *, actor: str) -> int:
 def reveal_secrets(session: Session, producer_id: UUID) -> list[str]:
     """Return what the callbacks of a producer are signed with now, newest first.
 
+    One that was sealed with another GRISTMILL_SECRET_KEY is left out where there is another to sign with.
+
     Raises:
-        PermanentError: one was sealed with another GRISTMILL_SECRET_KEY.
+        PermanentError: there is none that this GRISTMILL_SECRET_KEY opens.
     """
     key = session.info[SECRET_KEY]
-    return [unseal_text(key, _PURPOSE, row.sealed) for row in queries.list_secrets(session, producer_id)]
+    opened: list[str] = []
+    unreadable: PermanentError | None = None
+    for row in queries.list_secrets(session, producer_id):
+        try:
+            opened.append(unseal_text(key, _PURPOSE, row.sealed))
+        except PermanentError as error:
+            unreadable = error
+    if unreadable is not None and not opened:
+        raise unreadable
+    return opened
 
 
 def sign(tokens: Sequence[str], *, message_id: str, timestamp: int, body: bytes) -> str:

@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 from ingress.app import create_app
 from ingress.services import services_of
 from shared.db import Database
+from shared.errors import PermanentError
 from shared.keys import ADMIN
 from shared.queries.audit import list_acts
 from shared.queries.producers import find_producer
@@ -89,6 +90,17 @@ def test_a_secret_whose_answer_was_lost_leaves_the_old_one_good_and_there_is_an_
     assert client.delete(PLACE, headers=key).get_json() == {"forgotten": MOST}
     assert revealed() == []
     assert client.delete(PLACE, headers=key).get_json() == {"forgotten": 0}
+
+
+def test_a_secret_that_another_key_of_the_platform_sealed_is_told_and_replaced_at_once(
+    client: FlaskClient, key: Headers, database: Database, revealed: Callable[[], list[str]]
+) -> None:
+    make(client, key)
+    change(database, "UPDATE webhook_secrets SET sealed = 'sealed by nobody we know'")
+    with pytest.raises(PermanentError, match="make a new one"):
+        revealed()
+    new = make(client, key)
+    assert revealed() == [new]
 
 
 def test_an_administrator_does_the_same_for_anybody_and_each_act_is_on_record(
