@@ -10,7 +10,7 @@ from bench.peers.drawing import Box, Drawing, Text
 from bench.peers.figures import LINES, Figures, Line, Summary
 from bench.report import number
 
-SHOWN: Final = ("one", "at_once", "batch", "noop", "effect", "wait", "idle_p50", "half_p95")
+SHOWN: Final = ("one", "at_once", "batch", "noop", "effect", "wait", "cpu", "idle_p50", "half_p50", "memory")
 COLUMNS: Final = 2
 _OURS: Final = "#b8860b"
 _THEIRS: Final = "#7a94ad"

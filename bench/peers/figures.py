@@ -29,6 +29,7 @@ LINES: Final[tuple[Line, ...]] = (
     Line(name="noop", title="executed, nothing to do", unit="/s", more_is_better=True),
     Line(name="effect", title="executed, one row", unit="/s", more_is_better=True),
     Line(name="wait", title="executed, 5 ms of waiting", unit="/s", more_is_better=True),
+    Line(name="cpu", title="processor time of a job with one row", unit="µs", more_is_better=False),
     Line(name="idle_p50", title="to start, idle, p50", unit="ms", more_is_better=False),
     Line(name="idle_p95", title="to start, idle, p95", unit="ms", more_is_better=False),
     Line(name="half_p50", title="to start, half load, p50", unit="ms", more_is_better=False),

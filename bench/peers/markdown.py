@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PARTS: Final = {
     "Accepting": ("one", "at_once", "batch"),
-    "Executing": ("noop", "effect", "wait"),
+    "Executing": ("noop", "effect", "wait", "cpu"),
     "Latency and memory": ("idle_p50", "idle_p95", "half_p50", "half_p95", "memory"),
 }
 _LINES: Final = {line.name: line for line in LINES}

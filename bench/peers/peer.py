@@ -116,6 +116,10 @@ class Peer:
         """Return how many rows the jobs with an effect have written."""
         return self.place.effects()
 
+    def cpu_seconds(self) -> float:
+        """Return the processor time that the servers and what works on jobs have used so far."""
+        return sum(_used(each) for pid in (*self.frozen_pids(), *self.place.server_pids()) for each in family(pid))
+
     def empty(self) -> None:
         """Forget all jobs."""
         self.place.empty(self.spec.tables)
@@ -203,6 +207,14 @@ def family(pid: int) -> list[psutil.Process]:
         leader = psutil.Process(pid)
         return [leader, *leader.children(recursive=True)]
     return []
+
+
+def _used(each: psutil.Process) -> float:
+    """Return the seconds of a process and of those of its children that have ended: RQ has one for each job."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        times = each.cpu_times()
+        return float(times.user + times.system + times.children_user + times.children_system)
+    return 0.0
 
 
 def python_of(spec: Spec) -> Path:

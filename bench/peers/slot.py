@@ -50,7 +50,9 @@ def measure(peer: Peer, sizes: Sizes) -> Figures:
     peer.empty()
     peer.start_workers()
     _wait_for_workers(peer)
-    figures |= {kind: _executing(peer, kind, sizes) for kind in EXECUTE if kind in works}
+    for kind in EXECUTE:
+        if kind in works:
+            figures |= _executing(peer, kind, sizes)
     if "idle" in works:
         figures |= _latencies(peer, "idle", "noop", sizes.singles_rate, sizes.singles)
     if "half" in works:
@@ -78,8 +80,11 @@ def _wait_for_workers(peer: Peer) -> None:
     _until(peer, FIRST_JOBS)
 
 
-def _executing(peer: Peer, kind: str, sizes: Sizes) -> float:
-    """Write a backlog while the workers stand still, let them go on, and return the rate over its middle."""
+def _executing(peer: Peer, kind: str, sizes: Sizes) -> Figures:
+    """Write a backlog while the workers stand still, let them go on, and return the rate over its middle.
+
+    Of the jobs with a row also what each has cost all processors, the servers' part included.
+    """
     count = max(50, int(peer.spec.backlog[kind] * sizes.backlog))
     marks, before = peer.place.marks, peer.effects()
     marks.forget()
@@ -87,12 +92,15 @@ def _executing(peer: Peer, kind: str, sizes: Sizes) -> float:
     try:
         peer.ask("fill", kind=kind, count=count)
         peer.vacuum()
+        spent = peer.cpu_seconds()
     finally:
         peer.thaw()
     _until(peer, count)
+    figures = {kind: steady_rate([begun for begun, _ in marks.read()])}
     if kind == "effect":
         _until_written(peer, before + count)
-    return steady_rate([begun for begun, _ in marks.read()])
+        figures["cpu"] = (peer.cpu_seconds() - spent) * 1e6 / count
+    return figures
 
 
 def _until(peer: Peer, count: int) -> None:
