@@ -68,16 +68,21 @@ def load() -> Flask:
 def _when_told_to_end(close: Callable[[], None]) -> None:
     """Let what waits in this process come to its end; granian lets the requests that are there finish.
 
-    Its own handler of the signal stays: the interpreter writes each signal's number to a socket as well.
+    Its own handler of the signal stays: the interpreter writes each signal's number to a socket as well. That handler
+    runs in the main thread, which sleeps; a signal that the kernel gave to another thread does not wake it, and granian
+    would go on serving until it is killed. So the main thread is sent the signal once more, itself.
     """
+    main_thread = threading.main_thread().ident
+    assert main_thread is not None  # noqa: S101  it has begun
     told, tells = socket.socketpair()
     tells.setblocking(False)
     signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
 
     def look() -> None:
         with told, tells:  # kept open: the interpreter goes on writing to it
-            while told.recv(1)[0] not in (signal.SIGTERM, signal.SIGINT):
+            while (number := told.recv(1)[0]) not in (signal.SIGTERM, signal.SIGINT):
                 pass
+            signal.pthread_kill(main_thread, number)
             close()
             while told.recv(1):
                 pass

@@ -1,18 +1,25 @@
 """An app on a database of its own. Its broker does not exist: the ingress must not miss it."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
+import httpx
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from gristmill.ports import free_port
 from ingress.app import create_app
 from ingress.services import services_of
 from shared.db import Database
 from shared.queries.producers import create_key, create_producer, find_producer
-from shared.settings import Secret, Settings, load_settings
+from shared.settings import Secret, Settings, environment, load_settings
+from tests.eventually import eventually
 
+SERVE = "from ingress.serve import run; from shared.settings import load_settings; run(load_settings(None))"
 NOBODY_LISTENS = 1  # a port that needs root to listen on and that nobody uses
 
 Headers = dict[str, str]
@@ -22,6 +29,20 @@ KeyMaker = Callable[..., Headers]
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Settings:
     return settings_for(monkeypatch, database_url)
+
+
+@contextmanager
+def served(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Yield the real server, in a process of its own, and its URL."""
+    chosen = replace(settings, port=free_port())
+    process = subprocess.Popen([sys.executable, "-c", SERVE], env=environment(chosen))
+    url = f"http://127.0.0.1:{chosen.port}"
+    try:
+        eventually(lambda: httpx.get(f"{url}/healthz").status_code == 200, within=30)
+        yield process, url
+    finally:
+        process.kill()
+        process.wait(timeout=10)
 
 
 def settings_for(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Settings:

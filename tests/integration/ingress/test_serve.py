@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -12,31 +11,22 @@ import httpx
 import psutil
 import pytest
 
-from gristmill.ports import free_port
 from shared.db import Database
-from shared.settings import Settings, environment
+from shared.settings import Settings
 from tests.eventually import eventually
-from tests.integration.ingress.conftest import Headers
+from tests.integration.ingress.conftest import Headers, served
 from tests.integration.ingress.rows import a_write_waits, count, jobs_locked
 from tests.processes import all_have_ended
 
 ECHO = {"task": "demo.echo", "args": {"message": "hello"}}
 STOP_SECONDS = 15  # less than those who wait would, more than a busy machine takes to end a process
 STREAMS = 2
-SERVE = "from ingress.serve import run; from shared.settings import load_settings; run(load_settings(None))"
 
 
 @pytest.fixture
 def server(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    chosen = replace(settings, port=free_port(), web_streams=STREAMS)
-    process = subprocess.Popen([sys.executable, "-c", SERVE], env=environment(chosen))
-    url = f"http://127.0.0.1:{chosen.port}"
-    try:
-        eventually(lambda: httpx.get(f"{url}/healthz").status_code == 200, within=30)
-        yield process, url
-    finally:
-        process.kill()
-        process.wait(timeout=10)
+    with served(replace(settings, web_streams=STREAMS)) as running:
+        yield running
 
 
 def test_a_sigterm_lets_requests_finish(
