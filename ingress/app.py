@@ -16,6 +16,7 @@ from ingress.auth import KeyRing, authenticate, refuse_undeclared_routes, tell_r
 from ingress.cors import register_cors
 from ingress.json import OrjsonProvider
 from ingress.limits import Limits
+from ingress.metrics import Metrics
 from ingress.openapi import prepare_document
 from ingress.readiness import Readiness
 from ingress.request_id import register_request_ids
@@ -29,6 +30,7 @@ from ingress.routes import (
     job_lists,
     jobs,
     letter_lists,
+    metrics,
     producers,
     queues,
     schedules,
@@ -63,26 +65,14 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.json = OrjsonProvider(app)
     app.url_map.merge_slashes = False  # a redirect of a POST loses its body in many clients: 404 tells more
     database = database or Database(settings, application_name="gristmill web")
-    app.extensions[EXTENSION] = Services(
-        settings=settings,
-        database=database,
-        acceptor=Acceptor(_own_connections(database, WRITERS)),
-        batches=Acceptor(
-            _own_connections(database, BATCH_WRITERS),
-            name="batch acceptor",
-            writers=BATCH_WRITERS,
-            capacity=BATCH_CAPACITY,
-        ),
-        keys=KeyRing(database),
-        readiness=Readiness(database, settings),
-        limits=Limits(settings),
-        waiters=_waiters(settings, database),
-    )
+    services = app.extensions[EXTENSION] = _make_services(settings, database)
+    app.before_request(services.metrics.begin)
     register_security_headers(app)
     register_cors(app, settings.cors_origins)
     register_request_ids(app)
     app.before_request(authenticate)
     app.after_request(tell_rate)
+    app.after_request(services.metrics.finish)
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
     api = make_api(app, metadata.version("gristmill"))
@@ -99,6 +89,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
         webhook_secrets,
         task_routes,
         health,
+        metrics,
         *([demo] if settings.demo_tasks else []),
     ):
         api.register_blueprint(module.blueprint)
@@ -108,7 +99,30 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     return app
 
 
-def _waiters(settings: Settings, database: Database) -> Waiters:
+def _make_services(settings: Settings, database: Database) -> Services:
+    acceptor = Acceptor(_own_connections(database, WRITERS))
+    batches = Acceptor(
+        _own_connections(database, BATCH_WRITERS),
+        name="batch acceptor",
+        writers=BATCH_WRITERS,
+        capacity=BATCH_CAPACITY,
+    )
+    limits = Limits(settings)
+    waiters = _make_waiters(settings, database)
+    return Services(
+        settings=settings,
+        database=database,
+        acceptor=acceptor,
+        batches=batches,
+        keys=KeyRing(database),
+        readiness=Readiness(database, settings),
+        limits=limits,
+        waiters=waiters,
+        metrics=Metrics(database, acceptors={"single": acceptor, "batch": batches}, waiters=waiters, limits=limits),
+    )
+
+
+def _make_waiters(settings: Settings, database: Database) -> Waiters:
     """Leave at least one thread to those who do not wait."""
     most = min(settings.web_waiters, settings.web_threads - 1)
     return Waiters(database, most=most, streams=min(settings.web_streams, settings.web_threads - 1 - most))

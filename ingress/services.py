@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ingress.accept import Acceptor
     from ingress.auth import KeyRing
     from ingress.limits import Limits
+    from ingress.metrics import Metrics
     from ingress.readiness import Readiness
     from ingress.waiting import Waiters
     from shared.db import Database
@@ -36,6 +37,7 @@ class Services:
     readiness: Readiness
     waiters: Waiters
     limits: Limits
+    metrics: Metrics
 
 
 def services() -> Services:

@@ -92,6 +92,20 @@ class Waiters:
         self._followers: dict[UUID, set[Follower]] = {}
         self._thread: threading.Thread | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for an end."""
+        return self._count(ends_only=True)
+
+    @property
+    def streaming(self) -> int:
+        """How many follow all that happens."""
+        return self._count(ends_only=False)
+
+    def _count(self, *, ends_only: bool) -> int:
+        with self._lock:
+            return sum(each.ends_only is ends_only for followers in self._followers.values() for each in followers)
+
     def wait(self, job_id: UUID, seconds: float) -> None:
         """Return when the job has ended, after `seconds` at the latest; at once when too many wait already."""
         deadline = time.monotonic() + min(seconds, LONGEST_WAIT)

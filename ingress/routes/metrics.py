@@ -1,0 +1,28 @@
+"""What this process and the queues are doing, for Prometheus."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask import Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from ingress.api import Blueprint
+from ingress.auth import requires
+from ingress.services import services
+
+blueprint = Blueprint("metrics", __name__, description="For Prometheus.")
+_TEXT: Final = {"type": "string"}
+
+
+@blueprint.route("/metrics", methods=["GET"])
+@requires("queues:read")
+@blueprint.response(200, _TEXT, content_type=CONTENT_TYPE_LATEST, description="Prometheus' text format.")
+@blueprint.doc(operationId="show_metrics")
+def show_metrics() -> Response:
+    """Show metrics.
+
+    Requests by route and status, what waits in this process, and depth, age, rate and dead letters of each queue. They
+    are this process's own and, of the queues, everybody's: give Prometheus a key with the scope `queues:read`.
+    """
+    return Response(generate_latest(services().metrics.registry), content_type=CONTENT_TYPE_LATEST)
