@@ -12,13 +12,15 @@ ARGS ?=
 SEED ?= 1
 SECONDS ?= 60
 BROKER ?= rabbitmq
+# Of make fuzz: how many requests it makes for each operation.
+EXAMPLES ?= 300
 export PYTHON
 
 BIN := .venv/bin
 UV := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 \
       --generate-hashes --no-emit-index-url --no-emit-find-links
 
-.PHONY: help up demo test lint types bench bench-ingress bench-peers load-test chaos format lock clean runtime dev
+.PHONY: help up demo test lint types bench bench-ingress bench-peers load-test chaos fuzz format lock clean runtime dev
 
 help: ## list what there is
 	@echo "Gristmill: what make can do. ARGS= passes flags on, for instance: make up ARGS=--rabbitmq"
@@ -59,6 +61,9 @@ bench-peers: dev ## compare with other job queues, in turn: 40 minutes (ARGS="--
 
 load-test: dev ## 1,000 producers by Locust against the platform that runs; fails when too slow (ARGS=--here: one of its own)
 	@exec $(BIN)/python -m bench.load_test $(ARGS)
+
+fuzz: dev ## send the running server what its contract allows and forbids, for long (EXAMPLES=300)
+	@GRISTMILL_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q --capture=no tests/integration/ingress/test_generated.py $(ARGS)
 
 chaos: dev ## kill, cut and pause everything under load; lose nothing (SEED=1 SECONDS=60 BROKER=rabbitmq)
 	@exec $(BIN)/python -m chaos --seed $(SEED) --seconds $(SECONDS) --broker $(BROKER) $(ARGS)

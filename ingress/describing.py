@@ -73,7 +73,7 @@ def _without_name(_schema: type[Schema]) -> str:
 
 
 def example_of(schema: dict[str, Any]) -> Any:
-    """Return a value that `schema` may take: its own example, or one made of the required properties."""
+    """Return a value that `schema` takes: its own example, or one of the properties that are required or have one."""
     for name in ("example", "const", "default"):
         if name in schema:
             return schema[name]
@@ -85,7 +85,8 @@ def example_of(schema: dict[str, Any]) -> Any:
 
 def _example_object(schema: dict[str, Any]) -> dict[str, Any]:
     properties = schema.get("properties", {})
-    return {name: example_of(properties[name]) for name in schema.get("required", [])}
+    shown = [name for name, one in properties.items() if name in schema.get("required", ()) or "example" in one]
+    return {name: example_of(properties[name]) for name in shown}
 
 
 def _example_array(schema: dict[str, Any]) -> list[Any]:

@@ -62,4 +62,5 @@ def stream(
 
 def write(event: Event) -> str:
     """Return an event as a stream has it."""
-    return f"id: {event.id}\nevent: {event.kind}\ndata: {orjson.dumps(event.data).decode()}\n\n"
+    data = orjson.dumps(event.data, option=orjson.OPT_UTC_Z).decode()
+    return f"id: {event.id}\nevent: {event.kind}\ndata: {data}\n\n"

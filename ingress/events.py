@@ -6,14 +6,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from shared.errors import InvalidError
 from shared.showing import show_attempts
-from shared.states import FINAL, State
+from shared.states import FINAL, AttemptOutcome, State
 
 if TYPE_CHECKING:
     from shared.models.jobs import Attempt, Job
+
+
+KINDS: Final = [
+    "job.accepted",
+    "attempt.started",
+    *(f"attempt.{outcome}" for outcome in AttemptOutcome),
+    *(f"job.{state}" for state in sorted(FINAL)),
+]
 
 
 class _Step(IntEnum):

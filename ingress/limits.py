@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 PATIENCE: Final = 0.25  # seconds that a request waits for Valkey before the process counts by itself
-WRONG_KEYS: Final = RateLimitItemPerMinute(30)  # that one address may try
 _LONGEST_WINDOW: Final = 3600
 
 log = structlog.get_logger(__name__)
@@ -80,6 +79,7 @@ class Limits:
         )
         self._own = MovingWindowRateLimiter(MemoryStorage())
         self._breaker = Breaker()
+        self._wrong_keys = RateLimitItemPerMinute(settings.wrong_keys)
         self.fallbacks = 0  # requests that this process has counted by itself
 
     def count_request(self, producer_id: UUID, rate: Rate) -> Standing:
@@ -88,7 +88,7 @@ class Limits:
 
     def count_wrong_key(self, address: str) -> Standing:
         """Count a request with a wrong key."""
-        return self._count(WRONG_KEYS, f"wrong-key:{address}")
+        return self._count(self._wrong_keys, f"wrong-key:{address}")
 
     def _count(self, item: RateLimitItem, name: str) -> Standing:
         if not self._breaker.pause:

@@ -11,6 +11,7 @@ from ingress.api import PREFIX, Api
 from ingress.auth import needed_scopes
 from ingress.describing import args_schema, example_of
 from ingress.describing_filters import where_components
+from ingress.schemas.lists import DESCRIBED_BY
 from shared.task import Task, registry
 
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ def prepare_document(app: Flask, api: Api, *, demo_tasks: bool) -> None:
         "Post a job and be sure: it runs to an end exactly once, and you can see where it is."
     )
     document["components"]["schemas"] |= where_components()
+    for (schema, *_), name in api.ma_plugin.converter.refs.items():  # what fields alone cannot say
+        component = document["components"]["schemas"][name]
+        component |= getattr(schema, "contract", {})
+        for field, described in component.get("properties", {}).items():
+            if DESCRIBED_BY in described:
+                component["properties"][field] = {"$ref": f"#/components/schemas/{described[DESCRIBED_BY]}"}
     schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
     schemes["key"] = {"type": "http", "scheme": "bearer", "description": "An API key: `gm_<id>_<secret>`."}
     for rule in app.url_map.iter_rules():
@@ -99,7 +106,6 @@ def _write_tasks(document: dict[str, Any], tasks: list[Task]) -> None:
             "description": task.summary,
             "properties": properties,
             "required": required,
-            "not": {"required": ["run_at", "delay"]},
         }
     body = document["paths"][f"{PREFIX}/jobs"]["post"]["requestBody"]["content"]["application/json"]
     body["schema"] = {

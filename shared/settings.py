@@ -77,8 +77,9 @@ class Settings:
     web_threads: int
     web_waiters: int
     web_streams: int
-    web_stream_seconds: float
+    web_stream_seconds: int
     trusted_proxies: int
+    wrong_keys: int
     cors_origins: tuple[str, ...]
     web_workers: int
     log_level: str
@@ -137,6 +138,7 @@ def load_settings(dotenv: Path | None = Path(".env")) -> Settings:
         "web_streams": env.int("WEB_STREAMS", 8, validate=Range(0, 255)),
         "web_stream_seconds": env.int("WEB_STREAM_SECONDS", 900, validate=Range(1, 86_400)),
         "trusted_proxies": env.int("TRUSTED_PROXIES", 0, validate=Range(0, 10)),
+        "wrong_keys": env.int("WRONG_KEYS", 30, validate=Range(1, 1_000_000)),
         "cors_origins": env.list("CORS_ORIGINS", [], validate=_are_origins),
         "web_workers": env.int("WEB_WORKERS", 1, validate=Range(1, 64)),
         "log_level": env.str("LOG_LEVEL", "INFO", validate=OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])),

@@ -29,6 +29,7 @@ class CreateUserArgs(Schema):
         metadata={  # the mark below is no password, whatever bandit takes it for
             "secret": True,  # nosec B105
             "format": "password",
+            "example": "Correct-horse-1",
             "description": f"8 to {LONGEST} characters, one upper-case, one digit",
         },
     )

@@ -54,9 +54,13 @@ class SendEmailArgs(Schema):
         load_default=dict,
     )
     subject = fields.String(
-        validate=[Length(1, 500), ContainsNoneOf("\r\n", error="must be one line")], load_default=None
+        validate=[Length(1, 500), ContainsNoneOf("\r\n", error="must be one line")],
+        load_default=None,
+        metadata={"example": "Your order"},
     )
-    text = fields.String(validate=Length(1, LONGEST_TEXT), load_default=None)
+    text = fields.String(
+        validate=Length(1, LONGEST_TEXT), load_default=None, metadata={"example": "It is on its way.\n"}
+    )
     html = fields.String(validate=Length(1, LONGEST_TEXT), load_default=None)
     reply_to = Address(load_default=None)
 

@@ -26,12 +26,15 @@ class SendNotificationArgs(Schema):
     """What to say, on which channels, and what these need."""
 
     channels = fields.List(
-        fields.String(), required=True, validate=[Length(1, len(CHANNELS)), ContainsOnly(sorted(CHANNELS))]
+        fields.String(),
+        required=True,
+        validate=[Length(1, len(CHANNELS)), ContainsOnly(sorted(CHANNELS))],
+        metadata={"example": ["in_app"]},
     )
     title = fields.String(required=True, validate=Length(1, 200))
     body = fields.String(required=True, validate=Length(1, 10_000))
     data = fields.Dict(keys=fields.String(), load_default=dict)
-    user_id = fields.UUID(load_default=None)
+    user_id = fields.UUID(load_default=None, metadata={"example": "019a0000-0000-7000-8000-000000000000"})
     webhook_url = fields.String(
         validate=[Length(max=2_000), URL(schemes={"http", "https"}, require_tld=False)], load_default=None
     )

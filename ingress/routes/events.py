@@ -11,7 +11,7 @@ from flask import Response, request
 from ingress.api import PREFIX, Blueprint
 from ingress.auth import principal, requires
 from ingress.event_stream import stream
-from ingress.events import EventId
+from ingress.events import KINDS, EventId
 from ingress.services import services
 from shared.errors import UnavailableError
 from shared.queries.jobs import get_job
@@ -29,16 +29,25 @@ _LAST = {
     "example": "1-1-1893456000000",
 }
 
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"type": "string", "enum": KINDS},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["id", "event", "data"],
+}
+
 
 @blueprint.route("/jobs/<uuid:job_id>/events", methods=["GET"])
 @requires("jobs:read")
-@blueprint.response(200, {"type": "string"}, content_type="text/event-stream", description="Server-sent events.")
+@blueprint.response(200, _EVENT, content_type="text/event-stream", description="Server-sent events.")
 @blueprint.doc(operationId="follow_job", parameters=[_LAST])
 def follow_job(job_id: UUID) -> Response:
     """Follow a job by server-sent events.
 
-    Each has an id, a type (`job.accepted`, `attempt.started`, `attempt.failed`, `attempt.lost`, `attempt.snoozed`,
-    `job.succeeded`, `job.dead`, `job.cancelled`) and JSON with the job's state. First comes what has happened, then
+    Each has an id, a type and JSON with what happened, most with the job's state. First comes what has happened, then
     what happens; the stream ends with the job, or after a while: come again with `Last-Event-ID`, and miss nothing.
     Where too many streams are open it answers 503 at once.
     """

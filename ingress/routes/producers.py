@@ -78,7 +78,7 @@ def show_producer(producer_id: UUID) -> Producer:
 
 @blueprint.route("/producers/<uuid:producer_id>", methods=["PATCH"])
 @requires("admin")
-@blueprint.arguments(ProducerChange())
+@blueprint.arguments(ProducerChange(), required=False)
 @blueprint.response(200, ProducerAnswer)
 @blueprint.alt_response(409, schema=ErrorEnvelope, description="The last good admin key would go.")
 @blueprint.doc(operationId="change_producer")
@@ -101,7 +101,7 @@ def list_keys_of_producer(producer_id: UUID) -> dict[str, Any]:
 
 @blueprint.route("/producers/<uuid:producer_id>/keys", methods=["POST"])
 @requires("admin")
-@blueprint.arguments(KeyRequest())
+@blueprint.arguments(KeyRequest(), required=False)
 @blueprint.response(201, NewKey)
 @blueprint.doc(operationId="create_key")
 def create_key_of_producer(wanted: dict[str, Any], producer_id: UUID) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def create_key_of_producer(wanted: dict[str, Any], producer_id: UUID) -> dict[st
 
 @blueprint.route("/producers/<uuid:producer_id>/keys/<key_id>/rotate", methods=["POST"])
 @requires("admin")
-@blueprint.arguments(RotateRequest())
+@blueprint.arguments(RotateRequest(), required=False)
 @blueprint.response(201, NewKey)
 @blueprint.alt_response(409, schema=ErrorEnvelope, description="It was revoked.")
 @blueprint.doc(operationId="rotate_key")

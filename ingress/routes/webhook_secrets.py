@@ -35,7 +35,7 @@ def list_own_secrets() -> dict[str, Any]:
 
 @blueprint.route("/webhook-secret", methods=["POST"])
 @requires("jobs:write")
-@blueprint.arguments(SecretRequest())
+@blueprint.arguments(SecretRequest(), required=False)
 @blueprint.response(201, NewSecret)
 @blueprint.alt_response(409, schema=ErrorEnvelope, description=_TOO_MANY)
 @blueprint.doc(operationId="make_webhook_secret")
@@ -70,7 +70,7 @@ def list_secrets_of_producer(producer_id: UUID) -> dict[str, Any]:
 
 @blueprint.route("/producers/<uuid:producer_id>/webhook-secret", methods=["POST"])
 @requires("admin")
-@blueprint.arguments(SecretRequest())
+@blueprint.arguments(SecretRequest(), required=False)
 @blueprint.response(201, NewSecret)
 @blueprint.alt_response(409, schema=ErrorEnvelope, description=_TOO_MANY)
 @blueprint.doc(operationId="make_webhook_secret_of_producer")

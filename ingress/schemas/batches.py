@@ -10,6 +10,7 @@ from marshmallow.validate import Length
 
 from ingress.idempotency import LONGEST, PATTERN, WRONG_FORM, is_sound
 from ingress.schemas.errors import ErrorBody
+from ingress.schemas.fields import Flag
 from ingress.schemas.jobs import AcceptedJob, JobRequest
 from ingress.schemas.plain import Look
 
@@ -51,10 +52,8 @@ class BatchRequest(Schema):
             "example": [{"task": "email.send", "args": {}, "idempotency_key": "order-7"}],
         },
     )
-    atomic = fields.Boolean(
+    atomic = Flag(
         load_default=False,
-        truthy={True},
-        falsy={False},
         metadata={"description": "All or nothing: with one entry that cannot be accepted, none is."},
     )
 

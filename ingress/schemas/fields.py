@@ -1,4 +1,4 @@
-"""Fields that say no where marshmallow's would bend: numbers in quotes, NUL, URLs with passwords."""
+"""Fields that say no where marshmallow's would bend: numbers in quotes, 1 for true, NUL, URLs with passwords."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from marshmallow import ValidationError, fields
 from marshmallow.validate import Length
+
+from shared.specifications.kinds import STORABLE
 
 LONGEST_URL: Final = 2_048  # characters; what proxies and browsers agree to pass on
 
@@ -19,7 +21,8 @@ def _refuse_nul(value: str) -> None:
 
 def short_text(longest: int, **options: Any) -> fields.String:
     """Return a field for a text of 1 to `longest` characters."""
-    return fields.String(validate=[Length(1, longest), _refuse_nul], **options)
+    metadata = {"pattern": STORABLE, **options.pop("metadata", {})}
+    return fields.String(validate=[Length(1, longest), _refuse_nul], metadata=metadata, **options)
 
 
 class Seconds(fields.Float):
@@ -29,6 +32,27 @@ class Seconds(fields.Float):
         if isinstance(value, str):
             raise self.make_error("invalid", input=value)
         return super()._validated(value)
+
+
+class Whole(fields.Integer):
+    """A whole number, also one written as 45.0 as JSON Schema has it; not a text that looks like one."""
+
+    def _validated(self, value: Any) -> int:
+        if isinstance(value, str) or (isinstance(value, float) and not value.is_integer()):
+            raise self.make_error("invalid", input=value)
+        return super()._validated(value)
+
+
+class Flag(fields.Boolean):
+    """True or false; not 1, "yes" or "off"."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(truthy={True}, falsy={False}, **options)
+
+    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> bool:
+        if not isinstance(value, bool):  # 1 and 0 are equal to them
+            raise self.make_error("invalid", input=value)
+        return value
 
 
 class Time(fields.AwareDateTime):

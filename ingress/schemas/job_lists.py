@@ -7,9 +7,9 @@ from typing import Any
 from marshmallow import Schema, fields, validates_schema
 from marshmallow.validate import OneOf, Range
 
-from ingress.schemas.fields import Time, short_text
+from ingress.schemas.fields import Flag, Time, Whole, short_text
 from ingress.schemas.jobs import LONGEST_TAG, LONGEST_TASK, ListedJob
-from ingress.schemas.lists import cursor_field, limit_field, refuse_everything_by_mistake, where_field
+from ingress.schemas.lists import MOST_OF_A_PAGE, cursor_field, limit_field, refuse_everything_by_mistake, where_field
 from shared.cancel_many import MOST_AT_ONCE
 from shared.queues import QUEUES
 from shared.states import State
@@ -36,7 +36,7 @@ class JobCount(JobChoice):
 
 
 class JobSearch(JobCount):
-    limit = limit_field(strict=True)
+    limit = Whole(load_default=20, validate=Range(1, MOST_OF_A_PAGE))
     cursor = cursor_field()
 
 
@@ -48,16 +48,12 @@ class JobPage(Schema):
 class CancelManyRequest(JobCount):
     """At least one of the filters, or `all`."""
 
-    all = fields.Boolean(
-        truthy={True}, falsy={False}, metadata={"description": "Without a filter: yes, really all that have not ended."}
-    )
-    dry_run = fields.Boolean(
+    all = Flag(metadata={"description": "Without a filter: yes, really all that have not ended."})
+    dry_run = Flag(
         load_default=False,
-        truthy={True},
-        falsy={False},
         metadata={"description": "Only say how many they are, and show some."},
     )
-    limit = fields.Integer(strict=True, load_default=MOST_AT_ONCE, validate=Range(1, MOST_AT_ONCE))
+    limit = Whole(load_default=MOST_AT_ONCE, validate=Range(1, MOST_AT_ONCE))
 
     @validates_schema
     def check_filter(self, data: dict[str, Any], **_kwargs: Any) -> None:

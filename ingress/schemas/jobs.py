@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 from marshmallow import Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import Length, OneOf, Range
 
-from ingress.schemas.fields import Seconds, Time, http_url, short_text
+from ingress.schemas.fields import Seconds, Time, Whole, http_url, short_text
 from ingress.schemas.plain import Look, PlainFirst, is_text
 from ingress.times import FURTHEST
 from ingress.waiting import LONGEST_WAIT
@@ -51,7 +51,7 @@ class JobRequest(PlainFirst):
     expires_at = Time(
         metadata={"description": "No longer wanted after this; by default `run_at` and the queue's time to live."}
     )
-    max_attempts = fields.Integer(strict=True, validate=Range(1, MOST_ATTEMPTS))
+    max_attempts = Whole(validate=Range(1, MOST_ATTEMPTS))
     unique_key = short_text(
         LONGEST_UNIQUE_KEY,
         metadata={"description": "While a live job of the task has this key, it is answered with 200 instead."},
@@ -70,6 +70,8 @@ class JobRequest(PlainFirst):
     def defaults(self) -> dict[str, Any]:
         """Return the fields that are there even when they were not sent."""
         return {"args": {}, "priority": "normal", "tags": []}
+
+    contract: ClassVar[dict[str, Any]] = {"not": {"required": ["run_at", "delay"]}}
 
     @validates_schema
     def check_start(self, data: dict[str, Any], **_kwargs: Any) -> None:

@@ -9,8 +9,8 @@ from marshmallow.validate import OneOf, Range
 
 from ingress.cursor import read_place
 from ingress.schemas.dead_letters import REASONS, LetterAnswer
-from ingress.schemas.fields import Seconds, Time, short_text
-from ingress.schemas.lists import cursor_field, limit_field, refuse_everything_by_mistake, where_field
+from ingress.schemas.fields import Flag, Seconds, Time, Whole, short_text
+from ingress.schemas.lists import MOST_OF_A_PAGE, cursor_field, limit_field, refuse_everything_by_mistake, where_field
 from shared.queues import QUEUES
 
 MOST_AT_ONCE: Final = 10_000  # letters a request: some seconds of work; who has more asks again
@@ -50,7 +50,7 @@ class LetterCount(FilteredLetters):
 
 
 class LetterSearch(LetterCount):
-    limit = limit_field(strict=True)
+    limit = Whole(load_default=20, validate=Range(1, MOST_OF_A_PAGE))
     cursor = cursor_field()
 
 
@@ -84,20 +84,16 @@ class LetterGroups(Schema):
 class RedriveManyRequest(FilteredLetters):
     """At least one of the filters, or `all`."""
 
-    all = fields.Boolean(
-        truthy={True}, falsy={False}, metadata={"description": "Without a filter: yes, really all open ones."}
-    )
-    dry_run = fields.Boolean(
+    all = Flag(metadata={"description": "Without a filter: yes, really all open ones."})
+    dry_run = Flag(
         load_default=False,
-        truthy={True},
-        falsy={False},
         metadata={"description": "Only say how many they are, and show some."},
     )
     rate = Seconds(
         validate=Range(0.01, 10_000),
         metadata={"description": "Jobs a second: their start is spread from now on. Without it all start at once."},
     )
-    limit = fields.Integer(strict=True, load_default=MOST_AT_ONCE, validate=Range(1, MOST_AT_ONCE))
+    limit = Whole(load_default=MOST_AT_ONCE, validate=Range(1, MOST_AT_ONCE))
 
     @validates_schema
     def check_filter(self, data: dict[str, Any], **_kwargs: Any) -> None:

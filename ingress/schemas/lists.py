@@ -11,11 +11,12 @@ from ingress.cursor import read_cursor
 from shared.queries.looking import MOST_COUNTED
 
 MOST_OF_A_PAGE: Final = 100
+DESCRIBED_BY: Final = "x-described-by"  # a component that the document refers to instead of the field
 
 
-def limit_field(**options: Any) -> fields.Integer:
-    """Return a field for how many entries a page has."""
-    return fields.Integer(load_default=20, validate=Range(1, MOST_OF_A_PAGE), **options)
+def limit_field() -> fields.Integer:
+    """Return a field for how many entries a page has, in a query: there all is text."""
+    return fields.Integer(load_default=20, validate=Range(1, MOST_OF_A_PAGE))
 
 
 def cursor_field() -> fields.String:
@@ -28,7 +29,7 @@ def cursor_field() -> fields.String:
 
 def where_field(component: str) -> fields.Raw:
     """Return a field for a filter; `shared.specifications.parsing` reads it, and `component` describes it."""
-    return fields.Raw(metadata={"$ref": f"#/components/schemas/{component}"})
+    return fields.Raw(metadata={DESCRIBED_BY: component})
 
 
 class CountAnswer(Schema):

@@ -8,7 +8,7 @@ from marshmallow import Schema, fields
 from marshmallow.validate import Length, OneOf, Range
 
 from ingress.cursor import read_text_cursor
-from ingress.schemas.fields import Time, short_text
+from ingress.schemas.fields import Flag, Time, Whole, short_text
 from shared.keys import SCOPES
 
 LONGEST_NAME: Final = 100
@@ -34,8 +34,7 @@ class _Wanted(Schema):
         validate=Length(max=MOST_TASKS),
         metadata={"description": "The only tasks it may post; null is all."},
     )
-    quota = fields.Integer(
-        strict=True,
+    quota = Whole(
         allow_none=True,
         validate=Range(1, MOST_IN_FLIGHT),
         metadata={"description": "The most jobs it may have in flight; null is any number."},
@@ -46,15 +45,12 @@ class _Wanted(Schema):
         validate=Range(0.01, 100_000),
         metadata={"description": "Requests a second that it may make, in the mean; null is any number."},
     )
-    burst = fields.Integer(
-        strict=True,
+    burst = Whole(
         allow_none=True,
         validate=Range(1, 1_000_000),
         metadata={"description": "Requests at once, where it has a `rate`; null is those of one second."},
     )
-    sees_payloads = fields.Boolean(
-        truthy={True}, falsy={False}, metadata={"description": "Whether it is shown arguments and results."}
-    )
+    sees_payloads = Flag(metadata={"description": "Whether it is shown arguments and results."})
 
 
 class ProducerRequest(_Wanted):
@@ -64,9 +60,7 @@ class ProducerRequest(_Wanted):
 
 class ProducerChange(_Wanted):
     scopes = _scopes()
-    enabled = fields.Boolean(
-        truthy={True}, falsy={False}, metadata={"description": "False: none of its keys is good meanwhile."}
-    )
+    enabled = Flag(metadata={"description": "False: none of its keys is good meanwhile."})
 
 
 class ProducerAnswer(Schema):
@@ -93,8 +87,7 @@ class ProducerQuery(Schema):
 
 
 class KeyRequest(Schema):
-    expires_in = fields.Integer(
-        strict=True,
+    expires_in = Whole(
         allow_none=True,
         load_default=None,
         validate=Range(1, 3650 * _DAY),
@@ -103,8 +96,7 @@ class KeyRequest(Schema):
 
 
 class RotateRequest(KeyRequest):
-    overlap = fields.Integer(
-        strict=True,
+    overlap = Whole(
         load_default=_DAY,
         validate=Range(0, 90 * _DAY),
         metadata={"description": "Seconds that the old key goes on."},

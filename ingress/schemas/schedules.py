@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from marshmallow import Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import OneOf, Range
 
 from ingress.cursor import read_text_cursor
-from ingress.schemas.fields import Seconds, Time, short_text
+from ingress.schemas.fields import Flag, Seconds, Time, Whole, short_text
 from shared.fires_by_hand import MOST_AT_ONCE
 
 NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,99}$"
@@ -27,6 +27,8 @@ _OVERLAP: Final = {"description": "skip: leave a time out while a job of an earl
 class SchedulePatch(Schema):
     """At least one field; giving `cron` takes `every` away, and the other way round."""
 
+    contract: ClassVar[dict[str, Any]] = {"minProperties": 1, "not": {"required": ["cron", "every"]}}
+
     cron = short_text(200, metadata=_CRON)
     every = Seconds(validate=Range(1, _YEAR), metadata={"description": "Seconds; instead of `cron`."})
     timezone = short_text(100, metadata=_ZONE)
@@ -34,7 +36,7 @@ class SchedulePatch(Schema):
     args = fields.Dict(keys=fields.String(), metadata=_ARGS)
     catch_up = fields.String(validate=OneOf(["none", "last", "all"]), metadata=_CATCH_UP)
     overlap = fields.String(validate=OneOf(["skip", "allow"]), metadata=_OVERLAP)
-    enabled = fields.Boolean(truthy={True}, falsy={False})
+    enabled = Flag()
 
     @validates_schema
     def check_rule(self, data: dict[str, Any], **_kwargs: Any) -> None:
@@ -46,12 +48,14 @@ class SchedulePatch(Schema):
 
 
 class ScheduleRequest(SchedulePatch):
+    contract: ClassVar[dict[str, Any]] = {"oneOf": [{"required": ["cron"]}, {"required": ["every"]}]}
+
     timezone = short_text(100, load_default="UTC", metadata=_ZONE)
     task = short_text(200, required=True, metadata={"example": "processing.aggregate_hour"})
     args = fields.Dict(keys=fields.String(), load_default=dict, metadata=_ARGS)
     catch_up = fields.String(load_default="last", validate=OneOf(["none", "last", "all"]), metadata=_CATCH_UP)
     overlap = fields.String(load_default="allow", validate=OneOf(["skip", "allow"]), metadata=_OVERLAP)
-    enabled = fields.Boolean(load_default=True, truthy={True}, falsy={False})
+    enabled = Flag(load_default=True)
 
     @validates_schema
     def check_presence(self, data: dict[str, Any], **_kwargs: Any) -> None:
@@ -123,10 +127,8 @@ class RunAnswer(Schema):
 class BackfillRequest(Schema):
     start = Time(required=True, data_key="from", metadata={"description": "At most a year ago."})
     end = Time(required=True, data_key="to", metadata={"description": "The first time that is not among them."})
-    limit = fields.Integer(strict=True, load_default=100, validate=Range(1, MOST_AT_ONCE))
-    dry_run = fields.Boolean(
-        load_default=False, truthy={True}, falsy={False}, metadata={"description": "Only say which times they are."}
-    )
+    limit = Whole(load_default=100, validate=Range(1, MOST_AT_ONCE))
+    dry_run = Flag(load_default=False, metadata={"description": "Only say which times they are."})
 
 
 class BackfillAnswer(Schema):

@@ -7,14 +7,13 @@ from typing import Final
 from marshmallow import Schema, fields
 from marshmallow.validate import Range
 
-from ingress.schemas.fields import Time
+from ingress.schemas.fields import Time, Whole
 
 _DAY: Final = 86_400
 
 
 class SecretRequest(Schema):
-    overlap = fields.Integer(
-        strict=True,
+    overlap = Whole(
         load_default=_DAY,
         validate=Range(0, 90 * _DAY),
         metadata={"description": "Seconds for which the old secret goes on, if there is one: both sign meanwhile."},

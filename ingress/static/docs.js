@@ -28,6 +28,12 @@ async function send(method, path, parameters, body, output) {
   output.textContent = "…";
   try {
     const answer = await fetch(url, { method, headers, body: body ? body.value : undefined });
+    if ((answer.headers.get("Content-Type") || "").startsWith("text/event-stream")) {
+      output.textContent = `${answer.status} ${answer.statusText}\n`;
+      const pieces = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (let piece = await pieces.read(); !piece.done; piece = await pieces.read()) output.textContent += piece.value;
+      return;
+    }
     const text = await answer.text();
     let shown = text;
     try { shown = JSON.stringify(JSON.parse(text), null, 2); } catch { /* not JSON: shown as it is */ }

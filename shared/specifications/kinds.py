@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Final, Protocol
 from uuid import UUID
 
+STORABLE: Final = r"^[^\u0000]*$"  # what Postgres takes as text, as a pattern of JSON Schema
 LONGEST_TEXT: Final = 255  # characters; no text that jobs are filtered by may be longer
 LARGEST_NUMBER: Final = 2**31 - 1
 
@@ -38,7 +39,7 @@ class Text:
     """Text, compared by code points, whatever the database's collation."""
 
     operators: ClassVar[tuple[str, ...]] = (*_EQUALITY, *_ORDER, "like")
-    json_schema: ClassVar[dict[str, Any]] = {"type": "string", "maxLength": LONGEST_TEXT}
+    json_schema: ClassVar[dict[str, Any]] = {"type": "string", "maxLength": LONGEST_TEXT, "pattern": STORABLE}
 
     def read(self, value: Any) -> str:
         if not isinstance(value, str) or len(value) > LONGEST_TEXT:
@@ -75,10 +76,11 @@ class Number:
     json_schema: ClassVar[dict[str, Any]] = {"type": "integer", "minimum": -LARGEST_NUMBER, "maximum": LARGEST_NUMBER}
 
     def read(self, value: Any) -> int:
-        if type(value) is not int or abs(value) > LARGEST_NUMBER:
+        whole = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value // 1
+        if not whole or abs(value) > LARGEST_NUMBER:
             msg = f"Takes a whole number, of at most {LARGEST_NUMBER}."
             raise ValueError(msg)
-        return value
+        return int(value)  # JSON Schema has 3.0 as a whole number, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,12 @@ class Tags:
     """Several texts."""
 
     operators: ClassVar[tuple[str, ...]] = ("contains",)
-    json_schema: ClassVar[dict[str, Any]] = {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT}
+    json_schema: ClassVar[dict[str, Any]] = {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": LONGEST_TEXT,
+        "pattern": STORABLE,
+    }
 
     def read(self, value: Any) -> str:
         if value == "":

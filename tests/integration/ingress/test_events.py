@@ -199,7 +199,7 @@ def test_a_quiet_stream_shows_that_it_lives(
 def test_a_stream_ends_after_its_time_and_is_taken_up_again(
     settings: Settings, headers: dict[str, str], database: Database, executor: Executor
 ) -> None:
-    app = create_app(replace(settings, web_stream_seconds=0.1), database)
+    app = create_app(replace(settings, web_stream_seconds=1), database)
     job = post(database, tasks.echo, message="m")
     first = whole(app.test_client(), job, headers)
     assert kinds(first) == ["job.accepted"]

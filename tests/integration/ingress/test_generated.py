@@ -1,50 +1,73 @@
-"""Requests made from the contract: whatever is sent, the answer is one that the contract names, and never a 500."""
+"""The contract is tried against the running server: whatever is sent, the answer is one that the contract names."""
 
-from contextlib import suppress
-from typing import Any
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
-import schemathesis
-from flask import Flask
-from hypothesis import HealthCheck, given, settings
-from hypothesis.errors import Unsatisfiable
-from limits import RateLimitItemPerMinute
-from schemathesis import GenerationMode
-from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+from flask.testing import FlaskClient
 
-from tests.integration.ingress.conftest import KeyMaker
+from shared.db import Database
+from shared.queries.producers import find_producer
+from shared.settings import Settings
+from tests.integration.ingress.conftest import KeyMaker, served
+from tests.integration.ingress.dead import make_dead
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+EXAMPLES = int(os.environ.get("GRISTMILL_FUZZ_EXAMPLES", "8"))  # for each operation; `make fuzz` tries more
+SECONDS = 200 + 4 * EXAMPLES
 
 
-@pytest.mark.timeout(240)  # some hundred requests on a machine that others use, too
-@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
-def test_every_answer_is_one_that_the_contract_names(
-    app: Flask, make_key: KeyMaker, mode: GenerationMode, monkeypatch: pytest.MonkeyPatch
+def test_every_example_of_a_job_is_accepted(client: FlaskClient, make_key: KeyMaker) -> None:
+    contract = client.get("/openapi.json").get_json()
+    body = contract["paths"]["/api/v1/jobs"]["post"]["requestBody"]["content"]["application/json"]
+    headers = make_key("jobs:write")
+    answers = {
+        name: client.post("/api/v1/jobs", json=example["value"], headers=headers).status_code
+        for name, example in body["examples"].items()
+    }
+    assert answers == dict.fromkeys(answers, 202)
+    assert len(answers) > 5
+
+
+@pytest.mark.timeout(SECONDS + 60)
+def test_schemathesis_finds_nothing(
+    settings: Settings,
+    database: Database,
+    client: FlaskClient,
+    make_key: KeyMaker,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
-    monkeypatch.setattr(
-        "ingress.limits.WRONG_KEYS", RateLimitItemPerMinute(1_000_000)
-    )  # each operation is tried with one
-    key = make_key("admin", name="admin")
-    contract = schemathesis.openapi.from_wsgi("/openapi.json", app)
-    operations: Any = contract.get_all_operations()
-    tried = 0
-    for found in operations:
-        operation = found.ok()
-
-        @settings(
-            max_examples=8,
-            deadline=None,
-            derandomize=True,
-            database=None,
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    """All its checks, with good and bad input, one call by one and in sequences that hang together."""
+    headers = make_key("admin", name="fuzz")
+    _, letter = make_dead(client, headers, database)
+    make_key("jobs:read", name="other")
+    with database.transaction() as session:
+        other = find_producer(session, "other")
+    assert other is not None
+    given = {
+        "GRISTMILL_API_KEY": headers["Authorization"].removeprefix("Bearer "),
+        "GRISTMILL_PRODUCER": str(other.id),
+        "GRISTMILL_LETTER": letter,
+    }
+    chosen = replace(settings, wrong_keys=1_000_000, web_waiters=0, web_stream_seconds=1)  # nothing takes its time
+    with served(chosen) as (_, url):
+        run = subprocess.run(
+            [
+                Path(sys.executable).with_name("schemathesis"),
+                *("--config-file", CONFIG, "run", f"{url}/openapi.json"),
+                *("--checks", "all", "--mode", "all", "--max-examples", str(EXAMPLES), "--no-color"),
+                *(["--seed", "1"] if "GRISTMILL_FUZZ_EXAMPLES" not in os.environ else []),
+            ],
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **given},
+            cwd=tmp_path,
+            stdout=subprocess.PIPE if request.config.getoption("capture") != "no" else None,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SECONDS,
+            check=False,
         )
-        @given(case=operation.as_strategy(generation_mode=mode))
-        def ask(case: Any) -> None:
-            nonlocal tried
-            tried += 1
-            # What a schema cannot say (times that contradict each other, a stream that must exist) may be refused; and
-            # what is wrong in the generated key alone may be accepted, since a good one is put in its place.
-            case.call_and_validate(headers=key, excluded_checks=[positive_data_acceptance, negative_data_rejection])
-
-        with suppress(Unsatisfiable):  # there is nothing to get wrong in a route without parameters
-            ask()
-    assert tried > 0
+    assert run.returncode == 0, run.stdout

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from ingress.app import create_app
-from ingress.limits import WRONG_KEYS, Limits, Rate
+from ingress.limits import Limits, Rate
 from shared.db import Database
 from shared.settings import Secret, Settings
 from tests.factories import change
@@ -82,8 +82,8 @@ def test_an_address_that_guesses_keys_is_slowed_down_and_a_good_key_from_there_i
 ) -> None:
     client = create_app(shared, database).test_client()
     wrong = {"Authorization": "Bearer gm_000000000000_" + "A" * 43}
-    statuses = [client.get("/api/v1/jobs", headers=wrong).status_code for _ in range(WRONG_KEYS.amount + 1)]
-    assert statuses == [401] * WRONG_KEYS.amount + [429]
+    statuses = [client.get("/api/v1/jobs", headers=wrong).status_code for _ in range(shared.wrong_keys + 1)]
+    assert statuses == [401] * shared.wrong_keys + [429]
     assert client.get("/api/v1/jobs", headers=make_key("jobs:read")).status_code == 200
     elsewhere = client.get("/api/v1/jobs", headers=wrong, environ_base={"REMOTE_ADDR": "192.0.2.7"})
     assert elsewhere.status_code == 401
@@ -95,7 +95,7 @@ def test_the_address_behind_a_proxy_is_believed_only_where_a_proxy_is_declared(
 ) -> None:
     client = create_app(replace(shared, trusted_proxies=proxies), database).test_client()
     wrong = {"Authorization": "Bearer gm_000000000000_" + "A" * 43}
-    for _ in range(WRONG_KEYS.amount):
+    for _ in range(shared.wrong_keys):
         client.get("/api/v1/jobs", headers=wrong | {"X-Forwarded-For": "192.0.2.1"})
     other = client.get("/api/v1/jobs", headers=wrong | {"X-Forwarded-For": "192.0.2.2"})
     assert other.status_code == status

@@ -48,12 +48,30 @@ def test_the_contract_is_openapi_3_1_and_refers_to_nothing_that_is_missing(contr
         assert target
 
 
+def test_the_contract_and_the_routes_are_the_same(settings: Settings) -> None:
+    app = create_app(settings)
+    pages = {"docs", "openapi"}  # what shows the contract is not part of it
+    routes = {
+        (re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule), method)
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods or ()
+        if rule.endpoint.split(".")[0] not in pages and method not in ("HEAD", "OPTIONS")
+    }
+    document = app.test_client().get("/openapi.json").get_json()
+    assert routes == {(path, method.upper()) for path, method, _ in operations(document)}
+
+
+def test_every_operation_has_a_name_of_its_own(contract: dict[str, Any]) -> None:
+    names = [operation["operationId"] for path, _, operation in operations(contract) if path.startswith("/api/")]
+    assert len(set(names)) == len(names)
+
+
 def test_every_operation_says_who_may_use_it_and_how_it_fails(contract: dict[str, Any]) -> None:
     for path, method, operation in operations(contract):
         assert operation["summary"], (path, method)
         envelope = {"$ref": "#/components/schemas/ErrorEnvelope"}
         failures = {status for status, answer in operation["responses"].items() if envelope in schemas_of(answer)}
-        if path.startswith("/api/"):
+        if path.startswith("/api/") or path == "/metrics":
             assert operation["security"][0]["key"], (path, method)
             assert {"401", "403", "503"} <= failures, (path, method)
         else:
