@@ -46,5 +46,14 @@ class DeadLetter(Base):
         Index("uq_dead_letters_open_job", "job_id", unique=True, postgresql_where=text("resolution IS NULL")),
         Index("ix_dead_letters_open", "queue", "task", "fingerprint", postgresql_where=text("resolution IS NULL")),
         Index("ix_dead_letters_open_age", "created_at", "id", postgresql_where=text("resolution IS NULL")),
+        Index("ix_dead_letters_open_reason", "reason", "created_at", "id", postgresql_where=text("resolution IS NULL")),
+        Index("ix_dead_letters_age", "created_at", "id"),
+        Index(
+            "ix_dead_letters_resolved",
+            "resolution",
+            "created_at",
+            "id",
+            postgresql_where=text("resolution IS NOT NULL"),
+        ),
         Index("ix_dead_letters_job", "job_id"),
     )

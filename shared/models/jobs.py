@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from shared.models.base import Base, CreatedAt, Key
 from shared.states import AttemptOutcome, State
 
+_ENDED = "state IN ('succeeded', 'dead', 'cancelled')"
 _LIVE = "state IN ('scheduled', 'queued', 'running', 'retrying')"
 
 
@@ -69,10 +70,28 @@ class Job(Base):
             postgresql_nulls_not_distinct=True,
             postgresql_where=text(f"unique_key IS NOT NULL AND {_LIVE}"),
         ),
-        Index("ix_jobs_producer", "producer_id", "id", postgresql_where=text("producer_id IS NOT NULL")),
-        Index("ix_jobs_in_flight", "producer_id", postgresql_where=text(f"producer_id IS NOT NULL AND {_LIVE}")),
+        # Also a producer's jobs in flight are counted by it, for its quota.
+        Index(
+            "ix_jobs_producer_state",
+            "producer_id",
+            "state",
+            "id",
+            postgresql_where=text("producer_id IS NOT NULL AND state <> 'succeeded'"),
+        ),
         Index("ix_jobs_parent", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
-        Index("ix_jobs_tags", "tags", postgresql_using="gin", postgresql_where=text("tags <> '{}'")),
+        # For lists, of what has ended only: so a job is entered once, by the move that ends it, and not by each.
+        Index("ix_jobs_unsuccessful", "state", "id", postgresql_where=text("state IN ('dead', 'cancelled')")),
+        Index(
+            "ix_jobs_ended_producer",
+            "producer_id",
+            "id",
+            postgresql_where=text(f"producer_id IS NOT NULL AND {_ENDED}"),
+        ),
+        Index("ix_jobs_ended_task", "task", "id", postgresql_where=text(_ENDED)),
+        Index("ix_jobs_ended_queue", "queue", "id", postgresql_where=text(_ENDED)),
+        Index(
+            "ix_jobs_ended_tags", "tags", postgresql_using="gin", postgresql_where=text(f"tags <> '{{}}' AND {_ENDED}")
+        ),
     )
 
 
@@ -111,7 +130,8 @@ class Outbox(Base):
     revivals: Mapped[int] = mapped_column(server_default="0")
 
     __table_args__ = (
-        Index("ix_outbox_due", "due_at", "id"),
+        # By job and not by id: a batch of thousands is due at one time, and its jobs ask for their own hint.
+        Index("ix_outbox_due", "due_at", "job_id"),
         # Rows live for milliseconds: vacuum by count, not by share, and without pauses.
         {
             "postgresql_with": {

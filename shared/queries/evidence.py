@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+MOST_DEAD: Final = 10_000  # jobs: more than die between two looks, and read in some ten milliseconds
 RAW_LIMIT = 65_536  # bytes of a message's body that are kept
 
 _MALFORMED = text(
@@ -71,9 +72,11 @@ _MISSING_LETTERS = text(
                               fingerprint, attempts)
     SELECT gen_random_uuid(), jobs.id, jobs.task, jobs.queue, :reason, last.error_type, last.error_code,
            last.error_message, last.traceback, 'unlettered', jobs.attempt
-    FROM jobs LEFT JOIN attempts last ON last.job_id = jobs.id AND last.attempt = jobs.attempt
-    WHERE jobs.state = 'dead' AND jobs.finished_at > statement_timestamp() - interval '1 day'
-      AND NOT EXISTS (SELECT 1 FROM dead_letters WHERE dead_letters.job_id = jobs.id)
+    FROM (SELECT id, task, queue, attempt FROM jobs
+          WHERE state = 'dead' AND finished_at > statement_timestamp() - interval '1 day'
+          ORDER BY finished_at DESC LIMIT :among) AS jobs
+         LEFT JOIN attempts last ON last.job_id = jobs.id AND last.attempt = jobs.attempt
+    WHERE (SELECT id FROM dead_letters WHERE dead_letters.job_id = jobs.id LIMIT 1) IS NULL
     LIMIT 100
     ON CONFLICT DO NOTHING
     RETURNING job_id
@@ -81,6 +84,11 @@ _MISSING_LETTERS = text(
 )
 
 
-def write_missing_letters(session: Session) -> list[UUID]:
-    """Give a letter to dead jobs of the last day that have none: a kill writes it, so this mends what hands did."""
-    return list(session.execute(_MISSING_LETTERS, {"reason": str(DeadReason.EXHAUSTED)}).scalars())
+def write_missing_letters(session: Session, *, among: int = MOST_DEAD) -> list[UUID]:
+    """Give a letter to dead jobs of the last day that have none: a kill writes it, so this mends what hands did.
+
+    Args:
+        session: the caller's.
+        among: so many of those that died last are looked at.
+    """
+    return list(session.execute(_MISSING_LETTERS, {"reason": str(DeadReason.EXHAUSTED), "among": among}).scalars())

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text, union_all
 
 from shared.models.jobs import Job
 from shared.queries.looking import Count, count_rows, patiently
 from shared.specifications.catalogue import JOBS
-from shared.specifications.comparisons import Among, Null
-from shared.states import LIVE
+from shared.specifications.comparisons import Among, Equal, Null
+from shared.specifications.specification import And
+from shared.states import FINAL, LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,16 +31,30 @@ def list_jobs(session: Session, wanted: Specification, *, limit: int, before: UU
     Raises:
         FilterTooSlowError: the filter has to look at too much.
     """
-    query = select(Job).where(wanted.condition()).order_by(Job.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(Job.id < before)
+    earlier = () if before is None else (Job.id < before,)
+    pages = [
+        select(Job).where(half.condition(), *earlier).order_by(Job.id.desc()).limit(limit) for half in _halves(wanted)
+    ]
+    page = select(Job).from_statement(union_all(*pages).order_by(text("id DESC")).limit(limit))
     with patiently(session):
-        return session.scalars(query).all()
+        return session.scalars(page if len(pages) > 1 else pages[0]).all()
 
 
 def count_jobs(session: Session, wanted: Specification) -> Count:
     """Return how many jobs there are, up to a bound."""
-    return count_rows(session, Job, wanted)
+    return count_rows(session, *(select(Job.id).where(half.condition()) for half in _halves(wanted)))
+
+
+def _halves(wanted: Specification) -> list[Specification]:
+    """Return what is wanted of the live jobs, and what of those that have ended.
+
+    Each half has its indexes: those of live jobs are small, and those of the others are written once a job. Of a state
+    that is asked for there is one half: Postgres would look for ended ones among the live in vain, row by row.
+    """
+    terms = wanted.terms if isinstance(wanted, And) else (wanted,)
+    states = {term.value for term in terms if isinstance(term, Equal) and term.field == JOBS["state"]}
+    halves = [Among(JOBS["state"], tuple(sorted(half))) for half in (LIVE, FINAL) if states <= half]
+    return [half & wanted for half in halves] or [wanted]
 
 
 def find_cancellable(session: Session, wanted: Specification, *, limit: int) -> Sequence[UUID]:

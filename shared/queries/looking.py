@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from psycopg2.errors import QueryCanceled
-from sqlalchemy import func, select, text
+from sqlalchemy import Select, func, select, text, union_all
 from sqlalchemy.exc import OperationalError
 
 from shared.errors import FilterTooSlowError
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
-
-    from shared.specifications.specification import Specification
 
 MOST_COUNTED: Final = 10_000  # some milliseconds; who needs more than "more than ten thousand" wants statistics
 PATIENCE: Final = 8.0  # seconds; longer than a wait for a lock, shorter than most clients wait
@@ -53,13 +51,14 @@ class Count:
         return f"more than {self.count}" if self.more else str(self.count)
 
 
-def count_rows(session: Session, model: type[Any], wanted: Specification) -> Count:
-    """Count rows of `model`, up to `MOST_COUNTED`.
+def count_rows(session: Session, *queries: Select[Any]) -> Count:
+    """Count the rows that `queries` find together, up to `MOST_COUNTED`.
 
     Raises:
         FilterTooSlowError: even that takes too long.
     """
-    some = select(model.id).where(wanted.condition()).limit(MOST_COUNTED + 1).subquery()
+    bounded = [query.limit(MOST_COUNTED + 1) for query in queries]
+    some = union_all(*bounded).limit(MOST_COUNTED + 1) if len(bounded) > 1 else bounded[0]
     with patiently(session):
-        number = session.scalars(select(func.count()).select_from(some)).one()
+        number = session.scalars(select(func.count()).select_from(some.subquery())).one()
     return Count(min(number, MOST_COUNTED), number > MOST_COUNTED)

@@ -36,7 +36,7 @@ _TAKE = text(
     """
     DELETE FROM outbox WHERE id = ANY(ARRAY(
         SELECT id FROM outbox WHERE due_at <= statement_timestamp() AND queue <> ALL(:without)
-        ORDER BY due_at, id LIMIT :limit FOR UPDATE SKIP LOCKED))
+        ORDER BY due_at, job_id LIMIT :limit FOR UPDATE SKIP LOCKED))
     RETURNING id, job_id, task, queue, due_at, alone, revivals,
               queue = ANY(ARRAY(SELECT queue FROM queue_controls WHERE paused_at IS NOT NULL)) AS paused
     """
@@ -50,7 +50,7 @@ def take_due(session: Session, *, limit: int, without: Sequence[str] = ()) -> li
         without: queues whose hints stay; a few of them at most are due, or each call reads them all.
     """
     rows = sorted(
-        session.execute(_TAKE, {"limit": limit, "without": list(without)}), key=lambda row: (row.due_at, row.id)
+        session.execute(_TAKE, {"limit": limit, "without": list(without)}), key=lambda row: (row.due_at, row.job_id)
     )
     return [
         Due(

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from shared.specifications.ages import CreatedAfter, CreatedBefore
 from shared.specifications.catalogue import JOBS, LETTERS, Catalogue
 from shared.specifications.comparisons import Contains, Equal, Greater, Less, Null
 from shared.specifications.specification import And, Specification
@@ -24,7 +25,10 @@ def choose_jobs(
 ) -> Specification:
     """Return which jobs; what is None does not matter. `equal` names fields: state, task, queue, producer_id."""
     tags = () if tag is None else (Contains(JOBS["tags"], tag),)
-    return And((*_equal(JOBS, equal), *tags, *_created(JOBS, created_after, created_before)))
+    field = JOBS["created_at"]
+    after = () if created_after is None else (CreatedAfter(field, created_after),)
+    before = () if created_before is None else (CreatedBefore(field, created_before),)
+    return And((*_equal(JOBS, equal), *tags, *after, *before))
 
 
 def choose_letters(
@@ -43,15 +47,15 @@ def choose_letters(
     resolved: tuple[Specification, ...] = ()
     if resolution != "all":
         resolved = (OPEN if resolution == "open" else Equal(LETTERS["resolution"], resolution),)
-    return And((*_equal(LETTERS, equal), *_created(LETTERS, created_after, created_before), *resolved))
+    return And((*_equal(LETTERS, equal), *_created(created_after, created_before), *resolved))
 
 
 def _equal(catalogue: Catalogue, wanted: dict[str, str | UUID | None]) -> list[Specification]:
     return [Equal(catalogue[name], value) for name, value in wanted.items() if value is not None]
 
 
-def _created(catalogue: Catalogue, after: datetime | None, before: datetime | None) -> list[Specification]:
-    field = catalogue["created_at"]
+def _created(after: datetime | None, before: datetime | None) -> list[Specification]:
+    field = LETTERS["created_at"]
     terms: list[Specification] = []
     if after is not None:
         terms.append(Greater(field, after))

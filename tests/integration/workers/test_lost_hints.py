@@ -154,6 +154,23 @@ def test_a_job_is_published_again_when_others_that_came_half_a_minute_later_run_
     assert state(database, waiting) == "queued"
 
 
+def test_a_lost_hint_has_its_turn_when_all_before_it_are_published(
+    database: Database, loops: Loops, broker_url: str
+) -> None:
+    """A relay that is behind would publish its new hint later still: what is due after its place is not looked at."""
+    early = post(database, tasks.effect, key="k")
+    pass_time(database, 60)
+    lost = post(database, tasks.effect, key="k")
+    change(database, "DELETE FROM outbox WHERE job_id = :id", id=lost)
+    pass_time(database, GRACE + 1)
+    assert [loops.lost.look() for _ in range(3)] == [0, 0, 0]
+    publish_all(loops.relay)
+    assert [hint for _, body in take(broker_url, DATA) for hint in body[0][0]] == [str(early)]
+    change(database, "UPDATE jobs SET state = 'succeeded', finished_at = clock_timestamp() WHERE id = :id", id=early)
+    assert [loops.lost.look(), loops.lost.look()] == [0, 1]
+    assert [hint.job_id for hint in hints(database)] == [lost]
+
+
 def test_one_look_at_an_empty_queue_proves_nothing(database: Database, loops: Loops, broker_url: str) -> None:
     post(database, tasks.effect, key="k")
     publish_all(loops.relay)
