@@ -35,7 +35,7 @@ def patiently(session: Session) -> Iterator[None]:
     except OperationalError as error:
         if not isinstance(error.orig, QueryCanceled):
             raise
-        msg = f"Looking through all that this filter would have to see takes longer than {PATIENCE:g} s; narrow it"
+        msg = f"Looking through all that this filter would have to see takes longer than {PATIENCE:g} s: narrow it"
         way = "Add what leaves fewer rows to look at: created_at, queue, or a live state."
         raise FilterTooSlowError(msg, {"where": [way]}) from None
 

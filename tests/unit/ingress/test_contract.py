@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from flask.testing import FlaskClient
 
 from ingress.app import create_app
 from ingress.describing import args_schema, describe_task, example_of
+from shared.errors import InvalidError
 from shared.settings import Settings
+from shared.specifications.catalogue import JOBS
+from shared.specifications.parsing import read_filter
 from shared.task import Task, registry
 
 STATIC = Path(__file__).parents[3] / "ingress" / "static"
@@ -105,6 +109,29 @@ def test_a_task_is_described_by_a_schema_that_its_example_fits(task: Task) -> No
     jsonschema.validate(example_of(args_schema(task)), described["args"])
     for name in task.secret_args:
         assert described["args"]["properties"][name]["writeOnly"] is True
+
+
+@pytest.mark.parametrize(
+    ("where", "good"),
+    [
+        ({"field": "state", "in": ["queued"]}, True),
+        ({"and": [{"field": "task", "like": "a%"}, {"not": {"field": "finished_at", "is_null": False}}]}, True),
+        ({"field": "state", "gt": "queued"}, False),
+        ({"field": "state", "is_null": True}, False),
+        ({"field": "attempt"}, False),
+        ({"field": "attempt", "gt": 1, "lt": 3}, False),
+        ({"field": "colour", "eq": "red"}, False),
+        ({"and": []}, False),
+        ({"not": {"nor": []}}, False),
+    ],
+)
+@pytest.mark.parametrize("body", ["JobSearch", "JobCount", "CancelManyRequest"])
+def test_a_filter_is_described_as_it_is_read(contract: dict[str, Any], body: str, where: Any, good: bool) -> None:
+    schema = {"$ref": f"#/components/schemas/{body}", "components": contract["components"]}
+    assert jsonschema.Draft202012Validator(schema).is_valid({"where": where}) is good
+    with suppress(InvalidError) if not good else nullcontext():
+        read_filter(where, JOBS)
+        assert good
 
 
 def test_demo_tasks_and_their_effects_are_only_there_when_they_are_on(settings: Settings) -> None:
