@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from typing import Final
 
 VARIABLE: Final = "GRISTMILL_CRASH_POINT"
@@ -26,6 +27,8 @@ CRASH_POINTS: Final = (
     "settle.after_failure",
     "callback.before_enqueue",
     "callback.after_enqueue",
+    "settle.before_giving_back",
+    "settle.after_giving_back",
     "reconciler.before_commit",
     "reconciler.after_commit",
     "beat.before_commit",
@@ -52,4 +55,5 @@ def _count_down() -> None:
     global _left  # noqa: PLW0603  the one piece of state of a switch
     _left -= 1
     if _left == 0:
+        os.write(sys.stderr.fileno(), f"dies at the crash point {_name}\n".encode())
         os.kill(os.getpid(), signal.SIGKILL)

@@ -25,6 +25,7 @@ class Move(StrEnum):
     SUCCEED = "succeed"
     RETRY = "retry"
     SNOOZE = "snooze"
+    GIVE_BACK = "give_back"
     KILL = "kill"
     EXPIRE = "expire"
     GIVE_UP = "give_up"
@@ -43,10 +44,11 @@ MOVES: Final[dict[Move, tuple[frozenset[State], State]]] = {
     Move.SUCCEED: (frozenset({State.RUNNING}), State.SUCCEEDED),
     Move.RETRY: (frozenset({State.RUNNING}), State.RETRYING),
     Move.SNOOZE: (frozenset({State.RUNNING}), State.SCHEDULED),
+    Move.GIVE_BACK: (frozenset({State.RUNNING}), State.QUEUED),
     Move.KILL: (frozenset({State.RUNNING}), State.DEAD),
     Move.EXPIRE: (WAITING, State.DEAD),
     Move.GIVE_UP: (WAITING, State.DEAD),
-    Move.CANCEL: (LIVE, State.CANCELLED),
+    Move.CANCEL: (frozenset({State.RUNNING}), State.CANCELLED),
     Move.CANCEL_WAITING: (WAITING, State.CANCELLED),
     Move.RUN_NOW: (frozenset({State.SCHEDULED, State.RETRYING}), State.QUEUED),
     Move.REDRIVE: (frozenset({State.DEAD}), State.QUEUED),
@@ -71,4 +73,5 @@ class AttemptOutcome(StrEnum):
     FAILED = "failed"
     LOST = "lost"
     SNOOZED = "snoozed"
+    GIVEN_BACK = "given_back"
     CANCELLED = "cancelled"

@@ -3,7 +3,7 @@
 from tasks.aggregate_stats import aggregate_hour
 from tasks.create_user import create_user
 from tasks.deliver_webhook import deliver_webhook
-from tasks.demo import crash, echo, effect, fail, sleep
+from tasks.demo import crash, echo, effect, fail, linger, sleep
 from tasks.process_record import process_record
 from tasks.send_email import send_email
 from tasks.send_notification import send_notification
@@ -17,6 +17,7 @@ __all__ = [
     "echo",
     "effect",
     "fail",
+    "linger",
     "process_record",
     "send_email",
     "send_notification",

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from marshmallow import Schema, fields
 from marshmallow.validate import Length, OneOf, Range
+from sqlalchemy import insert
 
 from shared.context import Context
 from shared.errors import PermanentError, TransientError
@@ -20,6 +21,7 @@ from shared.task import task
 QUEUE: Final = "data_processing_queue"
 FOR_EVER: Final = -1
 LONGEST_SLEEP: Final = 3600
+LONGEST_LINGER: Final = 30
 SLICE: Final = 0.2  # seconds between two looks at a request to cancel
 
 
@@ -67,6 +69,21 @@ def sleep(ctx: Context, *, seconds: float) -> dict[str, float] | Cancel:
             return Cancel("it was asked to be cancelled, and woke up")
         time.sleep(min(SLICE, left))
     return {"seconds": seconds}
+
+
+class LingerArgs(Schema):
+    """For how long to work, in seconds, and what to count the effects by."""
+
+    seconds = fields.Float(required=True, validate=Range(0, LONGEST_LINGER))
+    key = fields.String(required=True, validate=Length(1, 200))
+
+
+@task(name="demo.linger", queue=QUEUE, args=LingerArgs, time_limit=timedelta(seconds=60), bundle=20, demo=True)
+def linger(ctx: Context, *, seconds: float, key: str) -> dict[str, str]:
+    """Leave a row as `demo.effect` does, then work for a while. Repeating is harmless for the same reason."""
+    ctx.session.execute(insert(DemoEffect).values(key=key, job_id=ctx.job_id, attempt=ctx.attempt))
+    time.sleep(seconds)
+    return {"key": key}
 
 
 class CrashArgs(Schema):

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import psycopg2
 from marshmallow import Schema, fields
-from sqlalchemy import insert, select, text
+from sqlalchemy import delete, insert, select, text
 from uuid_utils.compat import uuid7
 
 from gristmill.services.postgres import Postgres
@@ -24,6 +24,8 @@ from shared.states import FINAL, State
 from shared.task import Task, registry, task
 from tests.conftest import execute, revive
 from tests.contexts import make_settings
+from workers.app import make_app
+from workers.publisher import Hint, make_publisher
 
 AT_ONCE: Final = RetryPolicy(max_attempts=3, first_delay=timedelta(0))
 FAILURE: Final = Failure(
@@ -89,6 +91,20 @@ def post(database: Database, task: Task | str, options: JobOptions | None = None
 def post_many(database: Database, number: int, task: Task | str, /, **args: Any) -> list[UUID]:
     with database.transaction() as session:
         return [enqueue(session, task, **args) for _ in range(number)]
+
+
+def post_bundle(
+    database: Database, *jobs: tuple[Task, dict[str, Any]], options: JobOptions | None = None
+) -> list[UUID]:
+    """Accept jobs and publish one hint for all of them, as a relay does under backlog."""
+    with database.transaction() as session:
+        ids = [enqueue(session, task, options, **args) for task, args in jobs]
+        session.execute(delete(Outbox).where(Outbox.job_id.in_(ids)))
+    first = jobs[0][0]
+    publisher = make_publisher(make_app(database.settings), database.settings)
+    publisher.publish([Hint(first.name, first.queue.name, tuple(ids))])
+    publisher.forget()
+    return ids
 
 
 def begin(database: Database, *ids: UUID, lease: float = LEASE) -> list[Claimed]:

@@ -19,6 +19,7 @@ from workers.deadline import alarm_clock
 from workers.handlers import HANDLER_ERRORS, Handlers, checked, is_plain
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
     from sqlalchemy import Connection
@@ -33,10 +34,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Ended:
-    """What became of the jobs of a bundle whose attempt did not succeed: settled after the successes are committed."""
+    """What became of the jobs of a bundle whose attempt did not succeed: settled after the successes are committed.
+
+    By then their locks are free: another worker may fence what was given back.
+    """
 
     failed: list[tuple[moves.Claimed, BaseException]] = field(default_factory=list)
     unwanted: list[tuple[moves.Claimed, Discard | Cancel]] = field(default_factory=list)
+    rest: list[moves.Claimed] = field(default_factory=list)  # not begun, because the worker was told to stop
 
 
 class _NotAllSucceededError(Exception):
@@ -49,43 +54,61 @@ class Bundles:
     The jobs of a bundle are first run together, in one session that writes what they all did at once. Where one of them
     does anything but succeed, all of it is rolled back, and they are run again, each in a savepoint of its own: so a
     failure costs its own job an attempt and nobody else's, and success costs no savepoint.
+
+    A worker that is told to stop finishes the job it is at: what is done is committed, the rest is given back.
     """
 
-    def __init__(self, database: Database, watch: Watch, handlers: Handlers) -> None:
+    def __init__(
+        self, database: Database, watch: Watch, handlers: Handlers, is_stopping: Callable[[], bool] = lambda: False
+    ) -> None:
         self._database = database
         self._watch = watch
         self._handlers = handlers
+        self._is_stopping = is_stopping
 
     def run(self, task: Task, jobs: list[moves.Claimed]) -> Ended:
         """Run the handlers of `jobs`, and commit the ends of those that succeeded."""
         ended = Ended()
+        if self._is_stopping():
+            ended.rest = jobs
+            return ended
         try:
             with self._watch.over(jobs), alarm_clock():
-                if len(jobs) == 1 or not self._run_together(task, jobs):
+                if len(jobs) == 1 or not self._run_together(task, jobs, ended):
                     self._run_apart(task, jobs, ended)
         except Exception as error:  # noqa: BLE001  whatever ended the transaction, its jobs must be settled
             # The transaction is gone, or the outcome of its COMMIT is unknown: the guarded moves that follow find out.
             log.warning("bundle.failed", task=task.name, jobs=len(jobs), error=f"{type(error).__name__}: {error}"[:300])
-            told = {job.id for job, _ in ended.failed} | {job.id for job, _ in ended.unwanted}
+            told = (
+                {job.id for job, _ in ended.failed}
+                | {job.id for job, _ in ended.unwanted}
+                | {job.id for job in ended.rest}
+            )
             ended.failed += [(job, error) for job in jobs if job.id not in told]
         return ended
 
-    def _run_together(self, task: Task, jobs: list[moves.Claimed]) -> bool:
+    def _run_together(self, task: Task, jobs: list[moves.Claimed], ended: Ended) -> bool:
         """Run all handlers in one session. Returns False when they did not all succeed: nothing of it is left then."""
         try:
             transaction, connection, platform, mine = self._begin(task, jobs)
             with transaction:
                 session = self._task_session(connection, shared=False)
                 outcomes = self._handlers.call_many(
-                    task, mine, session=session, is_cancelled=lambda job: leases.cancel_requested(session, job.id)
+                    task,
+                    mine,
+                    session=session,
+                    is_cancelled=lambda job: leases.cancel_requested(session, job.id),
+                    is_stopping=self._is_stopping,
                 )
+                begun, rest = mine[: len(outcomes)], mine[len(outcomes) :]
                 if not all(map(is_plain, outcomes)):
                     raise _NotAllSucceededError
                 results = [checked(outcome) for outcome in outcomes]
                 session.finish()
                 self._succeed(
-                    platform, [(job.id, job.attempt, result) for job, result in zip(mine, results, strict=True)]
+                    platform, [(job.id, job.attempt, result) for job, result in zip(begun, results, strict=True)]
                 )
+            ended.rest = rest
             crash_point("executor.after_commit")
         except HANDLER_ERRORS as error:
             log.info("bundle.parted", task=task.name, jobs=len(jobs), error=f"{type(error).__name__}: {error}"[:300])
@@ -97,7 +120,10 @@ class Bundles:
         transaction, connection, platform, mine = self._begin(task, jobs)
         with transaction:
             done: list[tuple[UUID, int, Any]] = []
-            for job in mine:
+            for at, job in enumerate(mine):
+                if at and self._is_stopping():
+                    ended.rest = mine[at:]
+                    break
                 session = self._task_session(connection, shared=len(mine) > 1)
                 try:
                     outcome = self._call(task, job, session)

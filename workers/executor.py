@@ -36,22 +36,29 @@ UNKNOWN_TASK_PAUSE: Final = timedelta(seconds=30)  # a deployment is under way: 
 
 
 class Executor:
-    """Executes hints in one worker process, and tells `begun` how many attempts it begins."""
+    """Executes hints in one worker process, tells `begun` how many attempts it begins, and stops when it is told to."""
 
     def __init__(
-        self, database: Database, *, worker: str, queue: str, begun: Callable[[int], object] = lambda _: None
+        self,
+        database: Database,
+        *,
+        worker: str,
+        queue: str,
+        begun: Callable[[int], object] = lambda _: None,
+        is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._database = database
         self._begun = begun
+        self._is_stopping = is_stopping
         self._queue = queue
         self._settings = database.settings
         self._worker = worker
         self._watch = Watch(database, lease=self._settings.lease, grace=self._settings.cancel_grace)
         self._handlers = Handlers(self._settings)
-        self._bundles = Bundles(database, self._watch, self._handlers)
+        self._bundles = Bundles(database, self._watch, self._handlers, is_stopping)
 
     def execute(self, ids: list[UUID]) -> bool:
-        """Run those of `ids` that are due, each to the end of one attempt.
+        """Run those of `ids` that are due, each to the end of one attempt; when told to stop, give the rest back.
 
         Returns:
             Whether a job is dead now, so that its message belongs into the dead-letter queue, too.
@@ -79,7 +86,7 @@ class Executor:
             task = registry.get(name)
             dead |= self._end(task, self._bundles.run(task, jobs))
         for task, job in outside:
-            dead |= self._execute_outside(task, job)
+            dead |= self._end(task, Ended(rest=[job])) if self._is_stopping() else self._execute_outside(task, job)
         return dead
 
     def _claim(self, ids: list[UUID]) -> list[moves.Claimed]:
@@ -169,4 +176,6 @@ class Executor:
             dead |= settle.end_failed(self._database, job, task.retry, error)
         for job, outcome in ended.unwanted:
             dead |= settle.end_unwanted(self._database, job, outcome)
+        if ended.rest:
+            settle.end_given_back(self._database, ended.rest)
         return dead

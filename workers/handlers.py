@@ -50,12 +50,26 @@ class Handlers:
         return _run(task, self._call(task, job, is_cancelled, session, open_transaction))
 
     def call_many(
-        self, task: Task, jobs: Sequence[Claimed], *, session: Session, is_cancelled: Callable[[Claimed], bool]
+        self,
+        task: Task,
+        jobs: Sequence[Claimed],
+        *,
+        session: Session,
+        is_cancelled: Callable[[Claimed], bool],
+        is_stopping: Callable[[], bool],
     ) -> list[Any]:
-        """Return the outcomes of jobs that share a session: by one call where the task has a handler for many."""
+        """Return the outcomes of jobs that share a session: by one call where the task has a handler for many.
+
+        One by one, they end early when the worker was told to stop: the outcomes are those of the first jobs then.
+        """
         calls = [self._call(task, job, lambda job=job: is_cancelled(job), session) for job in jobs]  # type: ignore[misc]
         if task.many is None:
-            return [_run(task, call) for call in calls]
+            outcomes: list[Any] = []
+            for call in calls:
+                if outcomes and is_stopping():
+                    break
+                outcomes.append(_run(task, call))
+            return outcomes
         with time_limit(task.time_limit * len(calls)):
             outcomes = list(task.many(calls))
         if len(outcomes) != len(calls):

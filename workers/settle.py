@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -173,3 +173,21 @@ def end_snoozed(database: Database, job: moves.Claimed, delay: timedelta) -> Non
                 log.warning("job.fenced", job_id=str(job.id), attempt=job.attempt)
 
     patiently(act)
+
+
+def end_given_back(database: Database, jobs: Sequence[moves.Claimed]) -> None:
+    """Put jobs that were claimed and not begun back to wait, for another worker: this one was told to stop."""
+    attempts = [(job.id, job.attempt) for job in jobs]
+
+    def act() -> set[UUID]:
+        with database.transaction() as session:
+            moved = moves.give_back(session, attempts)
+            for job_id, attempt in attempts:
+                if job_id not in moved:  # asked to be cancelled meanwhile, or no longer ours
+                    moves.cancel(session, job_id, attempt, reason="cancelled before it began")
+            crash_point("settle.before_giving_back")
+        return moved
+
+    moved = patiently(act)
+    crash_point("settle.after_giving_back")
+    log.info("jobs.given_back", task=jobs[0].task, jobs=len(moved), of=len(jobs))

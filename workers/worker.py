@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 from billiard import current_process
 from celery.exceptions import Reject
-from celery.signals import worker_process_init, worker_process_shutdown
+from celery.signals import worker_process_init, worker_process_shutdown, worker_shutting_down
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -24,6 +24,7 @@ from workers.app import BROKER_AWAY, BROKER_TIMEOUT, make_app
 from workers.executor import Executor
 from workers.loop import Stop, repeat
 from workers.pulse import Pulse
+from workers.stopping import Stopping
 from workers.worker_pulse import Tally, WorkerPulse
 
 if TYPE_CHECKING:
@@ -39,10 +40,11 @@ PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 class Child:
     """What one child process keeps between hints: made after the fork, closed at its end."""
 
-    def __init__(self, settings: Settings, queue: str, tally: Tally) -> None:
+    def __init__(self, settings: Settings, queue: str, tally: Tally, stopping: Stopping) -> None:
         self._settings = settings
         self._queue = queue
         self._tally = tally
+        self._stopping = stopping
         self._parent = os.getpid()
         self._database: Database | None = None
         self._executor: Executor | None = None
@@ -55,7 +57,11 @@ class Child:
         self._database = Database(self._settings, application_name=f"gristmill {name}", pool_size=1, pre_ping=False)
         number: int = getattr(current_process(), "index", 0)
         self._executor = Executor(
-            self._database, worker=name, queue=self._queue, begun=partial(self._tally.add, number)
+            self._database,
+            worker=name,
+            queue=self._queue,
+            begun=partial(self._tally.add, number),
+            is_stopping=self._stopping.is_told,
         )
 
     def stop(self, **_: Any) -> None:
@@ -68,8 +74,10 @@ class Child:
 
         Raises:
             Reject: into the dead-letter queue when its only job is dead or it cannot be read; back into the queue
-                when the database stayed away.
+                when the database stayed away, or when the worker was told to stop before it began.
         """
+        if self._stopping.is_told():
+            raise Reject("the worker stops; the hint goes to another one", requeue=True)
         if self._executor is None:  # a pool that does not fork (solo) sends no signal
             self.start()
             assert self._executor is not None  # noqa: S101  start() made it
@@ -95,7 +103,7 @@ def die_with(parent: int) -> None:
 
 
 def run(settings: Settings, *, queue: str, concurrency: int) -> None:
-    """Consume `queue` with `concurrency` child processes until SIGTERM, then let them finish what runs.
+    """Consume `queue` with `concurrency` child processes until SIGTERM; each then finishes the job that it runs.
 
     Args:
         settings: where Postgres and the broker are.
@@ -103,7 +111,9 @@ def run(settings: Settings, *, queue: str, concurrency: int) -> None:
         concurrency: child processes, each of which runs one hint at a time.
     """
     tally = Tally(concurrency)
-    child = Child(settings, queue, tally)
+    stopping = Stopping()
+    child = Child(settings, queue, tally, stopping)
+    worker_shutting_down.connect(stopping.tell, weak=False)
     worker_process_init.connect(child.start, weak=False)
     worker_process_shutdown.connect(child.stop, weak=False)
     app = make_app(settings, child.run)

@@ -121,7 +121,7 @@ class AttemptError(Schema):
 class AttemptAnswer(Schema):
     attempt = fields.Integer(required=True)
     outcome = fields.String(
-        required=True, metadata={"description": "running, succeeded, failed, lost, snoozed or cancelled"}
+        required=True, metadata={"description": "running, succeeded, failed, lost, snoozed, given_back or cancelled"}
     )
     worker = fields.String(allow_none=True)
     started_at = Time(allow_none=True)

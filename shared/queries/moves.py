@@ -16,6 +16,7 @@ from sqlalchemy import CursorResult
 from uuid_utils.compat import uuid7
 
 from shared.queries.ends import end
+from shared.queries.giving_back import give_back
 from shared.queries.moves_by_hand import (
     Redriven,
     cancel_waiting,
@@ -42,6 +43,7 @@ __all__ = [
     "cancel_waiting",
     "claim",
     "expire",
+    "give_back",
     "give_up",
     "kill",
     "redrive",

@@ -94,9 +94,9 @@ class Redriven:
     run_at: datetime
 
 
-# The budget is what the job was given: its limit, less the number at which it was last redriven, less what snoozes
-# since then have added to it. Rows are locked in the order of their ids, so that two redrives wait for each other
-# instead of deadlocking, and the second finds the letters resolved.
+# The budget is what the job was given: its limit, less the number at which it was last redriven, less what attempts
+# since then have added to it that did not count. Rows are locked in the order of their ids, so that two redrives wait
+# for each other instead of deadlocking, and the second finds the letters resolved.
 _REDRIVE = move_statement(
     Move.REDRIVE,
     """
@@ -118,7 +118,8 @@ _REDRIVE = move_statement(
             max_attempts = jobs.attempt + (
                 SELECT greatest(1, jobs.max_attempts - last.attempt - (
                     SELECT count(*) FROM attempts
-                    WHERE attempts.job_id = jobs.id AND outcome = 'snoozed' AND attempts.attempt > last.attempt))
+                    WHERE attempts.job_id = jobs.id AND outcome IN ('snoozed', 'given_back')
+                      AND attempts.attempt > last.attempt))
                 FROM (SELECT coalesce(max(attempts), 0) AS attempt FROM dead_letters
                       WHERE dead_letters.job_id = jobs.id AND resolution = 'redriven') AS last),
             args = coalesce(CAST(:args AS jsonb), jobs.args),

@@ -87,4 +87,5 @@ def test_a_rolling_restart_of_every_process_under_load_costs_no_job_and_no_attem
     eventually(lambda: have_ended(mill.database, *jobs), within=45)
     assert set(states(mill.database, *jobs)) == {State.SUCCEEDED}
     assert effects(mill.database, key) == len(jobs) > 3
-    assert [attempts(mill.database, job) for job in jobs] == [[]] * len(jobs)  # no attempt was lost or failed
+    ends = {attempt.outcome for job in jobs for attempt in attempts(mill.database, job)}
+    assert ends <= {"given_back"}  # no attempt was lost or failed

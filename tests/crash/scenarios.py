@@ -20,10 +20,11 @@ from shared.queues import QUEUES
 from shared.states import State
 from tests.cluster import Cluster
 from tests.crash.victims import DATA, Victim
-from tests.factories import effects, insert_job, post
+from tests.factories import effects, insert_job, post, post_bundle
 from workers.app import make_app
 from workers.publisher import Hint, message_of
 
+BUNDLES: Final = 8  # one for the twin that stands still, one for each victim, and some to spare
 PATIENT: Final = JobOptions(max_attempts=20)  # a victim's children may die some more before it is stopped
 
 
@@ -39,6 +40,7 @@ class Ledger:
     jobs: dict[UUID, State] = field(default_factory=dict)
     posted: list[str] = field(default_factory=list)
     schedules: list[str] = field(default_factory=list)
+    bundles: int = 0
 
     def post_effect(self) -> UUID:
         job = post(self.database, tasks.effect, PATIENT, key=self.key)
@@ -46,9 +48,9 @@ class Ledger:
         return job
 
     def effects_expected(self) -> int:
-        """As many as effect jobs that are to succeed."""
+        """As many as jobs of our key that are to succeed."""
         with self.database.transaction() as session:
-            query = select(Job.id).where(Job.task == "demo.effect", Job.args["key"].astext == self.key)
+            query = select(Job.id).where(Job.args["key"].astext == self.key)
             made = set(session.scalars(query))
         return sum(self.jobs.get(job, State.SUCCEEDED) is State.SUCCEEDED for job in made)
 
@@ -139,6 +141,20 @@ def post_calling_back(ledger: Ledger, _: list[Victim]) -> None:
     calling = replace(PATIENT, callback_url="https://shop.example/hook")
     ledger.jobs[post(ledger.database, tasks.effect, calling, key=ledger.key)] = State.SUCCEEDED
     ledger.jobs[post(ledger.database, tasks.fail, calling, times=-1, kind="permanent")] = State.DEAD
+
+
+def stop_in_a_bundle(ledger: Ledger, victims: list[Victim]) -> None:
+    """Ask each victim to end that is in the first job of a bundle of two tasks: it gives jobs of both back."""
+    if ledger.bundles < BUNDLES:
+        ledger.bundles += 1
+        slow, quick = (tasks.linger, {"key": ledger.key, "seconds": 1}), (tasks.effect, {"key": ledger.key})
+        made = post_bundle(ledger.database, slow, slow, quick, quick, options=PATIENT)
+        ledger.jobs |= dict.fromkeys(made, State.SUCCEEDED)
+    with ledger.database.transaction() as session:
+        busy = session.scalars(select(Job.worker).where(Job.state == State.RUNNING, Job.task == "demo.linger")).all()
+    for victim in victims:
+        if {f":{child.pid}" for child in victim.workers} & {str(worker)[str(worker).rfind(":") :] for worker in busy}:
+            victim.member.terminate()
 
 
 def lose_workers(ledger: Ledger, _: list[Victim]) -> None:
@@ -245,6 +261,8 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "settle.after_failure": Scenario("worker", post_failures),
     "callback.before_enqueue": Scenario("worker", post_calling_back),
     "callback.after_enqueue": Scenario("worker", post_calling_back),
+    "settle.before_giving_back": Scenario("worker", stop_in_a_bundle),
+    "settle.after_giving_back": Scenario("worker", stop_in_a_bundle),
     "reconciler.before_commit": Scenario("maintenance", lose_workers),
     "reconciler.after_commit": Scenario("maintenance", lose_workers),
     "beat.before_commit": Scenario("beat", make_schedules),

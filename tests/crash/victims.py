@@ -57,7 +57,8 @@ class Victim:
         if self.kind == "web":
             return self.member.is_running
         if self.kind == "worker":
-            return "signal 9 (SIGKILL)" in self.member.output
+            # A parent that ends with its children does not tell how they ended; the child says where it dies.
+            return "signal 9 (SIGKILL)" in self.member.output or "dies at the crash point" in self.member.output
         return self.member.process.returncode == -signal.SIGKILL
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -54,7 +55,11 @@ class Mill:
         self.interruptions = interruptions
         self.bundling = replace(self.database.settings, relay_batch=2)
         self.broker = Broker(make_app(self.database.settings))
-        self.workers = [Executor(each, worker=f"worker-{n}@model", queue=DATA) for n, each in enumerate(workers)]
+        self.looks_until_told_to_stop: dict[int, int] = {}
+        self.workers = [
+            Executor(each, worker=f"worker-{n}@model", queue=DATA, is_stopping=partial(self._is_stopping, n))
+            for n, each in enumerate(workers)
+        ]
         self.busy: set[int] = set()
         self.relay = Relay(self.database.settings, self.database, self.broker, Stop())
         self.recorder = Recorder(self.database, self.broker)  # type: ignore[arg-type]  # what it needs of a view
@@ -71,6 +76,7 @@ class Mill:
             session.execute(text("TRUNCATE queue_controls"))
         self.broker.clear()
         self.busy.clear()
+        self.looks_until_told_to_stop.clear()
         self.lost_hints = LostHints(self.database, self.broker.count_ready)
         self.accepted.clear()
         self.interruptions.planned.clear()
@@ -107,13 +113,18 @@ class Mill:
         with self.database.transaction() as session:
             expire_held(session, limit=100)
 
-    def deliver(self, hint: Hint) -> None:
-        """Give a hint to a worker that is idle; the broker delivers it again when the worker dies with it."""
+    def deliver(self, hint: Hint, *, stops_after: int | None = None) -> None:
+        """Give a hint to a worker that is idle; the broker delivers it again when the worker dies with it.
+
+        With `stops_after` the worker has been told to stop when it looks for the n-th time.
+        """
         idle = [number for number in range(len(self.workers)) if number not in self.busy]
         if not idle:
             self.broker.ready.append(hint)
             return
         self.busy.add(idle[0])
+        if stops_after is not None:
+            self.looks_until_told_to_stop[idle[0]] = stops_after
         try:
             if self.workers[idle[0]].execute(list(hint.job_ids)) and len(hint.job_ids) == 1:
                 self.broker.bury(hint, "rejected")
@@ -121,6 +132,17 @@ class Mill:
             self.broker.ready.append(hint)
         finally:
             self.busy.discard(idle[0])
+            self.looks_until_told_to_stop.pop(idle[0], None)  # another process has taken its place
+
+    def _is_stopping(self, worker: int) -> bool:
+        if worker not in self.looks_until_told_to_stop:
+            return False
+        self.looks_until_told_to_stop[worker] -= 1
+        return self.looks_until_told_to_stop[worker] < 0
+
+    def stop_busy(self) -> None:
+        """Tell the workers that have something to do to stop."""
+        self.looks_until_told_to_stop |= dict.fromkeys(self.busy, 0)
 
     def deliver_all(self) -> int:
         waiting, self.broker.ready = self.broker.ready, []

@@ -54,6 +54,8 @@ IN_A_WORKER: Final = [
     "settle.after_failure",
     "callback.before_enqueue",
     "callback.after_enqueue",
+    "settle.before_giving_back",
+    "settle.after_giving_back",
 ]
 IN_A_RELAY: Final = ["relay.before_publish", "relay.after_publish", "relay.after_commit"]
 IN_A_LOOP: Final = [
@@ -77,6 +79,7 @@ BETWEEN: Final = [
     "executor.after_commit",
     "settle.before_failure",
     "settle.after_failure",
+    "settle.after_giving_back",
 ]
 MEANWHILE: Final = [
     "another takes over",
@@ -94,6 +97,7 @@ MEANWHILE: Final = [
     "pause",
     "resume",
     "release",
+    "tell to stop",
 ]
 ENDINGS: Final = ["good", "fail", "snooze", "give up", "discard", "cancel"]
 TASK: Final = st.sampled_from(["model.inside", "model.outside"])
@@ -167,6 +171,12 @@ class Lifecycle(RuleBasedStateMachine):
         if hint := self._take(position):
             self.mill.interruptions.plan(dies, die)
             self.mill.deliver(hint)
+
+    @rule(position=st.integers(0, 9), stops_after=st.integers(0, 2), dies=st.none() | st.sampled_from(IN_A_WORKER))
+    def deliver_to_one_that_is_told_to_stop(self, position: int, stops_after: int, dies: str | None) -> None:
+        if hint := self._take(position):
+            self.mill.interruptions.plan(dies, die)
+            self.mill.deliver(hint, stops_after=stops_after)
 
     @rule(
         position=st.integers(0, 9),
@@ -254,6 +264,7 @@ class Lifecycle(RuleBasedStateMachine):
             "pause": self.mill.pause,
             "resume": self.mill.resume,
             "release": self.mill.release,
+            "tell to stop": self.mill.stop_busy,
             "expire what is held": self.mill.expire_held,
         }
         actions[name]()

@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 import pytest
+from sqlalchemy import func
 from sqlalchemy.orm import Session
 
 from shared.db import Database
@@ -21,6 +22,7 @@ FENCED: Final[dict[Move, Callable[[Session, UUID, int], int]]] = {
     Move.SUCCEED: lambda session, job, attempt: len(moves.succeed(session, [(job, attempt, {"ok": True})])),
     Move.RETRY: lambda session, job, attempt: moves.retry(session, job, attempt, delay=SOON, failure=FAILURE),
     Move.SNOOZE: lambda session, job, attempt: moves.snooze(session, job, attempt, delay=SOON),
+    Move.GIVE_BACK: lambda session, job, attempt: len(moves.give_back(session, [(job, attempt)])),
     Move.KILL: lambda session, job, attempt: moves.kill(
         session, job, attempt, reason=DeadReason.PERMANENT, failure=FAILURE
     ),
@@ -125,6 +127,24 @@ def test_a_snooze_does_not_count_against_the_limit(table_database: Database) -> 
     assert find(table_database, job).max_attempts == 4
     with table_database.transaction() as session:
         assert moves.claim(session, [job], worker="w", lease=5)
+
+
+def test_attempts_that_are_given_back_do_not_count_and_their_numbers_do_not_come_again(
+    table_database: Database,
+) -> None:
+    jobs = [insert_job(table_database, state=State.RUNNING, attempt=3, worker="w") for _ in range(2)]
+    unwanted = insert_job(table_database, state=State.RUNNING, cancel_requested_at=func.clock_timestamp())
+    with table_database.transaction() as session:
+        assert moves.give_back(session, [(jobs[0], 3), (jobs[1], 3), (unwanted, 1)]) == set(jobs)
+    for job in jobs:
+        found = find(table_database, job)
+        assert (found.state, found.attempt, found.max_attempts, found.lease_until) == (State.QUEUED, 3, 4, None)
+        assert [hint.due_at for hint in hints(table_database, job)] == [found.run_at]
+        assert [(each.attempt, each.outcome, each.worker) for each in attempts(table_database, job)] == [
+            (3, "given_back", "w")
+        ]
+    with table_database.transaction() as session:
+        assert {each.attempt for each in moves.claim(session, jobs, worker="w", lease=5)} == {4}
 
 
 def test_a_kill_writes_the_one_dead_letter_with_its_evidence(table_database: Database) -> None:

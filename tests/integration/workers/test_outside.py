@@ -28,6 +28,7 @@ from tests.factories import (
     state,
 )
 from workers.executor import Executor
+from workers.reconciler import take_over_lost
 
 Declare = Callable[..., Any]
 
@@ -185,3 +186,23 @@ def test_an_outside_handler_beyond_its_time_limit_fails_its_attempt(
     job = post(database, declare(handler, effects="outside", time_limit=timedelta(seconds=1)))
     executor.execute([job])
     assert attempts(database, job)[0].error_code == "TASK_TIME_LIMIT_001"
+
+
+@pytest.mark.parametrize("ending", ["fails", "snoozes", "cancels", "discards"])
+def test_an_attempt_that_was_taken_over_meanwhile_moves_nothing_however_it_ends(
+    database: Database, executor: Executor, declare: Declare, ending: str
+) -> None:
+    outcomes = {"snoozes": Snooze(timedelta(0)), "cancels": Cancel("unwanted"), "discards": Discard("unwanted")}
+
+    def handler(ctx: Context) -> Any:
+        change(database, "UPDATE jobs SET lease_until = clock_timestamp() - interval '1 second'")
+        assert take_over_lost(database) == 1
+        if ending == "fails":
+            raise ConnectionError
+        return outcomes[ending]
+
+    job = post(database, declare(handler, effects="outside"))
+    executor.execute([job])
+    assert state(database, job) == State.RETRYING
+    assert [each.outcome for each in attempts(database, job)] == ["lost"]
+    assert not letters(database, job)

@@ -18,6 +18,7 @@ from tests.factories import attempts, change, effects, find, letters, post, post
 from workers import settle
 from workers.executor import Executor
 from workers.reconciler import take_over_lost
+from workers.stopping import Stopping
 from workers.worker import Child
 from workers.worker_pulse import Tally
 
@@ -161,7 +162,7 @@ def test_an_outage_that_outlasts_the_patience_gives_the_hint_back_and_kills_noth
 
     task = declare(handler, effects="outside")
     job = post(database, task)
-    child = Child(database.settings, DATA, Tally(1))
+    child = Child(database.settings, DATA, Tally(1), Stopping())
     child.start()
     if when == "before the claim":
         postgres_server.stop()

@@ -23,6 +23,7 @@ def test_every_task_of_the_platform_is_registered_under_its_wire_name() -> None:
         "processing.aggregate_hour",
         "demo.echo",
         "demo.fail",
+        "demo.linger",
         "demo.sleep",
         "demo.crash",
         "demo.effect",
@@ -30,6 +31,7 @@ def test_every_task_of_the_platform_is_registered_under_its_wire_name() -> None:
     assert {task.name for task in registry if task.demo} == {
         "demo.echo",
         "demo.fail",
+        "demo.linger",
         "demo.sleep",
         "demo.crash",
         "demo.effect",
