@@ -20,7 +20,7 @@ BIN := .venv/bin
 UV := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 \
       --generate-hashes --no-emit-index-url --no-emit-find-links
 
-.PHONY: help up demo test lint types bench bench-ingress bench-peers load-test chaos fuzz format lock clean runtime dev
+.PHONY: help up demo test lint types bench bench-ingress bench-growth bench-peers load-test chaos fuzz format lock clean runtime dev
 
 help: ## list what there is
 	@echo "Gristmill: what make can do. ARGS= passes flags on, for instance: make up ARGS=--rabbitmq"
@@ -54,6 +54,9 @@ bench: dev ## measure: accepted, published and executed a second, latencies, mem
 
 bench-ingress: dev ## compare: POSTs against a plain Flask and Celery app, batches, a full table
 	@exec $(BIN)/python -m bench.ingress $(ARGS)
+
+bench-growth: dev ## measure: what costs as much with millions of jobs in the tables, bloat, relays, partitions
+	@exec $(BIN)/python -m bench.growth $(ARGS)
 
 bench-peers: dev ## compare with other job queues, in turn: 40 minutes (ARGS="--only celery --rounds 1")
 	@bash requirements/rabbitmq.sh

@@ -29,6 +29,15 @@ def test_the_platform_is_measured(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.parametrize("parts", [("tables", "bloat"), ("partitions",), ("relays",)], ids=" ".join)
+def test_growth_is_measured(tmp_path: Path, parts: tuple[str, ...]) -> None:
+    figures = tmp_path / "figures.json"
+    sizes = ("--rows", "1000", "2000", "--rounds", "1", "--jobs", "1000", "--hints", "1000")
+    run("bench.growth", *parts, *sizes, "--json", str(figures))
+    assert {row["part"] for row in json.loads(figures.read_text())["rows"]} == set(parts)
+
+
+@pytest.mark.timeout(120)
 def test_the_ingress_is_compared_with_what_most_would_build() -> None:
     table = run("bench.ingress", "compare", "--rounds", "1", "--seconds", "0.5")
     assert "baseline" in table
