@@ -1,7 +1,4 @@
-"""Several relays on one outbox: what they take a second side by side, with a broker that is played by a pause.
-
-`python -m bench.growth.relays PAUSE LIMIT` is one of them; the database is named by GRISTMILL_DATABASE_URL.
-"""
+"""Several relays on one outbox: what they take a second side by side, with a broker that is played by a pause."""
 
 from __future__ import annotations
 
@@ -14,9 +11,6 @@ from typing import TYPE_CHECKING, Final
 from bench.growth.operations import accepted
 from bench.stack import say
 from gristmill.process import ServiceFailedError
-from shared.db import Database
-from shared.queries.outbox import take_due
-from shared.settings import load_settings
 
 if TYPE_CHECKING:
     from bench.growth.place import Place
@@ -48,7 +42,7 @@ def measure_relays(place: Place, report: Report, *, hints: int) -> None:
 
 def _empty(url: str, number: int, pause: float) -> tuple[float, int]:
     environment = {**os.environ, "GRISTMILL_DATABASE_URL": url}
-    command = [sys.executable, "-m", "bench.growth.relays", str(pause), str(LIMIT)]
+    command = [sys.executable, "-m", "bench.growth.one_relay", str(pause), str(LIMIT)]
     running = [
         subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(number)
@@ -63,26 +57,3 @@ def _empty(url: str, number: int, pause: float) -> tuple[float, int]:
         each.stdin.flush()
     counts = [int(each.communicate(timeout=300)[0]) for each in running]
     return sum(counts) / (time.perf_counter() - began), sum(counts)
-
-
-def _relay(pause: float, limit: int) -> int:
-    """Take what is due until nothing is left, and return how many hints that were."""
-    database = Database(load_settings(dotenv=None), application_name="growth relay", pool_size=1)
-    with database.transaction() as session:
-        take_due(session, limit=0)
-    print("ready", flush=True)
-    sys.stdin.readline()
-    taken = 0
-    while True:
-        with database.transaction(asynchronous_commit=True) as session:
-            due = take_due(session, limit=limit)
-            if due:
-                time.sleep(pause)  # the confirms, for which a relay waits with its rows locked
-        taken += len(due)
-        if not due:
-            database.dispose()
-            return taken
-
-
-if __name__ == "__main__":
-    print(_relay(float(sys.argv[1]), int(sys.argv[2])))
