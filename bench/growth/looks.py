@@ -79,6 +79,7 @@ LOOKS: Final = [
     _letters("rare task", task=RARE_TASK),
     _letters("queue", queue=QUEUE),
     _letters("rare queue", queue=RARE_QUEUE),
+    _letters("rare producer", producer_id=_RARE),
     _letters("rare reason", reason="crash_loop"),
     _letters("rare fingerprint", fingerprint=RARE_PRINT),
     Operation(name="redrive many: a page of letters", act=lambda session, _: list_oldest(session, OPEN, limit=PAGE)),
@@ -111,6 +112,5 @@ COUNTS: Final = [
     _jobs("task", task="email.send"),
     _jobs("queue", queue="email_queue"),
     _letters("producer", producer_id=PRODUCER),
-    _letters("rare producer", producer_id=_RARE),
     Operation(name="groups of letters", act=lambda session, _: list_groups(session, OPEN, limit=PAGE)),
 ]

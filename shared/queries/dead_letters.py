@@ -7,24 +7,41 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import and_, func, select, tuple_, update
 
 from shared.errors import InvalidError, NotFoundError
 from shared.models.dead_letters import DeadLetter
 from shared.models.jobs import Job
 from shared.queries.looking import Count, count_rows, patiently
 from shared.specifications.catalogue import LETTERS
-from shared.specifications.choices import choose_letters
+from shared.specifications.choices import OPEN, choose_letters
 from shared.specifications.comparisons import Equal
+from shared.specifications.specification import And
+from shared.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
     from shared.specifications.specification import Specification
 
 _AGE = (DeadLetter.created_at, DeadLetter.id)
+
+
+def _condition(wanted: Specification) -> ColumnElement[bool]:
+    """Return what is wanted as a WHERE clause, for open letters of one producer by an index.
+
+    The job of an open letter is dead, which the letter does not tell: so the few dead jobs of a producer are found, and
+    not the producer of each open letter.
+    """
+    terms = wanted.terms if isinstance(wanted, And) else (wanted,)
+    whose = [term for term in terms if isinstance(term, Equal) and term.field == LETTERS["producer_id"]]
+    if OPEN not in terms or not whose:
+        return wanted.condition()
+    dead = and_(whose[0].test(Job.producer_id), Job.state == State.DEAD)
+    return and_(wanted.condition(), DeadLetter.job.has(dead))
 
 
 def list_letters(
@@ -36,7 +53,7 @@ def list_letters(
         InvalidError: there is no letter `before` (any more).
         FilterTooSlowError: the filter has to look at too much.
     """
-    query = select(DeadLetter).where(wanted.condition()).order_by(*(column.desc() for column in _AGE)).limit(limit)
+    query = select(DeadLetter).where(_condition(wanted)).order_by(*(column.desc() for column in _AGE)).limit(limit)
     if before is not None:
         last = session.get(DeadLetter, before)
         if last is None:
@@ -71,7 +88,7 @@ def list_oldest(
     query = (
         select(*columns)
         .outerjoin(Job, Job.id == DeadLetter.job_id)
-        .where(wanted.condition())
+        .where(_condition(wanted))
         .order_by(*_AGE)
         .limit(limit)
     )
@@ -83,7 +100,7 @@ def list_oldest(
 
 def count_letters(session: Session, wanted: Specification) -> Count:
     """Return how many dead letters there are, up to a bound."""
-    return count_rows(session, select(DeadLetter.id).where(wanted.condition()))
+    return count_rows(session, select(DeadLetter.id).where(_condition(wanted)))
 
 
 def get_letter(session: Session, letter_id: UUID, *, producer_id: UUID | None = None) -> DeadLetter:
