@@ -1,0 +1,62 @@
+"""Statements that a connection plans once, where each statement commits by itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy.exc import DBAPIError
+
+from shared.db import COMMITS_BY_ITSELF
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, CursorResult, Result, TextClause
+    from sqlalchemy.orm import Session
+
+_BIND: Final = re.compile(r"(?<![:\w\\]):([a-z_]\w*)")
+_KNOWN: Final = "prepared statements"  # in what a connection carries as long as it lasts
+# invalid_sql_statement_name, duplicate_prepared_statement: a pooler between us and the server gave us another session.
+# feature_not_supported: "cached plan must not change result type", after a migration.
+_NOT_HERE: Final = frozenset({"26000", "42P05", "0A000"})
+
+
+class Prepared:
+    """A statement with a name under which a session of the server keeps its plan.
+
+    Planning takes longer than writing a few rows does, and psycopg2 plans each time. In a transaction the statement is
+    executed as it is: there an error could not be survived.
+
+    Args:
+        name: of no other statement.
+        statement: with `:name` for each value, and without a percent sign.
+        types: of the values, in Postgres' words.
+    """
+
+    def __init__(self, name: str, statement: TextClause, types: Mapping[str, str]) -> None:
+        self.statement = statement
+        self._name = name
+        self._order = list(types)
+        numbered = _BIND.sub(lambda found: f"${self._order.index(found[1]) + 1}", statement.text)
+        self._prepare = f"PREPARE {name} ({', '.join(types.values())}) AS {numbered}"
+        self._execute = f"EXECUTE {name} ({', '.join(['%s'] * len(types))})"
+        assert "%" not in self._prepare, name  # noqa: S101  the driver would take it for a value's place
+
+    def execute(self, session: Session, values: Mapping[str, Any]) -> Result[Any]:
+        """Return what the statement answers."""
+        if not session.info.get(COMMITS_BY_ITSELF):
+            return session.execute(self.statement, values)
+        try:
+            return self._execute_prepared(session.connection(), values)
+        except DBAPIError as error:
+            if getattr(error.orig, "pgcode", None) not in _NOT_HERE:
+                raise
+            session.connection().info[_KNOWN].discard(self._name)
+            return session.execute(self.statement, values)
+
+    def _execute_prepared(self, connection: Connection, values: Mapping[str, Any]) -> CursorResult[Any]:
+        known: set[str] = connection.info.setdefault(_KNOWN, set())
+        if self._name not in known:
+            connection.exec_driver_sql(self._prepare)
+            known.add(self._name)
+        return connection.exec_driver_sql(self._execute, tuple(values[name] for name in self._order))
