@@ -6,20 +6,21 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Any, Final
 
-from flask import Flask
+from flask import Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import MapAdapter
 
 import tasks  # noqa: F401  importing it fills the registry
 from ingress.accept import BATCH_CAPACITY, BATCH_WRITERS, WRITERS, Acceptor
 from ingress.api import make_api
-from ingress.auth import KeyRing, authenticate, refuse_undeclared_routes, tell_rate
+from ingress.auth import KeyRing, authenticate, refuse_undeclared_routes
 from ingress.cors import register_cors
+from ingress.front import Front
 from ingress.json import OrjsonProvider
 from ingress.limits import Limits
 from ingress.metrics import Metrics
 from ingress.openapi import prepare_document
 from ingress.readiness import Readiness
-from ingress.request_id import register_request_ids
 from ingress.routes import (
     batches,
     dead_letters,
@@ -37,7 +38,6 @@ from ingress.routes import (
     webhook_secrets,
 )
 from ingress.routes import tasks as task_routes
-from ingress.security import register_security_headers
 from ingress.services import EXTENSION, Services
 from ingress.waiting import Waiters
 from shared.db import Database
@@ -53,6 +53,22 @@ class Ingress(Flask):
         """Return `func` as it is."""
         return func
 
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Return where `request` is routed: by its path alone, so that its host need not be taken apart."""
+        if request is None:
+            return None
+        environ = request.environ
+        return MapAdapter(
+            self.url_map,
+            server_name=environ.get("HTTP_HOST", ""),
+            script_name=environ.get("SCRIPT_NAME") or "/",
+            subdomain="",
+            url_scheme=environ["wsgi.url_scheme"],
+            path_info=request.path,
+            default_method=request.method,
+            query_args=environ.get("QUERY_STRING", ""),
+        )
+
 
 def create_app(settings: Settings, database: Database | None = None) -> Flask:
     """Return a WSGI app. It connects to nothing until it is asked something, so it may be made before a fork.
@@ -66,13 +82,9 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.url_map.merge_slashes = False  # a redirect of a POST loses its body in many clients: 404 tells more
     database = database or Database(settings, application_name="gristmill web")
     services = app.extensions[EXTENSION] = _make_services(settings, database)
-    app.before_request(services.metrics.begin)
-    register_security_headers(app)
     register_cors(app, settings.cors_origins)
-    register_request_ids(app)
     app.before_request(authenticate)
-    app.after_request(tell_rate)
-    app.after_request(services.metrics.finish)
+    app.wsgi_app = Front(app.wsgi_app, services.metrics.count)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
     api = make_api(app, metadata.version("gristmill"))

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from flask import current_app, g, request
 
 from ingress.errors import TooManyRequestsError
-from ingress.limits import Rate
+from ingress.front import MORE_HEADERS, RULE
+from ingress.limits import Rate, Standing
 from ingress.services import services
 from shared.errors import ForbiddenError, UnauthorizedError
 from shared.keys import SCOPES, Principal, read_token
 from shared.queries.producers import find_producer_by_token
 
 if TYPE_CHECKING:
-    from flask import Flask, Response
+    from flask import Flask
 
     from shared.db import Database
 
@@ -107,6 +108,9 @@ def authenticate() -> None:
         ForbiddenError: a valid key that lacks the route's scope.
         TooManyRequestsError: its rate is used up, or too many wrong keys came from this address.
     """
+    rule = request.url_rule
+    if rule is not None:
+        request.environ[RULE] = rule.rule
     needed = needed_scopes(current_app, request.endpoint)
     if not needed or request.method == "OPTIONS":
         return
@@ -129,24 +133,22 @@ def authenticate() -> None:
 def _refuse_guessing() -> None:
     standing = services().limits.count_wrong_key(request.remote_addr or "unknown")
     if not standing.allowed:
-        g.rate_headers = standing.headers
+        _tell(standing)
         msg = f"More than {standing.limit} wrong keys a minute from this address; wait {standing.reset} s"
         raise TooManyRequestsError(msg)
 
 
 def _count(principal: Principal, rate: float) -> None:
     standing = services().limits.count_request(principal.producer_id, Rate(rate, principal.burst))
-    g.rate_headers = standing.headers
+    _tell(standing)
     if not standing.allowed:
         msg = f"{principal.name} may make {rate:g} requests a second in the mean; wait {standing.reset} s"
         raise TooManyRequestsError(msg)
 
 
-def tell_rate(response: Response) -> Response:
-    """Say on every answer to a key that has a rate, and to an address that guesses keys, where it stands."""
-    for name, value in g.get("rate_headers", {}).items():
-        response.headers.setdefault(name, value)
-    return response
+def _tell(standing: Standing) -> None:
+    """Say on the answer where a key that has a rate stands, or an address that guesses keys."""
+    request.environ[MORE_HEADERS] = standing.headers.items()
 
 
 def principal() -> Principal:

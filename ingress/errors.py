@@ -9,7 +9,7 @@ from functools import singledispatch
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
-from flask import current_app, g, request
+from flask import current_app, request
 from sqlalchemy import exc as database_errors
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
@@ -23,6 +23,7 @@ from shared.errors import (
     UnauthorizedError,
     UnavailableError,
 )
+from shared.logging import REQUEST_ID
 from shared.task import flatten
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def envelope(refusal: Refusal) -> dict[str, Any]:
             "code": refusal.code,
             "message": refusal.message,
             "details": refusal.details,
-            "request_id": g.get("request_id"),
+            "request_id": REQUEST_ID.get(),
             "timestamp": datetime.now(UTC),
         }
     }

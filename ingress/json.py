@@ -6,7 +6,8 @@ import json
 import re
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Final, TypeVar, cast
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import orjson
 from flask import Request, Response, g, request
@@ -14,6 +15,10 @@ from flask.json.provider import JSONProvider
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from ingress.errors import MalformedError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+    from werkzeug.datastructures import Headers
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -27,6 +32,15 @@ _ESCAPED_NUL: Final = b"\\u0000"
 _OPTIONS: Final = orjson.OPT_UTC_Z
 
 
+class JsonResponse(Response):
+    """An answer whose headers are sent as they are: werkzeug looks at each of them again, for a tenth of a POST."""
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        """Return the headers; of an answer that has no body, those that it may have."""
+        has_body = self.status_code not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+        return self.headers if has_body else super().get_wsgi_headers(environ)
+
+
 class OrjsonProvider(JSONProvider):
     """Flask's JSON, by orjson: strict, and half the time of the standard library's."""
 
@@ -37,7 +51,8 @@ class OrjsonProvider(JSONProvider):
         return parse(s.encode() if isinstance(s, str) else s)
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
-        return Response(orjson.dumps(self._prepare_response_obj(args, kwargs), option=_OPTIONS), mimetype=MEDIA_TYPE)
+        body = orjson.dumps(self._prepare_response_obj(args, kwargs), option=_OPTIONS)
+        return JsonResponse(body, headers=[("Content-Type", MEDIA_TYPE), ("Content-Length", str(len(body)))])
 
 
 def takes_up_to(size: int) -> Callable[[View], View]:

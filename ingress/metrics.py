@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from flask import g, request
 from prometheus_client import GC_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -16,8 +14,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from shared.queries.depths import Depth, list_depths
 
 if TYPE_CHECKING:
-    from flask import Response
-
     from ingress.accept import Acceptor
     from ingress.limits import Limits
     from ingress.waiting import Waiters
@@ -53,21 +49,15 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
-        self._known: dict[tuple[str, str, int], Histogram] = {}
+        self._known: dict[tuple[str, str, str], Histogram] = {}
 
-    def begin(self) -> None:
-        """Look at the clock, before the request is read."""
-        g.began_at = time.perf_counter()
-
-    def finish(self, response: Response) -> Response:
-        """Count a request that is answered; what matches no route is one route, whatever its path."""
-        route = request.url_rule.rule if request.url_rule is not None else "none"
-        key = (request.method if request.url_rule is not None else "any", route, response.status_code)
+    def count(self, method: str, route: str | None, status: str, seconds: float) -> None:
+        """Count a request that is answered; what matches no route is one route, whatever its path and method."""
+        key = (method, route, status) if route is not None else ("any", "none", status)
         child = self._known.get(key)
         if child is None:
-            child = self._known[key] = self._seconds.labels(*map(str, key))
-        child.observe(time.perf_counter() - g.get("began_at", time.perf_counter()))
-        return response
+            child = self._known[key] = self._seconds.labels(*key)
+        child.observe(seconds)
 
 
 class _Here(Collector):

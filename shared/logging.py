@@ -7,6 +7,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -34,6 +35,9 @@ _CHATTY: Final = (
 )
 
 
+REQUEST_ID: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)  # of the request that is served
+
+
 def configure_logging(settings: Settings, process: str) -> None:
     """Send every log line of this process to its standard output, as JSON or readable as `settings.log_format` says.
 
@@ -43,7 +47,7 @@ def configure_logging(settings: Settings, process: str) -> None:
     """
     level = logging.getLevelNamesMapping()[settings.log_level]
     before: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _add_request_id,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
@@ -103,6 +107,13 @@ def _hide(name: str, value: Any, depth: int) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)) and depth:
         return [_hide("", inner, depth - 1) for inner in value]
     return hide_secrets(value if isinstance(value, str) else str(value))
+
+
+def _add_request_id(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    request_id = REQUEST_ID.get()
+    if request_id is not None:
+        event["request_id"] = request_id
+    return event
 
 
 class _Process:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Unpack
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.exc import DBAPIError
 
@@ -42,7 +42,7 @@ class Prepared:
         self._execute = f"EXECUTE {name} ({', '.join(['%s'] * len(types))})"
         assert "%" not in self._prepare, name  # noqa: S101  the driver would take it for a value's place
 
-    def execute(self, session: Session, values: Mapping[str, Any]) -> Result[Unpack[tuple[Any, ...]]]:
+    def execute(self, session: Session, values: Mapping[str, Any]) -> Result[*tuple[Any, ...]]:
         """Return what the statement answers."""
         if not session.info.get(COMMITS_BY_ITSELF):
             return session.execute(self.statement, values)
@@ -54,9 +54,7 @@ class Prepared:
             session.connection().info[_KNOWN].discard(self._name)
             return session.execute(self.statement, values)
 
-    def _execute_prepared(
-        self, connection: Connection, values: Mapping[str, Any]
-    ) -> CursorResult[Unpack[tuple[Any, ...]]]:
+    def _execute_prepared(self, connection: Connection, values: Mapping[str, Any]) -> CursorResult[*tuple[Any, ...]]:
         known: set[str] = connection.info.setdefault(_KNOWN, set())
         if self._name not in known:
             connection.exec_driver_sql(self._prepare)

@@ -10,8 +10,8 @@ from werkzeug.exceptions import NotImplemented as NotBuilt
 from werkzeug.exceptions import TooManyRequests
 
 from ingress.errors import MalformedError, register_errors
+from ingress.front import Front
 from ingress.json import OrjsonProvider
-from ingress.request_id import register_request_ids
 from shared.errors import (
     ConflictError,
     ForbiddenError,
@@ -31,7 +31,7 @@ def app_that_raises(error: Exception) -> Flask:
     app = Flask("raises", static_folder=None)
     app.json = OrjsonProvider(app)
     register_errors(app)
-    register_request_ids(app)
+    app.wsgi_app = Front(app.wsgi_app, lambda *_: None)  # type: ignore[method-assign]
 
     @app.get("/")
     def view() -> str:
