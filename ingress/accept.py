@@ -20,7 +20,9 @@ CAPACITY: Final = 2_000  # jobs that may wait: some seconds of work; a longer qu
 BATCH_CAPACITY: Final = 5_000  # jobs of batches that may wait: five of the largest, well below a second of work
 WRITERS: Final = 2  # while one waits for the disk, the other sends: 1.1 times the jobs a second; a third adds nothing
 BATCH_WRITERS: Final = 1  # batches are large enough, and leave the other processor to single jobs
-GATHER: Final = 0.002  # seconds that a busy writer lets requests come in: its flushes are 1.4 times as large, so cheaper
+GATHER: Final = (
+    0.002  # seconds that a busy writer lets requests come in: its flushes are 1.4 times as large, so cheaper
+)
 BUSY: Final = 3  # jobs of a flush: after a smaller one nobody is made to wait
 LARGEST_FLUSH: Final = 500  # jobs a statement: beyond it the time for each no longer falls
 PATIENCE: Final = 20.0  # seconds that a request waits for its answer; more than a flush that is split takes

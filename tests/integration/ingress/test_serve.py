@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from uuid import UUID
 
 import httpx
 import psutil
@@ -14,6 +15,7 @@ import pytest
 from shared.db import Database
 from shared.settings import Settings
 from tests.eventually import eventually
+from tests.factories import find
 from tests.integration.ingress.conftest import Headers, served
 from tests.integration.ingress.rows import a_write_waits, count, jobs_locked
 from tests.processes import all_have_ended
@@ -52,18 +54,20 @@ def test_a_sigterm_lets_requests_finish(
 
 
 def test_a_sigterm_ends_what_waits_and_what_follows_at_once(
-    server: tuple[subprocess.Popen[bytes], str], key: Headers
+    server: tuple[subprocess.Popen[bytes], str], key: Headers, database: Database
 ) -> None:
     process, url = server
-    job = f"{url}/api/v1/jobs/{httpx.post(f'{url}/api/v1/jobs', json=ECHO, headers=key).json()['id']}"
+    jobs = f"{url}/api/v1/jobs"
+    followed, awaited = (httpx.post(jobs, json=ECHO, headers=key).json()["id"] for _ in range(2))
     with (
         ThreadPoolExecutor(1) as threads,
-        httpx.stream("GET", f"{job}/events", headers=key, timeout=STOP_SECONDS) as events,
+        httpx.stream("GET", f"{jobs}/{followed}/events", headers=key, timeout=STOP_SECONDS) as events,
     ):
         lines = events.iter_lines()
         assert next(line for line in lines if line.startswith("event:")) == "event: job.accepted"
-        waiting = threads.submit(httpx.get, job, params={"wait": "20"}, headers=key, timeout=STOP_SECONDS)
-        eventually(lambda: httpx.get(f"{url}/healthz").status_code == 200 and waiting.running())
+        path = f"{jobs}/{awaited}"
+        waiting = threads.submit(httpx.get, path, params={"wait": "20"}, headers=key, timeout=STOP_SECONDS)
+        eventually(lambda: find(database, UUID(awaited)).watched_until is not None)
         process.send_signal(signal.SIGTERM)
         assert [line for line in lines if line.startswith("event:")] == []
         assert waiting.result().json()["state"] == "queued"
@@ -71,7 +75,7 @@ def test_a_sigterm_ends_what_waits_and_what_follows_at_once(
 
 
 def test_a_client_that_hangs_up_frees_the_place_of_its_stream(
-    server: tuple[subprocess.Popen[bytes], str], key: Headers, monkeypatch: pytest.MonkeyPatch
+    server: tuple[subprocess.Popen[bytes], str], key: Headers
 ) -> None:
     _, url = server
     job = f"{url}/api/v1/jobs/{httpx.post(f'{url}/api/v1/jobs', json=ECHO, headers=key).json()['id']}"
