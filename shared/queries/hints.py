@@ -75,7 +75,7 @@ _AGAIN = text(
         UPDATE jobs SET run_at = clock_timestamp() + :delay * interval '1 second'
         FROM seen
         WHERE jobs.id = seen.id AND jobs.run_at = seen.run_at
-          AND state IN ('scheduled', 'queued', 'retrying') AND jobs.run_at <= statement_timestamp()
+          AND state || '' IN ('scheduled', 'queued', 'retrying') AND jobs.run_at <= statement_timestamp()
           AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.due_at = jobs.run_at AND outbox.job_id = jobs.id)
           AND NOT EXISTS (SELECT 1 FROM held_hints WHERE held_hints.job_id = jobs.id)
         RETURNING jobs.id, jobs.task, jobs.queue, jobs.run_at

@@ -10,7 +10,7 @@ from sqlalchemy import select, text, union_all
 from shared.models.jobs import Job
 from shared.queries.looking import Count, count_rows, patiently
 from shared.specifications.catalogue import JOBS
-from shared.specifications.comparisons import Among, Equal, Null
+from shared.specifications.comparisons import Among, Equal, Leaf, Null
 from shared.specifications.specification import And
 from shared.states import FINAL, LIVE
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # What a cancel can still do something about.
 CANCELLABLE: Final = Among(JOBS["state"], tuple(sorted(LIVE))) & Null(JOBS["cancel_requested_at"], True)
+
+_AGES: Final = (JOBS["id"], JOBS["created_at"])
 
 
 def list_jobs(session: Session, wanted: Specification, *, limit: int, before: UUID | None = None) -> Sequence[Job]:
@@ -49,9 +51,12 @@ def _halves(wanted: Specification) -> list[Specification]:
     """Return what is wanted of the live jobs, and what of those that have ended.
 
     Each half has its indexes: those of live jobs are small, and those of the others are written once a job. Of a state
-    that is asked for there is one half: Postgres would look for ended ones among the live in vain, row by row.
+    that is asked for there is one half: Postgres would look for ended ones among the live in vain, row by row. What is
+    asked for by age alone is whole: it lies in the order of the primary key.
     """
     terms = wanted.terms if isinstance(wanted, And) else (wanted,)
+    if all(isinstance(term, Leaf) and term.field in _AGES for term in terms):
+        return [wanted]
     states = {term.value for term in terms if isinstance(term, Equal) and term.field == JOBS["state"]}
     halves = [Among(JOBS["state"], tuple(sorted(half))) for half in (LIVE, FINAL) if states <= half]
     return [half & wanted for half in halves] or [wanted]

@@ -39,7 +39,7 @@ _FENCE = text(
                  set_config('statement_timeout', :patience, true)) AS limits,
          jsonb_to_recordset(CAST(:rows AS jsonb)) AS mine(id uuid, attempt int, key bigint)
          JOIN jobs ON jobs.id = mine.id AND jobs.attempt = mine.attempt
-    WHERE jobs.id = ANY(:ids) AND jobs.state = 'running' AND pg_try_advisory_xact_lock(mine.key)
+    WHERE jobs.id = ANY(:ids) AND jobs.state || '' = 'running' AND pg_try_advisory_xact_lock(mine.key)
     """
 )
 
@@ -57,7 +57,7 @@ def fence(session: Session, attempts: Sequence[tuple[UUID, int]], *, patience: f
     return set(session.execute(_FENCE, values).scalars())
 
 
-_IS_CURRENT = text("SELECT 1 FROM jobs WHERE id = :id AND attempt = :attempt AND state = 'running'")
+_IS_CURRENT = text("SELECT 1 FROM jobs WHERE id = :id AND attempt = :attempt AND state || '' = 'running'")
 
 
 def is_current(session: Session, job_id: UUID, attempt: int) -> bool:
@@ -69,7 +69,7 @@ _RENEW = text(
     """
     UPDATE jobs SET lease_until = clock_timestamp() + :lease * interval '1 second'
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS mine(id uuid, attempt int)
-    WHERE jobs.id = ANY(:ids) AND jobs.id = mine.id AND jobs.attempt = mine.attempt AND jobs.state = 'running'
+    WHERE jobs.id = ANY(:ids) AND jobs.id = mine.id AND jobs.attempt = mine.attempt AND jobs.state || '' = 'running'
     RETURNING jobs.id, cancel_requested_at IS NOT NULL AS asked
     """
 )

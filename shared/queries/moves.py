@@ -72,7 +72,7 @@ class Claimed:
 
 
 _CLAIMED: Final = tuple(each.name for each in fields(Claimed))
-_FENCED: Final = "id = :id AND attempt = :attempt AND state IN ({sources})"
+_FENCED: Final = "id = :id AND attempt = :attempt AND state || '' IN ({sources})"
 _WANTED: Final = f"{_FENCED} AND cancel_requested_at IS NULL"  # a job that is to be cancelled does not go on to wait
 _ATTEMPT_ROW: Final = """
     INSERT INTO attempts (job_id, attempt, outcome, worker, started_at, error_type, error_code, error_message,
@@ -96,8 +96,8 @@ _CLAIM = _statement(
         UPDATE jobs
         SET state = {target}, attempt = attempt + 1, worker = :worker, started_at = clock_timestamp(),
             lease_until = clock_timestamp() + :lease * interval '1 second'
-        WHERE id = ANY(:ids) AND state IN ({sources}) AND run_at <= statement_timestamp() AND attempt < max_attempts
-          AND (expires_at IS NULL OR expires_at > statement_timestamp())
+        WHERE id = ANY(:ids) AND state || '' IN ({sources}) AND run_at <= statement_timestamp()
+          AND attempt < max_attempts AND (expires_at IS NULL OR expires_at > statement_timestamp())
           AND queue <> ALL(ARRAY(SELECT queue FROM queue_controls WHERE paused_at IS NOT NULL))
         RETURNING id, task, queue, args, attempt, max_attempts, traceparent, run_at, started_at, {tell}
     ), commit AS (
@@ -131,7 +131,7 @@ _SUCCEED = _statement(
     """
     UPDATE jobs SET state = {target}, result = done.result, finished_at = clock_timestamp(), lease_until = NULL
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS done(id uuid, attempt int, result jsonb)
-    WHERE jobs.id = ANY(:ids) AND jobs.id = done.id AND jobs.attempt = done.attempt AND jobs.state IN ({sources})
+    WHERE jobs.id = ANY(:ids) AND jobs.id = done.id AND jobs.attempt = done.attempt AND jobs.state || '' IN ({sources})
     RETURNING jobs.id, {tell}, {callback}
     """,
 )
@@ -236,7 +236,7 @@ _EXPIRE = _statement(
     """
     WITH moved AS (
         UPDATE jobs SET state = {target}, finished_at = clock_timestamp()
-        WHERE id = ANY(:ids) AND state IN ({sources}) AND expires_at <= statement_timestamp()
+        WHERE id = ANY(:ids) AND state || '' IN ({sources}) AND expires_at <= statement_timestamp()
         RETURNING id, task, queue, attempt, expires_at, {tell}, {callback}
     ), letter AS (
         INSERT INTO dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message, fingerprint,
@@ -261,7 +261,7 @@ _GIVE_UP = _statement(
     """
     WITH moved AS (
         UPDATE jobs SET state = {target}, finished_at = clock_timestamp()
-        WHERE id = ANY(:ids) AND state IN ({sources}) AND run_at <= statement_timestamp()
+        WHERE id = ANY(:ids) AND state || '' IN ({sources}) AND run_at <= statement_timestamp()
           AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.due_at = jobs.run_at AND outbox.job_id = jobs.id)
           AND NOT EXISTS (SELECT 1 FROM held_hints WHERE held_hints.job_id = jobs.id)
         RETURNING id, task, queue, attempt, {tell}, {callback}

@@ -27,7 +27,7 @@ _CANCEL_WAITING = move_statement(
     UPDATE jobs
     SET state = {target}, finished_at = clock_timestamp(),
         cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp())
-    WHERE id = ANY(:ids) AND state IN ({sources})
+    WHERE id = ANY(:ids) AND state || '' IN ({sources})
     RETURNING id, {tell}, {callback}
     """,
 )
@@ -41,7 +41,7 @@ def cancel_waiting(session: Session, ids: Sequence[UUID]) -> set[UUID]:
 _REQUEST_CANCEL = text(
     """
     UPDATE jobs SET cancel_requested_at = clock_timestamp()
-    WHERE id = ANY(:ids) AND state = 'running' AND cancel_requested_at IS NULL
+    WHERE id = ANY(:ids) AND state || '' = 'running' AND cancel_requested_at IS NULL
     RETURNING id
     """
 )
@@ -63,7 +63,7 @@ _RUN_NOW = move_statement(
     """
     WITH ahead AS (
         SELECT id, run_at AS was FROM jobs
-        WHERE id = :id AND state IN ({sources}) AND run_at > statement_timestamp()
+        WHERE id = :id AND state || '' IN ({sources}) AND run_at > statement_timestamp()
         FOR NO KEY UPDATE
     ), moved AS (
         UPDATE jobs SET state = {target}, run_at = statement_timestamp() FROM ahead WHERE jobs.id = ahead.id
@@ -104,7 +104,7 @@ _REDRIVE = move_statement(
         SELECT jobs.id, dead_letters.id AS letter_id, dead_letters.reason,
                :start + (wanted.position - 1) * :spacing AS delay
         FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS wanted(id, position)
-        JOIN jobs ON jobs.id = wanted.id AND jobs.state IN ({sources})
+        JOIN jobs ON jobs.id = wanted.id AND jobs.state || '' IN ({sources})
         JOIN dead_letters ON dead_letters.job_id = jobs.id AND dead_letters.resolution IS NULL
         ORDER BY jobs.id FOR NO KEY UPDATE OF jobs, dead_letters
     ), moved AS (

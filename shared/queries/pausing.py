@@ -79,7 +79,7 @@ _HOLD = text(
     SELECT DISTINCT ON (jobs.id) jobs.id, due.task, due.queue, due.due_at, due.alone, due.revivals, jobs.expires_at
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS due(
              job_id uuid, task text, queue text, due_at timestamptz, alone boolean, revivals int)
-         JOIN jobs ON jobs.id = due.job_id AND jobs.state IN ('scheduled', 'queued', 'retrying')
+         JOIN jobs ON jobs.id = due.job_id AND jobs.state || '' IN ('scheduled', 'queued', 'retrying')
     ORDER BY jobs.id, due.due_at DESC
     ON CONFLICT (job_id) DO UPDATE
     SET due_at = excluded.due_at, alone = excluded.alone, revivals = excluded.revivals, expires_at = excluded.expires_at
@@ -101,7 +101,7 @@ _HOLD_REFUSED = text(
     SELECT id, task, queue, run_at,
            EXISTS (SELECT 1 FROM attempts WHERE attempts.job_id = jobs.id AND outcome = 'lost'), 0, expires_at
     FROM jobs
-    WHERE id = ANY(:ids) AND state IN ('scheduled', 'queued', 'retrying') AND run_at <= statement_timestamp()
+    WHERE id = ANY(:ids) AND state || '' IN ('scheduled', 'queued', 'retrying') AND run_at <= statement_timestamp()
       AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.due_at = jobs.run_at AND outbox.job_id = jobs.id)
       AND EXISTS (SELECT 1 FROM queue_controls WHERE queue_controls.queue = jobs.queue)
     ORDER BY id

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from sqlalchemy import TextClause
 
 
+# Of jobs that are looked up by their ids the state is asked as `state || ''`: so Postgres cannot take an index of live
+# jobs instead of the key. While it believes that there are hardly any (among ten million, or before a backlog is
+# analyzed), it would read all of them to find one.
 MOVED_CHANNEL: Final = "gristmill_moved"
 # A column of RETURNING: whoever follows this job is told its new state at the commit; otherwise nothing is sent.
 _TELL: Final = f"""

@@ -1,7 +1,8 @@
 """What a statement costs does not grow with the tables: no history is read, no backlog, no table from end to end.
 
-What the product's own functions send is explained as it is sent, on three databases: a small one, one with ten times
-the history, one with ten times the backlog. Pages that were looked at are counted; no time is measured.
+What the product's own functions send is explained as it is sent, on four databases: a small one, one with ten times
+the history, one with ten times the backlog, one whose backlog Postgres has not counted yet. Pages that were looked at
+are counted; no time is measured.
 """
 
 from collections.abc import Iterator
@@ -20,7 +21,22 @@ from gristmill.services.postgres import Postgres
 from shared.db import Database
 from tests.factories import own_database, reached
 
-SIZES: Final = {"small": (10_000, 1_000), "long history": (100_000, 1_000), "deep backlog": (19_000, 10_000)}
+SIZES: Final = {
+    "small": (10_000, 1_000),
+    "long history": (100_000, 1_000),
+    "deep backlog": (19_000, 10_000),
+    "sudden backlog": (40_000, 1),
+}
+# What came since Postgres has last counted: it believes that nothing is alive.
+SUDDEN: Final = """
+    INSERT INTO jobs (id, task, queue, args, state, max_attempts, run_at, lease_until, producer_id)
+    SELECT uuidv7(), 'demo.echo', 'data_processing_queue', '{}', state, 3, clock_timestamp(),
+           CASE WHEN state = 'running' THEN clock_timestamp() + interval '1 hour' END,
+           CAST('00000000-0000-7000-8000-000000000000' AS uuid)
+    FROM generate_series(1, 6000) AS n,
+         LATERAL (SELECT CASE WHEN mod(n, 2) = 0 THEN 'running' ELSE 'queued' END AS state) AS made;
+    INSERT INTO outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at FROM jobs WHERE state = 'queued'
+"""
 HOT: Final = [*OPERATIONS, *(look for look in LOOKS if look.name.startswith(("reconcile", "prune", "show")))]
 # An index of ten times the rows is one page higher: one page more for each index that a row is looked up in or entered.
 TALLER: Final = 1.4
@@ -38,6 +54,10 @@ def databases(postgres_server: Postgres, migrated_template: str) -> Iterator[Dat
             with closing(psycopg2.connect(url)) as connection:
                 connection.autocommit = True
                 write_history(connection, rows, live=live)
+                if name == "sudden backlog":
+                    with connection.cursor() as cursor:
+                        cursor.execute("ALTER TABLE jobs SET (autovacuum_enabled = false)")
+                        cursor.execute(SUDDEN)
             made[name] = stack.enter_context(reached(url))
         yield made
 
@@ -83,6 +103,13 @@ def test_it_costs_the_same_with_ten_times_the_history(databases: Databases, oper
 @named(HOT)
 def test_it_costs_the_same_with_ten_times_the_backlog(databases: Databases, operation: Operation) -> None:
     look_for_growth(databases, operation, "deep backlog")
+
+
+@named(OPERATIONS)
+def test_it_costs_the_same_when_a_backlog_has_come_of_which_postgres_does_not_know(
+    databases: Databases, operation: Operation
+) -> None:
+    look_for_growth(databases, operation, "sudden backlog")
 
 
 @named(COUNTS)

@@ -71,7 +71,7 @@ IN_FLIGHT, ENDED = "ix_jobs_producer_state", "ix_jobs_ended_producer"
 @pytest.mark.parametrize(
     ("send", "index"),
     [
-        (jobs(EVERYTHING), {"ix_jobs_live", "pk_jobs"}),
+        (jobs(EVERYTHING), {"pk_jobs"}),
         (jobs(choose_jobs(producer_id=PRODUCER)), {IN_FLIGHT, ENDED}),
         (jobs(NOT_QUEUED & choose_jobs(producer_id=PRODUCER)), {IN_FLIGHT, ENDED}),
         (jobs(choose_jobs(tag="rare")), {"ix_jobs_live", "ix_jobs_ended_tags"}),
