@@ -25,9 +25,19 @@ WHOLE: Final = Sizes(
     outage=200,
     comes_back=True,
     kills=5,
+    marathon=1_000_000,
 )
 QUICK: Final = Sizes(
-    seconds=1.5, connections=32, backlog=2_000, alone=500, singles=60, pause=0.02, outage=40, comes_back=False, kills=1
+    seconds=1.5,
+    connections=32,
+    backlog=2_000,
+    alone=500,
+    singles=60,
+    pause=0.02,
+    outage=40,
+    comes_back=False,
+    kills=1,
+    marathon=20_000,
 )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bench import cost, recovery
+from bench import memory as weighing
 from bench.client import percentile
 from bench.driving import drive
 from bench.stack import QUEUE, say
@@ -42,6 +43,7 @@ class Sizes:
     outage: int
     comes_back: bool
     kills: int
+    marathon: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,12 +152,13 @@ def start(run: Run) -> None:
 
 
 def memory(run: Run) -> None:
-    """Memory of each process after all that."""
+    """Memory of each process after all that, and of a worker over a long run."""
     run.stack.run_only(*ALL)
     for each in cost.memory(run.stack):
         shared = f"Pss {each.pss:.0f}" if each.pss is not None else ""
         aim = 120.0 if each.name.startswith("worker") else None
         run.report.add("memory", each.name, each.rss, "MiB", shared, at_most=aim)
+    weighing.measure(run)
 
 
 def outage(run: Run) -> None:

@@ -22,6 +22,11 @@ from tasks.channels import CHANNELS, Notice
 LARGEST_DATA: Final = 32 * 1024  # bytes as JSON: a notification tells of something, it does not carry it
 
 
+def data_is_too_large(data: Mapping[str, Any]) -> str | None:
+    """Say what is wrong with the data of a notification that is beyond its bound, or return None."""
+    return f"must have at most {LARGEST_DATA} bytes as JSON" if len(orjson.dumps(data)) > LARGEST_DATA else None
+
+
 class SendNotificationArgs(Schema):
     """What to say, on which channels, and what these need."""
 
@@ -49,8 +54,8 @@ class SendNotificationArgs(Schema):
         for name in named:
             if name in CHANNELS and data.get(CHANNELS[name].needs) is None:
                 problems[CHANNELS[name].needs] = [f"is missing: the channel {name} needs it"]
-        if len(orjson.dumps(data.get("data", {}))) > LARGEST_DATA:
-            problems["data"] = [f"must have at most {LARGEST_DATA} bytes as JSON"]
+        if too_large := data_is_too_large(data.get("data", {})):
+            problems["data"] = [too_large]
         if problems:
             raise ValidationError(problems)
 
@@ -77,6 +82,7 @@ def send_notification(
 
     Repeating is harmless: each channel's delivery is a ledger row keyed by the job, and a channel that has delivered is
     skipped. A crash between a receiver's answer and the ledger's commit posts again under the same Idempotency-Key.
+    For entries in the application alone, `notification.in_app` does many at once.
     """
     notice = Notice(id=ctx.job_id, title=title, body=body, data=data, user_id=user_id, webhook_url=webhook_url)
     with ctx.transaction() as session:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+import orjson
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from shared.models.messages import Notification
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from sqlalchemy.orm import Session
 
@@ -77,3 +80,36 @@ def list_notifications(session: Session, job_id: UUID) -> Sequence[Notification]
     """Return the rows of one job, by channel."""
     query = select(Notification).where(Notification.job_id == job_id).order_by(Notification.channel)
     return session.scalars(query).all()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InAppNotice:
+    """An entry that a person is to read, and the job that writes it."""
+
+    id: UUID
+    job_id: UUID
+    user_id: UUID
+    title: str
+    body: str
+    data: Mapping[str, Any]
+
+
+_WRITE_IN_APP = text(
+    """
+    WITH wanted AS (
+        SELECT r.* FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(
+            id uuid, job_id uuid, user_id uuid, title text, body text, data jsonb)
+        JOIN users ON users.id = r.user_id AND users.deleted_at IS NULL
+    ), written AS (
+        INSERT INTO notifications (id, job_id, channel, user_id, title, body, data, status, reply, delivered_at)
+        SELECT id, job_id, 'in_app', user_id, title, body, data, 'delivered', 'stored', clock_timestamp() FROM wanted
+        ON CONFLICT ON CONSTRAINT uq_notifications_job_channel DO NOTHING
+    )
+    SELECT job_id FROM wanted
+    """
+)
+
+
+def write_in_app(session: Session, notices: Sequence[InAppNotice]) -> set[UUID]:
+    """Write in-app entries, once a job, by one statement. Returns the jobs whose user exists and is not deleted."""
+    return set(session.execute(_WRITE_IN_APP, {"rows": orjson.dumps(notices).decode()}).scalars())

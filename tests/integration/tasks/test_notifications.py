@@ -9,7 +9,7 @@ from uuid import UUID
 
 import orjson
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from uuid_utils.compat import uuid7
 
 import tasks
@@ -18,10 +18,14 @@ from shared.errors import PermanentError, TransientError
 from shared.models import Notification
 from shared.outcomes import Discard
 from shared.queries.notifications import list_notifications
+from shared.states import State
 from tasks.outgoing import post as outgoing
 from tests.contexts import perform
+from tests.factories import find, letters, states
+from tests.factories import post as enqueue
 from tests.integration.tasks.http_servers import Receiver, http_server
 from tests.integration.tasks.smtp_servers import free_port, rude_server
+from workers.executor import Executor
 
 NOTICE = {"title": "It turns", "body": "The mill turns.", "data": {"rpm": 12}}
 
@@ -96,6 +100,41 @@ def test_nobody_is_notified_for_somebody_unknown(database: Database, user_id: st
     assert [type(outcome) for outcome in (unknown, deleted)] == [Discard, Discard]
     assert unknown.code == deleted.code == "USER_UNKNOWN"
     assert receiver.bodies == []
+
+
+@pytest.mark.timeout(60, method="thread")
+def test_entries_in_the_application_are_written_by_one_statement_and_each_job_has_its_result(
+    database: Database, user_id: str
+) -> None:
+    executor = Executor(database, worker="test@here", queue="notification_queue")
+    others = [enqueue(database, tasks.notify_in_app, **NOTICE, user_id=user_id) for _ in range(2)]
+    statements: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *seen: statements.append(seen[2]))
+    executor.execute(others)
+    assert sum("INSERT INTO notifications" in statement for statement in statements) == 1
+    assert [find(database, job).result for job in others] == [{"in_app": "stored"}] * 2
+    written = [rows(database, job)["in_app"] for job in others]
+    assert [(row.title, row.body, row.data) for row in written] == [tuple(NOTICE.values())] * 2
+    assert [(str(row.user_id), row.status, row.reply) for row in written] == [(user_id, "delivered", "stored")] * 2
+
+
+@pytest.mark.timeout(60, method="thread")
+def test_an_entry_for_somebody_unknown_costs_its_neighbours_nothing(database: Database, user_id: str) -> None:
+    executor = Executor(database, worker="test@here", queue="notification_queue")
+    users = (user_id, str(uuid7()), user_id)
+    jobs = [enqueue(database, tasks.notify_in_app, **NOTICE, user_id=user) for user in users]
+    executor.execute(jobs)
+    assert states(database, *jobs) == [State.SUCCEEDED, State.DEAD, State.SUCCEEDED]
+    assert [letter.error_code for letter in letters(database, jobs[1])] == ["USER_UNKNOWN"]
+    assert [len(rows(database, job)) for job in jobs] == [1, 0, 1]
+
+
+def test_an_entry_in_the_application_is_written_once_a_job(database: Database, user_id: str) -> None:
+    job_id = uuid7()
+    for attempt in (1, 2):
+        args = NOTICE | {"user_id": user_id}
+        assert perform(database, tasks.notify_in_app, args, job_id=job_id, attempt=attempt) == {"in_app": "stored"}
+    assert len(rows(database, job_id)) == 1
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503])

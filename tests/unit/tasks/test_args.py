@@ -10,6 +10,7 @@ from shared.task import Task, registry
 
 USER = {"email": "ada@example.com", "password": "Lovelace1", "full_name": "Ada"}
 MAIL = {"to": "ada@example.com", "subject": "Hello", "text": "…"}
+NOTE = {"user_id": "01a1fd1d-0e15-743e-a299-b33847ad48c0", "title": "t", "body": "b"}
 NOTICE = {"channels": ["webhook"], "title": "t", "body": "b", "webhook_url": "https://example.com/hook"}
 
 
@@ -18,6 +19,7 @@ def test_every_task_of_the_platform_is_registered_under_its_wire_name() -> None:
         "user.create",
         "user.send_verification",
         "email.send",
+        "notification.in_app",
         "notification.send",
         "processing.record",
         "processing.aggregate_hour",
@@ -41,6 +43,8 @@ def test_every_task_of_the_platform_is_registered_under_its_wire_name() -> None:
 @pytest.mark.parametrize(
     ("task", "args", "path"),
     [
+        (tasks.notify_in_app, NOTE | {"data": {"x": "y" * 33_000}}, "args.data"),
+        (tasks.notify_in_app, NOTE | {"title": ""}, "args.title"),
         (tasks.create_user, USER | {"email": "not an address"}, "args.email"),
         (tasks.create_user, USER | {"email": "a@b.example\r\nBcc: x@y.example"}, "args.email"),
         (tasks.create_user, USER | {"password": "short"}, "args.password"),
