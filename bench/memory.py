@@ -72,8 +72,9 @@ def _add(run: Run, name: str, seen: list[Sample]) -> None:
     what = f"worker, {name}, after {last.jobs:,} jobs"
     run.report.add("memory", what, last.rss, "MiB", note, at_most=LARGEST)
     steady = [each for each in seen if each.jobs >= at[0].jobs]  # before that, it is still loading
-    for kind, sizes in (("all", [each.rss for each in steady]), ("its own", [each.uss for each in steady])):
-        if len(steady) > 1:
-            slope = statistics.linear_regression([each.jobs / 100_000 for each in steady], sizes).slope
-            aim = STEEPEST if kind == "all" and last.jobs >= LONG else None
-            run.report.add("memory", f"worker, {name}, growth ({kind})", slope, "MiB/100,000", at_most=aim)
+    if len(steady) > 1:
+        slope = statistics.linear_regression(
+            [each.jobs / 100_000 for each in steady], [each.rss for each in steady]
+        ).slope
+        aim = STEEPEST if last.jobs >= LONG else None
+        run.report.add("memory", f"worker, {name}, growth", slope, "MiB/100,000", "least squares", at_most=aim)

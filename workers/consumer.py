@@ -12,6 +12,7 @@ from uuid_utils.compat import UUID
 
 from shared.breaker import FIRST_PAUSE, LONGEST_PAUSE
 from shared.queues import QUEUES
+from workers import timers
 
 log = structlog.get_logger(__name__)
 TIME_LIMITS: Final = 2  # in the headers: the hard one, then the soft one
@@ -60,6 +61,11 @@ class HardenedConsumer(Consumer):
         pulse = self.app.conf.get("gristmill_pulse")
         if pulse is not None:
             pulse.tell(trouble)
+
+    def register_with_event_loop(self, hub: Any) -> None:
+        """Sweep the timers, too. Celery calls this for each connection, and cancels with it what is begun here."""
+        super().register_with_event_loop(hub)
+        hub.call_repeatedly(timers.EVERY, timers.sweep, hub.timer)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         """Wrap Celery's handler: only an error of the connection may leave it."""
