@@ -78,13 +78,13 @@ def _read_options() -> argparse.Namespace:
     listed = "\n".join(f"  {name:<9} {(part.__doc__ or '').splitlines()[0]}" for name, part in PARTS.items())
     parser = argparse.ArgumentParser(
         prog="python -m bench",
-        description="Measure the platform: private servers, real processes, loopback only; about four minutes.",
+        description="Measure the platform: private servers, real processes, loopback only; some twelve minutes, most of them for memory.",
         epilog=f"parts, in their order (all when none is named):\n{listed}\n\n"
         "settings in the environment reach the processes, for trying one out: GRISTMILL_WEB_WORKERS=2 make bench",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help="what to measure")
-    parser.add_argument("--quick", action="store_true", help="under 40 s; rougher figures")
+    parser.add_argument("--quick", action="store_true", help="a minute and a half; rougher figures")
     parser.add_argument("--broker", choices=["rabbitmq", "valkey"], default="rabbitmq", help="default: %(default)s")
     parser.add_argument("--seconds", type=float, help=f"of each load (default: {WHOLE.seconds:g})")
     parser.add_argument("--connections", type=int, help=f"kept open by the client (default: {WHOLE.connections})")
