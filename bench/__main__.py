@@ -78,7 +78,7 @@ def _read_options() -> argparse.Namespace:
     listed = "\n".join(f"  {name:<9} {(part.__doc__ or '').splitlines()[0]}" for name, part in PARTS.items())
     parser = argparse.ArgumentParser(
         prog="python -m bench",
-        description="Measure the platform: private servers, real processes, loopback only; some twelve minutes, most of them for memory.",
+        description="Measure the platform: private servers, real processes, loopback only; some twelve minutes.",
         epilog=f"parts, in their order (all when none is named):\n{listed}\n\n"
         "settings in the environment reach the processes, for trying one out: GRISTMILL_WEB_WORKERS=2 make bench",
         formatter_class=argparse.RawDescriptionHelpFormatter,
