@@ -32,6 +32,7 @@ RUN_ELSEWHERE = {
     "make up ARGS=--rabbitmq": "test_up.py runs the platform on RabbitMQ",
     "make test": "this is it",
     "make bench": "tests/acceptance/test_bench.py runs it in short",
+    'make bench-growth\nmake bench-growth ARGS="tables --rows 10000 1000000 10000000"': "that one, too, by parts",
     'make bench-ingress\nmake bench-ingress ARGS="history --rows 10000000"': "and that one, too",
 }
 
