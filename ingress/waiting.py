@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 LONGEST_WAIT: Final = 20.0  # seconds; below the 25 that a process has to finish its requests when it is to end
+_LOOK: Final = 1_000  # milliseconds between two looks whether anybody waits
 _LINGER: Final = 30.0  # seconds that the connection is kept when nobody waits any more
 _PAUSE: Final = 0.5  # seconds between two tries to connect
 _CONNECT_PATIENCE: Final = 5.0  # seconds that one who waits gives the connection to come up
@@ -160,7 +161,7 @@ class Waiters:
         while True:
             try:
                 self._hear()
-            except psycopg2.Error as error:
+            except Exception as error:  # noqa: BLE001  without this thread nobody would be told any more
                 log.warning("wait.connection_lost", error=type(error).__name__)
                 time.sleep(_PAUSE)
             self.listens.clear()
@@ -180,11 +181,13 @@ class Waiters:
             with ear.cursor() as cursor:
                 cursor.execute(f"LISTEN {MOVED_CHANNEL}")
             self.listens.set()
+            reading = select.poll()  # select.select() takes no descriptor above 1023, and each client has one
+            reading.register(ear, select.POLLIN)
             needed_at = time.monotonic()
             while self._followers or time.monotonic() - needed_at < _LINGER:
                 if self._followers:
                     needed_at = time.monotonic()
-                if select.select([ear], [], [], 1.0)[0]:
+                if reading.poll(_LOOK):
                     ear.poll()
                     for notice in ear.notifies:
                         job_id, _, state = notice.payload.partition(" ")

@@ -1,9 +1,11 @@
 """Whoever waits for a job is answered when it ends, by one connection a process, and keeps nobody from posting."""
 
+import os
+import resource
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -26,6 +28,7 @@ from workers.executor import Executor
 
 MakeKey = Callable[..., dict[str, str]]
 LONG = 15  # seconds: nobody here waits for so long
+BEYOND_SELECT = 1_024  # the first number of a file that select() cannot look at
 
 pytestmark = pytest.mark.timeout(60, method="thread")
 
@@ -182,6 +185,30 @@ def test_a_connection_that_is_cut_while_the_job_ends_keeps_nobody_waiting(
         executor.execute([job])
         waiting.result(LONG / 2)
     assert find(database, job).state == "succeeded"
+
+
+def test_who_waits_is_told_also_where_a_thousand_clients_are_connected(database: Database, executor: Executor) -> None:
+    waiters = Waiters(database, most=1, streams=0)
+    job = post(database, tasks.echo, message="m")
+    with many_descriptors(), meanwhile(lambda: waiters.wait(job, LONGEST_WAIT)) as waiting:
+        eventually(lambda: is_watched(database, job))
+        executor.execute([job])
+        waiting.result(LONG / 2)
+
+
+@contextmanager
+def many_descriptors() -> Iterator[None]:
+    """Have so many files open that the next one has a number beyond what select() can look at."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = BEYOND_SELECT + 100
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        pytest.skip(f"this machine lets a process open {hard} files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        while stack.enter_context(open(os.devnull)).fileno() < BEYOND_SELECT:  # noqa: PTH123  for its number
+            pass
+        yield
 
 
 def test_those_who_find_no_room_are_answered_at_once_and_posts_go_on(
