@@ -59,10 +59,8 @@ class Follower:
         Returns:
             False when the connection does not come up within `patience` seconds, or this process is to end.
         """
-        if not self._waiters.listens.wait(min(patience, _CONNECT_PATIENCE)) or self._waiters.closing:
-            return False
-        self._called.clear()
-        return True
+        self._called.clear()  # first: a call that comes from here on tells that this look is not the last one
+        return self._waiters.listens.wait(min(patience, _CONNECT_PATIENCE)) and not self._waiters.closing
 
     def mark(self, seconds: float) -> bool:
         """Ask the moves of the job to tell, for `seconds`. False when it has ended, or is not there."""

@@ -14,11 +14,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
+from uuid_utils.compat import uuid7
 from werkzeug.test import TestResponse
 
 import tasks
 from ingress.app import create_app
-from ingress.waiting import LONGEST_WAIT, Waiters
+from ingress.waiting import LONGEST_WAIT, Follower, Waiters
 from shared.cancel import cancel_job
 from shared.db import Database
 from shared.settings import Settings
@@ -209,6 +210,22 @@ def many_descriptors() -> Iterator[None]:
         while stack.enter_context(open(os.devnull)).fileno() < BEYOND_SELECT:  # noqa: PTH123  for its number
             pass
         yield
+
+
+def test_a_call_that_comes_while_it_makes_sure_to_be_heard_is_not_lost(database: Database) -> None:
+    waiters = Waiters(database, most=1, streams=0)
+    follower = Follower(waiters, uuid7(), ends_only=True)
+
+    class Listens(threading.Event):
+        """Is set, and the job moves right after that was asked."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            follower.call()
+            return True
+
+    waiters.listens = Listens()
+    assert follower.listen()
+    assert follower.wait(0)
 
 
 def test_those_who_find_no_room_are_answered_at_once_and_posts_go_on(
