@@ -18,7 +18,7 @@ def read_retry_after(value: str | None, now: datetime | None = None) -> timedelt
         return min(timedelta(seconds=int(text[:9])), LONGEST)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # no date, or one that no calendar has
         return None
     wait = at.replace(tzinfo=at.tzinfo or UTC) - (now or datetime.now(UTC))
     return min(max(wait, timedelta(0)), LONGEST)

@@ -19,6 +19,8 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
         ("Sun, 01 Mar 2026 12:00:30 GMT", timedelta(seconds=30)),
         ("Sun, 01 Mar 2026 11:00:00 GMT", timedelta(0)),
         ("Sun, 01 Mar 2036 12:00:00 GMT", timedelta(hours=1)),
+        ("Sun, 01 Mar 99999999999999 12:00:00 GMT", None),
+        ("Sun, 01 Mar 2026 12:00:00 +9999999999999999", None),
         ("soon", None),
         ("-5", None),
         ("", None),
