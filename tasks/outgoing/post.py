@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from tasks.outgoing.endpoint import Endpoint
 from tasks.outgoing.retry_after import read_retry_after
 
 CONNECT_PATIENCE: Final = 3.0  # seconds for each address of the host
+CONNECTING: Final = (
+    9.0  # seconds for all of them, however many there are: the deadline below finds no socket to end yet
+)
 PATIENCE: Final = 10.0  # seconds for each read and write
 LONGEST: Final = timedelta(seconds=15)  # for all of it; with the look-up shorter than the limits of the tasks
 LARGEST_ANSWER: Final = 64 * 1024  # bytes that are read; nobody needs more than the status and a few words
@@ -106,9 +110,12 @@ class _Connection(http.client.HTTPConnection):
 
 def _connect(endpoint: Endpoint) -> socket.socket:
     failure = OSError(f"{endpoint.host} has no address")
+    ends_at = time.monotonic() + CONNECTING
     for address in endpoint.addresses:
+        if (left := ends_at - time.monotonic()) <= 0:
+            break
         try:
-            return socket.create_connection((address, endpoint.port), CONNECT_PATIENCE)
+            return socket.create_connection((address, endpoint.port), min(CONNECT_PATIENCE, left))
         except OSError as error:
             failure = error
     raise failure

@@ -1,7 +1,8 @@
 """Callbacks reach their producer signed, are tried again while that may help, and cannot be turned against us."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
@@ -27,6 +28,7 @@ from shared.states import DeadReason, State
 from shared.webhook_secrets import make_secret
 from tasks.callback_body import LARGEST
 from tasks.outgoing import post as outgoing
+from tasks.outgoing.endpoint import Endpoint
 from tests.contexts import perform
 from tests.factories import FAILURE, attempts, begin, change, find, letters
 from tests.integration.tasks.http_servers import Receiver, http_server
@@ -250,6 +252,39 @@ def test_a_server_that_drips_is_cut_off_by_the_deadline(shop: Shop, monkeypatch:
     monkeypatch.setattr(outgoing, "LONGEST", timedelta(seconds=0.5))
     with rude_server(b"HTTP/1.1 2", drip=True) as place, pytest.raises(TransientError):
         shop.call(f"http://{place}")
+
+
+def test_a_host_of_a_hundred_addresses_that_are_silent_is_given_up_before_all_were_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried = 0
+
+    def connect(address: tuple[str, int], timeout: float) -> socket.socket:
+        nonlocal tried
+        tried += 1
+        return connect_really(address, timeout)
+
+    connect_really = socket.create_connection
+    monkeypatch.setattr(outgoing, "CONNECT_PATIENCE", 0.05)
+    monkeypatch.setattr(outgoing, "CONNECTING", 0.2)
+    with silent_listener() as port:
+        monkeypatch.setattr(socket, "create_connection", connect)
+        many = Endpoint(scheme="http", host="many.example", port=port, path="/", addresses=["127.0.0.1"] * 100)
+        with pytest.raises(TransientError, match="did not take"):
+            outgoing.post(many, b"{}", {})
+    assert 0 < tried < 100
+
+
+@contextmanager
+def silent_listener() -> Iterator[int]:
+    """Yield a port whose queue is full, so that nothing answers who wants to connect."""
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        yield server.getsockname()[1]
 
 
 def test_a_name_that_leads_elsewhere_at_a_second_look_is_connected_where_the_first_led(
