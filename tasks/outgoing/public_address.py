@@ -41,6 +41,8 @@ def is_public(address: IPAddress) -> bool:
             inner = ipaddress.IPv4Address(int(address) & _IPV4_BITS)
         if inner is not None:
             return is_public(inner)
+        if address.is_site_local:  # given up by RFC 3879, and private wherever somebody still has them
+            return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 

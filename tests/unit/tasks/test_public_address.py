@@ -28,6 +28,7 @@ from tasks.outgoing.public_address import is_public, resolve
         "::",
         "fe80::1",
         "fc00::1",
+        "fec0::1",
         "ff02::1",
         "2001:db8::1",
         "::ffff:127.0.0.1",
