@@ -35,7 +35,7 @@ class Endpoint:
         """
         try:
             parts = urlsplit(url)
-            host, port = (parts.hostname or "").encode("idna").decode(), parts.port
+            host, port = _looked_up_as(parts), parts.port
         except ValueError:  # UnicodeError is one
             raise PermanentError("The URL cannot be read; give another", code=INVALID) from None
         problem = what_is_wrong(parts, allow_private=True, allow_http=allow_http)  # of addresses the look-up tells
@@ -53,9 +53,18 @@ def what_is_wrong(parts: SplitResult, *, allow_private: bool, allow_http: bool) 
         return "must be http:// or https:// with a host, and hold no user or password"
     if parts.scheme == "http" and not allow_http:
         return "must begin with https:// (an operator may allow http:// with GRISTMILL_ALLOW_HTTP_CALLBACKS)"
-    if not allow_private and leads_home(parts.hostname):
+    try:
+        host = _looked_up_as(parts)
+    except UnicodeError:
+        return "names a host that cannot be looked up"
+    if not allow_private and leads_home(host):
         return "leads into a private network; give a host on the internet"
     return None
+
+
+def _looked_up_as(parts: SplitResult) -> str:
+    """Return the host as the resolver is asked for it: of a name with other letters than ASCII's its other form."""
+    return (parts.hostname or "").encode("idna").decode()
 
 
 def leads_home(host: str) -> bool:

@@ -159,6 +159,8 @@ def test_a_callback_that_could_not_be_signed_is_refused_with_the_cure(
         "https://127.1/",
         "https://2130706433/",
         "https://0x7f.1/",
+        "https://127\u30020\u30020\u30021/",
+        "https://shop..example/",
         "https://shop.example/" + "x" * 2_048,
     ],
 )
