@@ -59,7 +59,7 @@ def cancel_matching(
         limit: at most so many jobs.
 
     Yields:
-        The progress, after each commit; the same object each time.
+        The progress, after each commit and at the end; the same object each time.
 
     Raises:
         FilterTooSlowError: the filter has to look at too much; nothing was done.
@@ -81,6 +81,7 @@ def cancel_matching(
             states = lock_cancellable(session, [job_id], wanted, wait=True)
             _cancel(session, states, wanted, progress, actor=actor)
         progress.skipped += 1 - len(states)
+        yield progress  # there may be thousands, and each may be waited for: who has no more time stops here
     progress.more = len(found) > limit
     yield progress
 

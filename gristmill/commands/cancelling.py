@@ -86,7 +86,7 @@ def _preview(wanted: "Specification") -> None:
 
 
 def _cancel_many(wanted: "Specification") -> None:
-    from shared.cancel_many import cancel_matching
+    from shared.cancel_many import BATCH, cancel_matching
     from shared.queries.schedules import read_clock
     from shared.specifications.choices import choose_jobs
 
@@ -96,10 +96,11 @@ def _cancel_many(wanted: "Specification") -> None:
             wanted &= choose_jobs(created_before=read_clock(session))
         more = True
         while more:
-            more = False
+            more, told = False, 0
             for done in cancel_matching(database, wanted, actor=actor()):
-                if done.more:
-                    click.echo(f"{cancelled + asked + done.seen} …", err=True)
+                if done.more and done.seen >= told + BATCH:
+                    told = done.seen
+                    click.echo(f"{cancelled + asked + told} …", err=True)
                 more = done.more
             cancelled, asked = cancelled + done.cancelled, asked + done.asked
     if not cancelled + asked:

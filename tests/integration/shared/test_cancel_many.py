@@ -58,6 +58,20 @@ def test_a_thousand_go_in_batches_each_with_its_record(database: Database) -> No
     assert {str(act.details["filter"]) for act in acts} == {"{'eq': 'demo.echo', 'field': 'task'}"}
 
 
+def test_who_has_no_more_time_stops_between_two_jobs_that_others_held(database: Database) -> None:
+    jobs = post_many(database, 3, "demo.echo", message="x")
+    with database.session() as session, session.begin():
+        session.execute(text("SELECT FROM jobs FOR UPDATE"))
+        steps = cancel_matching(database, EVERYTHING, actor=ME)
+        done = next(steps)
+        assert (done.seen, done.more) == (0, True)
+    for cancelled in (1, 2, 3):
+        assert next(steps).cancelled == cancelled
+        assert states(database, *jobs).count(State.CANCELLED) == cancelled
+        assert done.more
+    assert not next(steps).more
+
+
 def test_what_does_not_fit_any_more_when_it_is_its_turn_is_left_alone(database: Database) -> None:
     """A job that is being claimed while it is looked for is waited for, and looked at again."""
     claimed, other = post_many(database, 2, "demo.echo", message="x")
