@@ -25,6 +25,9 @@ log = structlog.get_logger(__name__)
 
 HEARTBEAT: Final = 5.0  # seconds; well below the 10 to 60 after which clients and proxies give a silent connection up
 RECONNECT: Final = 1_000  # milliseconds that a client is to wait before it comes again
+# Bytes after which a stream ends, and its client comes again: of one that does not read, so much and the heartbeats fit
+# into the kernel's buffers. More would stand there until the client has gone, and with it the thread that sends it.
+LARGEST: Final = 8 * 1024
 _BEAT: Final = ": still here\n\n"
 
 
@@ -33,8 +36,10 @@ def stream(
 ) -> Iterator[str]:
     """Yield what happened since `last`, and then what happens, until the job has ended or `seconds` are over.
 
-    It ends early when this process is to end or the database is away: the client comes again and misses nothing.
+    It ends early when it has sent much, this process is to end or the database is away: the client comes again and
+    misses nothing.
     """
+    sent = 0
     deadline = time.monotonic() + seconds
     yield f"retry: {RECONNECT}\n\n"
     try:
@@ -48,11 +53,13 @@ def stream(
                     payloads=principal.sees_payloads,
                     tracebacks=principal.is_admin,
                 )
-            for event in events:
-                if last is None or not last.has_told(event.id):
-                    last = event.id
-                    yield write(event)
-            if job.state in FINAL:
+            new = [event for event in events if last is None or not last.has_told(event.id)]
+            if new:
+                last = new[-1].id
+                told = "".join(map(write, new))
+                sent += len(told.encode())
+                yield told  # in one piece: the server takes one even where the client does not
+            if job.state in FINAL or sent > LARGEST:
                 return
             if not follower.wait(min(HEARTBEAT, max(0.0, deadline - time.monotonic()))):
                 yield _BEAT

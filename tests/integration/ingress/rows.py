@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
 from sqlalchemy import text
 
 from shared.db import Database
+from tests.factories import change
 
 TABLES = ("jobs", "outbox", "idempotency_keys")
 
@@ -38,3 +40,19 @@ def jobs_locked(database: Database) -> Iterator[None]:
     with database.session() as session, session.begin():
         session.execute(text("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE"))
         yield
+
+
+def give_history(database: Database, job: UUID, attempts: int, *, size: int = 2_000) -> None:
+    """Let a job that waits have failed so often, each time with an error of so many characters."""
+    change(
+        database, "UPDATE jobs SET max_attempts = 100, attempt = :attempts WHERE id = :id", id=job, attempts=attempts
+    )
+    change(
+        database,
+        "INSERT INTO attempts (job_id, attempt, outcome, worker, started_at, ended_at, error_type, error_message) "
+        "SELECT CAST(:id AS uuid), number, 'failed', 'w', clock_timestamp(), clock_timestamp(), 'E', "
+        "repeat('e', :size) FROM generate_series(1, :attempts) AS number",
+        id=job,
+        attempts=attempts,
+        size=size,
+    )

@@ -26,6 +26,7 @@ from shared.redrive import redrive_one
 from shared.settings import Settings
 from tests.eventually import eventually
 from tests.factories import FAILURE, begin, change, find, letters, post
+from tests.integration.ingress.rows import give_history
 from workers.executor import Executor
 
 MakeKey = Callable[..., dict[str, str]]
@@ -205,6 +206,19 @@ def test_a_stream_ends_after_its_time_and_is_taken_up_again(
     assert kinds(first) == ["job.accepted"]
     executor.execute([job])
     assert kinds(whole(app.test_client(), job, headers, last=first[-1]["id"])) == ["attempt.started", "job.succeeded"]
+
+
+def test_a_long_story_is_told_in_one_piece_and_taken_up_where_it_ended(
+    client: FlaskClient, headers: dict[str, str], database: Database, executor: Executor
+) -> None:
+    job = post(database, tasks.echo, message="m")
+    give_history(database, job, 9)
+    told = whole(client, job, headers)
+    assert kinds(told) == ["job.accepted", *["attempt.started", "attempt.failed"] * 9]
+    with following(client, job, headers, last=told[-1]["id"]) as listener:
+        eventually(lambda: find(database, job).watched_until is not None)
+        executor.execute([job])
+        assert kinds(listener.rest()) == ["attempt.started", "job.succeeded"]
 
 
 def test_one_stream_too_many_is_refused_at_once_and_a_closed_one_makes_room(

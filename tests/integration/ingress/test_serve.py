@@ -1,10 +1,11 @@
 """The real server: it answers over a socket, and a SIGTERM cuts nobody off."""
 
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from shared.settings import Settings
 from tests.eventually import eventually
 from tests.factories import find
 from tests.integration.ingress.conftest import Headers, served
-from tests.integration.ingress.rows import a_write_waits, count, jobs_locked
+from tests.integration.ingress.rows import a_write_waits, count, give_history, jobs_locked
 from tests.processes import all_have_ended
 
 ECHO = {"task": "demo.echo", "args": {"message": "hello"}}
@@ -86,6 +87,24 @@ def test_a_client_that_hangs_up_frees_the_place_of_its_stream(
 
     assert {opens() for _ in range(3 * STREAMS)} <= {200, 503}
     eventually(lambda: opens() == 200, within=30)
+
+
+def test_clients_that_do_not_read_hold_no_stream_for_longer_than_its_time(
+    settings: Settings, database: Database, key: Headers
+) -> None:
+    with ExitStack() as stack:
+        _, url = stack.enter_context(served(replace(settings, web_streams=STREAMS, web_stream_seconds=1)))
+        job = httpx.post(f"{url}/api/v1/jobs", json=ECHO, headers=key).json()["id"]
+        give_history(database, UUID(job), 99, size=100_000)  # more than the buffers of the loopback hold
+        path = f"/api/v1/jobs/{job}/events"
+        asked = f"GET {path} HTTP/1.1\r\nHost: door\r\nAuthorization: {key['Authorization']}\r\n\r\n"
+        for _ in range(STREAMS):
+            deaf = stack.enter_context(socket.socket())
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+            deaf.connect(("127.0.0.1", httpx.URL(url).port or 0))
+            deaf.sendall(asked.encode())
+            assert deaf.recv(12) == b"HTTP/1.1 200"
+        eventually(lambda: httpx.get(f"{url}{path}", headers=key).status_code == 200, within=30)
 
 
 def test_a_killed_server_leaves_no_worker_behind(server: tuple[subprocess.Popen[bytes], str]) -> None:
