@@ -30,15 +30,24 @@ def commits(database: Database) -> int:
 
 def a_write_waits(database: Database) -> bool:
     """Say whether somebody stands before a lock, as of `jobs_locked`."""
+    return writes_that_wait(database) > 0
+
+
+def writes_that_wait(database: Database) -> int:
+    """Return how many stand before a lock in this database."""
+    waiting = (
+        "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database "
+        "WHERE NOT granted AND datname = current_database()"
+    )
     with database.transaction() as session:
-        return bool(session.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one())
+        return int(session.execute(text(waiting)).scalar_one())
 
 
 @contextmanager
 def jobs_locked(database: Database) -> Iterator[None]:
-    """Let nobody write jobs meanwhile: what posts them queues up behind this lock."""
+    """Let nobody write jobs meanwhile, but read them: what posts them queues up behind this lock."""
     with database.session() as session, session.begin():
-        session.execute(text("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE"))
+        session.execute(text("LOCK TABLE jobs IN EXCLUSIVE MODE"))
         yield
 
 
