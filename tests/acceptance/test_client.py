@@ -263,6 +263,14 @@ def test_events_are_told_once_each_over_a_line_that_is_cut(make: MakeClient, lin
     assert [(event.type, event.data["state"]) for event in events] == [("job.cancelled", "cancelled")]
 
 
+def test_events_of_a_job_that_does_not_end_are_given_up_after_their_time(make: MakeClient) -> None:
+    client = make()
+    events = client.events(str(client.post(*ECHO).id), timeout=0.5)
+    assert next(events).type == "job.accepted"
+    with pytest.raises(UnreachableError, match="not ended within"):
+        next(events)
+
+
 def test_events_of_a_job_that_is_not_there_are_an_error(make: MakeClient) -> None:
     with pytest.raises(NotFoundError):
         next(make().events("01890000-0000-7000-8000-000000000000"))

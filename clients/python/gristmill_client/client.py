@@ -225,7 +225,7 @@ class Client(Filtering):
         """Yield what happens to a job until it has ended; a connection that is cut is taken up where it was.
 
         Raises:
-            UnreachableError: `timeout` seconds are over.
+            UnreachableError: `timeout` seconds are over; it is looked at with each line, every five seconds at least.
         """
         deadline = time.monotonic() + timeout
         pauses = Pauses()
@@ -235,7 +235,7 @@ class Client(Filtering):
             stream = self._transport.http.stream("GET", f"{JOBS}/{job_id}/events", headers=headers)
             with suppress(httpx.TransportError), stream as answer:
                 if answer.status_code == httpx.codes.OK:
-                    for event in read_events(answer.iter_lines()):
+                    for event in read_events(_until(deadline, answer.iter_lines())):
                         last = event.id or last
                         pauses = Pauses()
                         yield event
@@ -273,3 +273,11 @@ class Client(Filtering):
 
     def _send_spooled(self, bodies: Sequence[Mapping[str, Any]]) -> list[Job | ApiError]:
         return self._post_batch(bodies, atomic=False, patience=SPOOL_PATIENCE)
+
+
+def _until(deadline: float, lines: Iterator[str]) -> Iterator[str]:
+    """Pass the lines of a stream on until the deadline: a quiet one has a line every few seconds, too."""
+    for line in lines:
+        yield line
+        if time.monotonic() > deadline:
+            return
