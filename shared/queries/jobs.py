@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import orjson
@@ -15,7 +15,6 @@ from shared.errors import IdempotencyConflictError, JobNotFoundError, Unavailabl
 from shared.models.jobs import Attempt, Job
 from shared.queries.earlier import Earlier, KeyOf, TwinOf, find_by_keys, find_live_twins, point_keys_at
 from shared.queries.prepared import Prepared
-from shared.states import LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -256,11 +255,3 @@ def list_children(session: Session, job_id: UUID) -> list[UUID]:
     """Return the ids of the first hundred jobs that this job enqueued."""
     query = select(Job.id).where(Job.parent_id == job_id).order_by(Job.id).limit(100)
     return list(session.scalars(query))
-
-
-def count_live(session: Session) -> dict[str, int]:
-    """Return how many jobs are in each live state."""
-    rows = session.execute(
-        text("SELECT state, count(*) FROM jobs WHERE state = ANY(:live) GROUP BY state"), {"live": sorted(LIVE)}
-    )
-    return {cast("str", state): cast("int", number) for state, number in rows}
