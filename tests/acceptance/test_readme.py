@@ -1,5 +1,6 @@
 """The README and the pages under docs/: every command there is run, as it is written, and every example works."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -47,11 +48,27 @@ def commands() -> list[str]:
     return [block.strip() for page in PAGES for block in blocks(page, "sh")]
 
 
+INSTALLED = {"dev": "requirements/dev.txt", "runtime": "requirements/runtime.txt", "project": "pyproject.toml"}
+
+
+def changed_since_installed(root: Path) -> list[str]:
+    """The files that `requirements/install.sh` would install by, because its stamps are of others."""
+    return [
+        name
+        for stamp, name in INSTALLED.items()
+        if (root / ".venv/.stamps" / stamp).read_text()
+        != f"{hashlib.sha256((root / name).read_bytes()).hexdigest()} {root}\n"
+    ]
+
+
 def lend_environment(folder: Path) -> None:
     """Let `folder` use the packages of this checkout: links to them, and stamps that say so for its own path.
 
-    Without the stamps `make up` would install anew, through the links, into the environment that this test runs in.
+    Without the stamps `make up` would install anew, through the links, into the environment that this test runs in;
+    and so it would with old ones.
     """
+    if changed := changed_since_installed(ROOT):
+        pytest.fail(f".venv is older than {', '.join(changed)}: run `make dev`, then this again", pytrace=False)
     lent, own = ROOT / ".venv", folder / ".venv"
     (own / ".stamps").mkdir(parents=True)
     for entry in lent.iterdir():
@@ -86,6 +103,18 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         yield {"cwd": folder, "env": env}
     finally:
         process.stop(up, deadline_seconds=20)
+
+
+def test_an_environment_that_is_older_than_what_it_is_made_of_is_not_lent(tmp_path: Path) -> None:
+    for stamp, name in INSTALLED.items():
+        for path in (tmp_path / name, tmp_path / ".venv/.stamps" / stamp):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("one==1\n")
+        said = subprocess.run(["sha256sum", name], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        (tmp_path / ".venv/.stamps" / stamp).write_text(f"{said.split()[0]} {tmp_path}\n")
+    assert changed_since_installed(tmp_path) == []
+    (tmp_path / "pyproject.toml").write_text("one==2\n")
+    assert changed_since_installed(tmp_path) == ["pyproject.toml"]
 
 
 def test_every_command_of_the_pages_works_as_it_is_written(shell: dict[str, Any]) -> None:
