@@ -28,6 +28,10 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 START_SECONDS = 90
 
+LOAD_TEST = """\
+make load-test                                    # against the `make up` here, or GRISTMILL_URL and …_API_KEY
+make load-test ARGS="--users 200 --run-time 30s"  # everything that Locust knows
+make load-test ARGS=--here                        # against private servers and processes of its own"""
 RUN_ELSEWHERE = {
     "make up": "the fixture below runs it",
     "make up ARGS=--rabbitmq": "test_up.py runs the platform on RabbitMQ",
@@ -35,6 +39,9 @@ RUN_ELSEWHERE = {
     "make bench": "tests/acceptance/test_bench.py runs it in short",
     'make bench-growth\nmake bench-growth ARGS="tables --rows 10000 1000000 10000000"': "that one, too, by parts",
     'make bench-ingress\nmake bench-ingress ARGS="history --rows 10000000"': "and that one, too",
+    'make bench-peers ARGS="--markdown docs/peers.md --chart docs/peers.svg"\n'
+    'make bench-peers ARGS="--only gristmill celery rq --rounds 3"': "an hour; test_bench.py runs it with one peer",
+    LOAD_TEST: "many minutes; tests/unit/bench/test_criteria.py holds what fails it",
 }
 
 pytestmark = pytest.mark.timeout(START_SECONDS + 120)
