@@ -44,10 +44,10 @@ def writes_that_wait(database: Database) -> int:
 
 
 @contextmanager
-def jobs_locked(database: Database) -> Iterator[None]:
-    """Let nobody write jobs meanwhile, but read them: what posts them queues up behind this lock."""
+def jobs_locked(database: Database, *, reads: bool = False) -> Iterator[None]:
+    """Let nobody write jobs meanwhile, nor with `reads` read them: what posts them queues up behind this lock."""
     with database.session() as session, session.begin():
-        session.execute(text("LOCK TABLE jobs IN EXCLUSIVE MODE"))
+        session.execute(text(f"LOCK TABLE jobs IN {'ACCESS EXCLUSIVE' if reads else 'EXCLUSIVE'} MODE"))
         yield
 
 

@@ -96,7 +96,7 @@ def test_a_filter_that_takes_too_long_is_refused_and_told_how_to_be_faster(
 ) -> None:
     assert client.get("/api/v1/jobs", headers=mine).status_code == 200  # so that the key needs no look
     monkeypatch.setattr("shared.queries.looking.PATIENCE", 0.2)
-    with jobs_locked(database):
+    with jobs_locked(database, reads=True):
         error = ask(path, mine, 422, where=EVERYBODYS)["error"]
     assert error["code"] == "FILTER_TOO_SLOW_001"
     assert "created_at" in error["details"]["where"][0]

@@ -43,6 +43,7 @@ GOES_ON: Final[dict[Move, tuple[State, Act]]] = {
     Move.CLAIM: (State.QUEUED, lambda session, job: moves.claim(session, [job], worker="w", lease=5)),
     Move.RETRY: (State.RUNNING, lambda session, job: moves.retry(session, job, 1, delay=SOON, failure=FAILURE)),
     Move.SNOOZE: (State.RUNNING, lambda session, job: moves.snooze(session, job, 1, delay=SOON)),
+    Move.GIVE_BACK: (State.RUNNING, lambda session, job: moves.give_back(session, [(job, 1)])),
     Move.RUN_NOW: (State.SCHEDULED, moves.run_now),
     Move.REDRIVE: (State.DEAD, lambda session, job: moves.redrive(session, [job], actor="test")),
 }
