@@ -154,20 +154,25 @@ class Acceptor:
 
     def _take(self, gather: float) -> list[_Waiting]:
         """Return what waits, up to the largest flush; wait for the first. Empty when closed and nothing is left."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._closed)
-        if gather and not self._closed:
-            time.sleep(gather)  # without the lock; to be woken by each that comes would cost what is to be saved
-        with self._changed:
-            batch: list[_Waiting] = []
-            size = 0
-            while self._queue and (not batch or self._may_join(batch, size)):
-                one = self._queue.popleft()
-                one.taken = True
-                size += len(one.jobs)
-                batch.append(one)
-            self._size -= size
-            return batch
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._queue or self._closed)
+            if gather and not self._closed:
+                time.sleep(gather)  # without the lock; to be woken by each that comes would cost what is to be saved
+            with self._changed:
+                if self._queue or self._closed:  # else another writer took it meanwhile
+                    return self._take_what_waits()
+
+    def _take_what_waits(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        size = 0
+        while self._queue and (not batch or self._may_join(batch, size)):
+            one = self._queue.popleft()
+            one.taken = True
+            size += len(one.jobs)
+            batch.append(one)
+        self._size -= size
+        return batch
 
     def _may_join(self, batch: list[_Waiting], size: int) -> bool:
         """Say whether the next request fits into a flush: one that is all or nothing shares it with nobody."""

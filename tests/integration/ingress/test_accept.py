@@ -18,7 +18,14 @@ from shared.task import registry
 from tests.eventually import eventually
 from tests.integration.ingress.conftest import with_other_database
 from tests.integration.ingress.proxy import COMMIT, STATEMENT, Proxy
-from tests.integration.ingress.rows import a_write_waits, commits, count, everything_stored, jobs_locked
+from tests.integration.ingress.rows import (
+    a_write_waits,
+    commits,
+    count,
+    everything_stored,
+    jobs_locked,
+    writes_that_wait,
+)
 
 
 def new_job(settings: Settings, **options: Any) -> NewJob:
@@ -109,6 +116,18 @@ def test_a_request_that_waited_too_long_is_withdrawn(settings: Settings, databas
                 begun.result(timeout=10)
         acceptor.close(within=10)
     assert count(database) == 1
+
+
+def test_a_writer_that_finds_its_work_taken_by_another_waits_for_more(settings: Settings, database: Database) -> None:
+    acceptor = Acceptor(database, writers=4)
+    with ThreadPoolExecutor(16) as threads:
+        assert len(list(threads.map(lambda _: acceptor.submit([new_job(settings)]), range(400)))) == 400
+        with jobs_locked(database):
+            for number in range(1, 5):
+                threads.submit(acceptor.submit, [new_job(settings)])
+                eventually(lambda number=number: writes_that_wait(database) == number)  # type: ignore[misc]
+    acceptor.close(within=10)
+    assert count(database) == 404
 
 
 def test_closing_writes_what_waits_and_takes_no_more(settings: Settings, database: Database) -> None:
