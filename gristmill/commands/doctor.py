@@ -1,6 +1,7 @@
 """`gristmill doctor`: is everything there that the settings point at, and if not, what to do."""
 
 import smtplib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 _SECONDS: Final = 5  # for each check
+_AGAIN_SECONDS: Final = 0.5  # until what was found wrong is looked at once more
 _SMTP_PORT: Final = 25
 _SMTPS_PORT: Final = 465
 
@@ -30,7 +32,15 @@ class _WrongError(Exception):
 
 
 @click.command()
-def doctor() -> int:
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, 600),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long, in all, what is only just starting may take until it is well.",
+)
+def doctor(wait: float) -> int:
     """Check the settings, Postgres, its schema, the broker, the processes, Redis and SMTP: a line each, with the cure.
 
     Ends with 0 when all is well, else with 1.
@@ -38,6 +48,7 @@ def doctor() -> int:
     \b
     Examples:
       gristmill doctor
+      gristmill doctor --wait 60
       GRISTMILL_BROKER_URL=amqp://me:secret@mq:5672/mill gristmill doctor
     """  # noqa: D301  click's mark for text that is not to be wrapped
     from gristmill.commands.settings import command_settings
@@ -49,25 +60,31 @@ def doctor() -> int:
         _show("settings", "FAILED", error.message)
         return 1
     _show("settings", "ok", f"log level {settings.log_level}, public URL {settings.public_url}")
-    results = [_run(check, settings) for check in _CHECKS]
+    ends_at = time.monotonic() + wait
+    results = [_run(check, settings, ends_at) for check in _CHECKS]
     return 0 if all(results) else 1
 
 
-def _run(check: _Check, settings: "Settings") -> bool:
+def _run(check: _Check, settings: "Settings", ends_at: float) -> bool:
+    """Show what a check finds; look again, until the clock says `ends_at`, at what is wrong."""
+    while True:
+        try:
+            found = check.look(settings)
+        except Exception as error:  # noqa: BLE001  one failing check never stops the others
+            if time.monotonic() + _AGAIN_SECONDS < ends_at:
+                time.sleep(_AGAIN_SECONDS)
+                continue
+            _show(check.name, "FAILED", f"{_first_line(error)}\n{check.cure}")
+            return False
+        _show(check.name, "ok", found)
+        return True
+
+
+def _first_line(error: Exception) -> str:
     from shared.logging import hide_secrets
 
-    try:
-        found = check.look(settings)
-    except Exception as error:  # noqa: BLE001  one failing check never stops the others
-        text = (
-            str(error).strip()
-            if isinstance(error, _WrongError)
-            else explain(error) or f"{type(error).__name__}: {error}"
-        )
-        _show(check.name, "FAILED", f"{hide_secrets(text.splitlines()[0])}\n{check.cure}")
-        return False
-    _show(check.name, "ok", found)
-    return True
+    text = str(error).strip() if isinstance(error, _WrongError) else explain(error) or f"{type(error).__name__}: {error}"
+    return hide_secrets(text.splitlines()[0])
 
 
 def _show(name: str, state: str, text: str) -> None:

@@ -113,7 +113,7 @@ def test_a_webhook_secret_is_shown_once_and_only_for_a_producer_that_is_there(gr
 
 
 def test_doctor_names_what_is_away_with_the_cure_and_looks_at_the_rest(gristmill: Call) -> None:
-    answer = gristmill("doctor")
+    answer = gristmill("doctor", "--wait", "0")
     assert answer.returncode == 1
     states = {line.split()[0]: line.split()[1] for line in answer.stdout.splitlines() if not line.startswith(" ")}
     assert states == {
@@ -136,7 +136,7 @@ def test_doctor_never_shows_a_password(gristmill: Call) -> None:
         "GRISTMILL_BROKER_URL": f"amqp://u:hush@{away}//",
         "GRISTMILL_REDIS_URL": f"redis://:hush@{away}/0",
     }
-    answer = gristmill("doctor", **urls)
+    answer = gristmill("doctor", "--wait", "0", **urls)
     assert answer.stdout.count("FAILED") == 6
     assert "hush" not in answer.stdout + answer.stderr
 

@@ -44,7 +44,7 @@ RUN_ELSEWHERE = {
     LOAD_TEST: "many minutes; tests/unit/bench/test_criteria.py holds what fails it",
 }
 
-pytestmark = pytest.mark.timeout(START_SECONDS + 120)
+pytestmark = pytest.mark.timeout(2 * START_SECONDS + 150)
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -107,6 +107,8 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     up = process.spawn(["make", "up"], env=env, cwd=folder, log=log)
     try:
         eventually(lambda: re.search(r"^ready ", log.read_text(), re.MULTILINE), within=START_SECONDS)
+        settled = [".venv/bin/gristmill", "doctor", "--wait", str(START_SECONDS)]  # the last processes start after that
+        subprocess.run(settled, cwd=folder, env=env, capture_output=True, timeout=START_SECONDS + 30, check=True)
         yield {"cwd": folder, "env": env}
     finally:
         process.stop(up, deadline_seconds=20)
