@@ -83,7 +83,9 @@ def _run(check: _Check, settings: "Settings", ends_at: float) -> bool:
 def _first_line(error: Exception) -> str:
     from shared.logging import hide_secrets
 
-    text = str(error).strip() if isinstance(error, _WrongError) else explain(error) or f"{type(error).__name__}: {error}"
+    text = (
+        str(error).strip() if isinstance(error, _WrongError) else explain(error) or f"{type(error).__name__}: {error}"
+    )
     return hide_secrets(text.splitlines()[0])
 
 
