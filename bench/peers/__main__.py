@@ -54,13 +54,15 @@ def main() -> int:
         say(f"Error: {error}")
         return 1
     except KeyboardInterrupt:
-        say("Interrupted; everything was stopped, and nothing is written.")
+        say("Interrupted; everything was stopped. The rounds that were whole are written.")
         return 130
     say(f"[{time.perf_counter() - began:4.0f} s] done, everything is stopped\n")
     if not figures.rounds:
         say("Error: no peer could be measured; the lines above say why.")
         return 1
-    _write(options, page, figures)
+    print(page.render(figures, None))
+    for file in filter(None, (options.markdown, options.chart, options.json)):
+        say(f"Written to {file}")
     return 0
 
 
@@ -109,6 +111,8 @@ def _run(stack: Stack, page: Page, figures: Figures, options: argparse.Namespace
                 figures.fail(spec.title, str(error))
                 say(f"  failed: {error}")
         order.rotate(-1)
+        if figures.rounds:
+            _write(options, page, figures)  # of a run that is cut off, what was measured stays
         longest = max(longest, time.perf_counter() - round_began)
 
 
@@ -126,17 +130,13 @@ def _turn(stack: Stack, spec: Spec, name: str, sizes: Sizes) -> dict[str, float]
 
 
 def _write(options: argparse.Namespace, page: Page, figures: Figures) -> None:
+    """Write the files that were asked for."""
     shown: str | None = None
     if options.chart is not None:
         chart.write(options.chart, figures, {spec.name: spec.title for spec in page.specs})
-        page_folder = options.markdown.parent if options.markdown else Path.cwd()
-        shown = os.path.relpath(options.chart, page_folder)
-        say(f"Written to {options.chart} and {options.chart.with_suffix('.png')}")
-    text = page.render(figures, shown)
-    print(text)
+        shown = os.path.relpath(options.chart, options.markdown.parent if options.markdown else Path.cwd())
     if options.markdown is not None:
-        options.markdown.write_text(text, encoding="utf-8")
-        say(f"Written to {options.markdown}")
+        options.markdown.write_text(page.render(figures, shown), encoding="utf-8")
     if options.json is not None:
         options.json.write_text(json.dumps(figures.as_json(), indent=1) + "\n", encoding="utf-8")
 

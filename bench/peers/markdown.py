@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from bench.peers import aims
 from bench.peers.figures import LINES, Figures, Line, Summary, ratio_text
 from bench.report import number
 
@@ -43,6 +44,16 @@ class Page:
             text += [f"![The medians of all peers, with their spreads]({chart})", ""]
         for title, names in PARTS.items():
             text += [f"## {title}", "", *self._table(figures, [_LINES[name] for name in names]), ""]
+        titles = {spec.name: spec.title for spec in self.specs}
+        if reached := aims.rows(figures, titles):
+            text += [
+                "## What we want to reach",
+                "",
+                "| | aim | measured | |",
+                "| --- | --- | --- | --- |",
+                *reached,
+                "",
+            ]
         text += ["## Where another one is ahead", "", *self._behind(figures), ""]
         text += ["## How each is set up", "", *self._setups(), ""]
         if self.skipped or figures.failures:

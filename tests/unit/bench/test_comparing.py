@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from bench.peers import chart, environments
+from bench.peers import aims, chart, environments
 from bench.peers.figures import LINES, Figures
 from bench.peers.markdown import Page, cell
 from bench.peers.marks import MARK, Marks, latencies, steady_rate
@@ -102,6 +102,21 @@ def test_the_page_tells_figures_versions_setups_and_who_is_ahead() -> None:
     assert "- **RQ** (rq 4.5.6): Valkey" in text
     assert "- to start, idle, p50: RQ ×0.5" in text
     assert "What is missing" not in text
+
+
+def test_the_page_tells_of_each_aim_whether_it_was_met() -> None:
+    figures = three_rounds()
+    figures.add(4, OURS, {"noop": 100.0, "batch": 14_999.0})
+    figures.add(4, "celery", {"noop": 10.0})
+    told = aims.rows(figures, TITLES | {"celery": "Celery"})
+    assert told == [
+        "| accepted, 1,000 a call, a second | ≥ 15,000 | 14,999 | **missed** |",
+        "| executed, nothing to do, with all state, ours to theirs | ≥ 5.0 × | Celery 10 | met |",
+        "| executed, nothing to do, with all state, ours to theirs | ≥ 1.0 × | RQ 2.0 | met |",
+        "| to start, idle, p50, ms | ≤ 10.0 | 10.0 | met |",
+    ]
+    assert "\n".join(told) not in page(figures)  # Celery took no part there
+    assert "| executed, nothing to do, with all state, ours to theirs | ≥ 1.0 × | RQ 2.0 | met |" in page(figures)
 
 
 def test_the_chart_has_a_bar_for_each_figure_and_escapes_names() -> None:
