@@ -15,11 +15,12 @@ from shared.queries.jobs import insert_new
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import TextClause
     from sqlalchemy.orm import Session
 
+    from shared.queries.direct import Direct
 
-def end(session: Session, move: TextClause, values: Mapping[str, Any]) -> set[UUID]:
+
+def end(session: Session, move: Direct, values: Mapping[str, Any]) -> set[UUID]:
     """Execute a move into a final state and return the ids that moved.
 
     The delivery of a callback is enqueued in the same transaction: it is neither lost nor doubled, since the move is
@@ -27,7 +28,7 @@ def end(session: Session, move: TextClause, values: Mapping[str, Any]) -> set[UU
 
     Args:
         session: in a transaction.
-        move: made by `shared.queries.statement.move_statement`; answers with the columns `id` and `callback`.
+        move: made by `shared.queries.statement.direct_move`; its first two columns are `id` and `callback`.
         values: of its parameters.
 
     Raises:
@@ -38,11 +39,11 @@ def end(session: Session, move: TextClause, values: Mapping[str, Any]) -> set[UU
             "A job ends, and its callback is enqueued, in a transaction: open Database.transaction(), not autocommit()"
         )
         raise RuntimeError(msg)
-    rows = session.execute(move, values).all()
-    wanted = [row.callback for row in rows if row.callback is not None]
+    rows = move.rows(session, values)
+    wanted = [row[1] for row in rows if row[1] is not None]
     if wanted:
         _enqueue(session, wanted)
-    return {row.id for row in rows}
+    return {row[0] for row in rows}
 
 
 def _enqueue(session: Session, wanted: Sequence[Mapping[str, Any]]) -> None:

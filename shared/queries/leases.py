@@ -9,6 +9,8 @@ from uuid import UUID
 import orjson
 from sqlalchemy import text
 
+from shared.queries.direct import Direct
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -32,8 +34,9 @@ def try_lock(session: Session, ids: Sequence[UUID]) -> set[UUID]:
 
 # The ids are told twice, here and below: of a recordset the planner takes a hundred rows for granted, and reads all
 # jobs that run.
-_FENCE = text(
-    """
+_FENCE = Direct(
+    text(
+        """
     SELECT jobs.id
     FROM (SELECT set_config('idle_in_transaction_session_timeout', :patience, true),
                  set_config('statement_timeout', :patience, true)) AS limits,
@@ -41,6 +44,7 @@ _FENCE = text(
          JOIN jobs ON jobs.id = mine.id AND jobs.attempt = mine.attempt
     WHERE jobs.id = ANY(:ids) AND jobs.state || '' = 'running' AND pg_try_advisory_xact_lock(mine.key)
     """
+    )
 )
 
 
@@ -54,7 +58,7 @@ def fence(session: Session, attempts: Sequence[tuple[UUID, int]], *, patience: f
     rows = [{"id": job_id, "attempt": attempt, "key": lock_key(job_id)} for job_id, attempt in attempts]
     ids = [job_id for job_id, _ in attempts]
     values = {"ids": ids, "rows": orjson.dumps(rows).decode(), "patience": f"{int(patience * 1000)}ms"}
-    return set(session.execute(_FENCE, values).scalars())
+    return {job_id for (job_id,) in _FENCE.rows(session, values)}
 
 
 _IS_CURRENT = text("SELECT 1 FROM jobs WHERE id = :id AND attempt = :attempt AND state || '' = 'running'")

@@ -25,6 +25,7 @@ from shared.queries.moves_by_hand import (
     request_cancels,
     run_now,
 )
+from shared.queries.statement import direct_move as _direct
 from shared.queries.statement import move_statement as _statement
 from shared.states import AttemptOutcome, DeadReason, Move
 
@@ -89,23 +90,23 @@ _DEAD_LETTER_ROW: Final = """
 
 # Its commit may be asynchronous: if the database server crashes, the attempt is forgotten together with its effects.
 # What leaves for the world waits for the disk: otherwise two attempts could go on under one number.
-_CLAIM = _statement(
+_CLAIM = _direct(
     Move.CLAIM,
-    """
+    f"""
     WITH claimed AS (
         UPDATE jobs
-        SET state = {target}, attempt = attempt + 1, worker = :worker, started_at = clock_timestamp(),
+        SET state = {{target}}, attempt = attempt + 1, worker = :worker, started_at = clock_timestamp(),
             lease_until = clock_timestamp() + :lease * interval '1 second'
-        WHERE id = ANY(:ids) AND state || '' IN ({sources}) AND run_at <= statement_timestamp()
+        WHERE id = ANY(:ids) AND state || '' IN ({{sources}}) AND run_at <= statement_timestamp()
           AND attempt < max_attempts AND (expires_at IS NULL OR expires_at > statement_timestamp())
           AND queue <> ALL(ARRAY(SELECT queue FROM queue_controls WHERE paused_at IS NOT NULL))
-        RETURNING id, task, queue, args, attempt, max_attempts, traceparent, run_at, started_at, {tell}
+        RETURNING {", ".join(_CLAIMED)}, {{tell}}
     ), commit AS (
         SELECT set_config('synchronous_commit', 'off', true) WHERE NOT EXISTS (
             SELECT FROM claimed WHERE task = ANY(:durable)
         )
     )
-    SELECT claimed.*, (SELECT count(*) FROM commit) AS commits_later FROM claimed
+    SELECT {", ".join(_CLAIMED)}, (SELECT count(*) FROM commit) AS commits_later FROM claimed
     """,
 )
 
@@ -121,18 +122,17 @@ def claim(
         durable: names of tasks whose attempt must be on disk before it begins, since its effects are outside.
     """
     values = {"ids": list(ids), "worker": worker, "lease": lease, "durable": list(durable)}
-    rows = session.execute(_CLAIM, values).mappings()
-    return [Claimed(**{name: row[name] for name in _CLAIMED}) for row in rows]
+    return [Claimed(**dict(zip(_CLAIMED, row, strict=False))) for row in _CLAIM.rows(session, values)]
 
 
 # The ids are told twice: of a recordset the planner takes a hundred rows for granted, and reads all that run.
-_SUCCEED = _statement(
+_SUCCEED = _direct(
     Move.SUCCEED,
     """
     UPDATE jobs SET state = {target}, result = done.result, finished_at = clock_timestamp(), lease_until = NULL
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS done(id uuid, attempt int, result jsonb)
     WHERE jobs.id = ANY(:ids) AND jobs.id = done.id AND jobs.attempt = done.attempt AND jobs.state || '' IN ({sources})
-    RETURNING jobs.id, {tell}, {callback}
+    RETURNING jobs.id, {callback}, {tell}
     """,
 )
 
@@ -204,7 +204,7 @@ def snooze(session: Session, job_id: UUID, attempt: int, *, delay: timedelta) ->
     return _moved(session, _SNOOZE, values | _evidence(None))
 
 
-_KILL = _statement(
+_KILL = _direct(
     Move.KILL,
     f"""
     WITH moved AS (
@@ -231,7 +231,7 @@ def kill(
     return bool(end(session, _KILL, values | _evidence(failure)))
 
 
-_EXPIRE = _statement(
+_EXPIRE = _direct(
     Move.EXPIRE,
     """
     WITH moved AS (
@@ -256,7 +256,7 @@ def expire(session: Session, ids: Sequence[UUID]) -> set[UUID]:
     return end(session, _EXPIRE, {"ids": list(ids), "reason": str(DeadReason.EXPIRED)})
 
 
-_GIVE_UP = _statement(
+_GIVE_UP = _direct(
     Move.GIVE_UP,
     """
     WITH moved AS (
@@ -288,7 +288,7 @@ def give_up(session: Session, ids: Sequence[UUID], *, broker: dict[str, Any]) ->
     return end(session, _GIVE_UP, values)
 
 
-_CANCEL = _statement(
+_CANCEL = _direct(
     Move.CANCEL,
     f"""
     WITH moved AS (

@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import text
 
 from shared.queries.ends import end
-from shared.queries.statement import move_statement
+from shared.queries.statement import direct_move, move_statement
 from shared.queues import QUEUES
 from shared.states import Move
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 # Their outbox rows stay: a hint of a cancelled job moves nothing.
-_CANCEL_WAITING = move_statement(
+_CANCEL_WAITING = direct_move(
     Move.CANCEL_WAITING,
     """
     UPDATE jobs
     SET state = {target}, finished_at = clock_timestamp(),
         cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp())
     WHERE id = ANY(:ids) AND state || '' IN ({sources})
-    RETURNING id, {tell}, {callback}
+    RETURNING id, {callback}, {tell}
     """,
 )
 

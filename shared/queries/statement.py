@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import text
 
+from shared.queries.direct import Direct
 from shared.states import FINAL, MOVES, Move
 
 if TYPE_CHECKING:
@@ -49,3 +50,8 @@ def move_statement(move: Move, sql: str) -> TextClause:
     for name, part in parts.items():
         sql = sql.replace(name, part)
     return text(sql)
+
+
+def direct_move(move: Move, sql: str) -> Direct:
+    """Fill in the states as `move_statement` does, for a move that is handed to the driver as it is."""
+    return Direct(move_statement(move, sql))
