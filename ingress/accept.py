@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 CAPACITY: Final = 2_000  # jobs that may wait: some seconds of work; a longer queue only makes everybody late
 BATCH_CAPACITY: Final = 5_000  # jobs of batches that may wait: five of the largest, well below a second of work
-WRITERS: Final = 2  # while one waits for the disk, the other sends: 1.1 times the jobs a second; a third adds nothing
+WRITERS: Final = 2  # the second one only begins while the first is slow: two at a time cost a tenth of the rate
+SLOW: Final = 0.01  # seconds since the latest flush began
 BATCH_WRITERS: Final = 1  # batches are large enough, and leave the other processor to single jobs
 GATHER: Final = (
     0.002  # seconds that a busy writer lets requests come in: its flushes are 1.4 times as large, so cheaper
@@ -88,6 +89,9 @@ class Acceptor:
         self._queue: deque[_Waiting] = deque()
         self._size = 0
         self._closed = False
+        self._writing = 0
+        self._began_at = 0.0  # the latest flush, by the monotonic clock
+        self._watched = False  # whether a writer waits for a flush to be slow
         self._wanted_writers = writers
         self._writers: list[threading.Thread] = []
 
@@ -115,7 +119,8 @@ class Acceptor:
                 self._start()
             self._queue.append(waiting)
             self._size += len(jobs)
-            self._changed.notify()
+            if not (self._writing and self._watched):
+                self._changed.notify()
         if not waiting.wait(self._patience):
             with self._changed:
                 waiting.withdrawn = not waiting.taken
@@ -141,37 +146,53 @@ class Acceptor:
             writer.start()
 
     def _run(self) -> None:
-        batch: list[_Waiting] = []
-        while batch := self._take(gather=GATHER if len(batch) >= BUSY else 0.0):
-            wanted = [one for one in batch if not one.withdrawn]
-            try:
-                self._write(wanted)
-            except Exception:
-                # The writer outlives every error, and nobody waits in vain.
-                log.exception("accept.failed", requests=len(wanted))
-                for one in wanted:
-                    one.finish(None, GristmillError("The job could not be written; it was logged"))
-
-    def _take(self, gather: float) -> list[_Waiting]:
-        """Return what waits, up to the largest flush; wait for the first. Empty when closed and nothing is left."""
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._queue or self._closed)
+        gather = 0.0
+        while self._begin():
             if gather and not self._closed:
                 time.sleep(gather)  # without the lock; to be woken by each that comes would cost what is to be saved
+            batch = self._take()
+            try:
+                self._write([one for one in batch if not one.withdrawn])
+            except Exception:
+                # The writer outlives every error, and nobody waits in vain.
+                log.exception("accept.failed", requests=len(batch))
+                for one in batch:
+                    one.finish(None, GristmillError("The job could not be written; it was logged"))
             with self._changed:
-                if self._queue or self._closed:  # else another writer took it meanwhile
-                    return self._take_what_waits()
+                self._writing -= 1
+            gather = GATHER if len(batch) >= BUSY else 0.0
 
-    def _take_what_waits(self) -> list[_Waiting]:
+    def _begin(self) -> bool:
+        """Wait until there is something to write; say whether there is: False when closed and nothing is left."""
+        with self._changed:
+            while not self._closed:
+                if not self._queue:
+                    self._changed.wait()
+                elif (pause := self._pause()) > 0:
+                    self._watched = True
+                    self._changed.wait(pause)
+                    self._watched = False
+                else:
+                    break
+            self._writing += 1
+            self._began_at = time.monotonic()
+            return bool(self._queue)
+
+    def _pause(self) -> float:
+        """Return the seconds until one more writer may write: while another one does, only when that one is slow."""
+        return SLOW - (time.monotonic() - self._began_at) if self._writing else 0.0
+
+    def _take(self) -> list[_Waiting]:
+        """Return what waits, up to the largest flush; nothing when another writer was faster."""
         batch: list[_Waiting] = []
         size = 0
-        while self._queue and (not batch or self._may_join(batch, size)):
-            one = self._queue.popleft()
-            one.taken = True
-            size += len(one.jobs)
-            batch.append(one)
-        self._size -= size
+        with self._changed:
+            while self._queue and (not batch or self._may_join(batch, size)):
+                one = self._queue.popleft()
+                one.taken = True
+                size += len(one.jobs)
+                batch.append(one)
+            self._size -= size
         return batch
 
     def _may_join(self, batch: list[_Waiting], size: int) -> bool:
