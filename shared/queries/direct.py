@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sqlalchemy import Connection, TextClause
     from sqlalchemy.orm import Session
 
@@ -34,20 +33,29 @@ class Direct:
         Raises:
             sqlalchemy.exc.DBAPIError: as `Session.execute` raises it.
         """
-        connection = session.connection()
-        if not _is_plain(connection):
-            return [tuple(row) for row in connection.exec_driver_sql(self._sql, dict(values))]
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(self._sql, values)
-            return list(cursor.fetchall())
-        except BaseException as error:  # noqa: BLE001  it is raised again
-            # Its only place that tells a cut connection, and empties the pool of its like. Without a statement it lets
-            # an error pass that is not the driver's, the time limit of a handler for instance.
-            sql = self._sql if isinstance(error, psycopg2.Error) else None
-            connection._handle_dbapi_exception(error, sql, values, cursor, None)  # noqa: SLF001  as said
-        finally:
-            cursor.close()
+        return rows_of(session.connection(), self._sql, values)
+
+
+def rows_of(connection: Connection, sql: str, values: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Execute what the driver reads, and return its rows.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: as `Session.execute` raises it.
+    """
+    if not _is_plain(connection):
+        given = dict(values) if isinstance(values, Mapping) else tuple(values)
+        return [tuple(row) for row in connection.exec_driver_sql(sql, given)]
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(sql, values)
+        return list(cursor.fetchall())
+    except BaseException as error:  # noqa: BLE001  it is raised again
+        # Its only place that tells a cut connection, and empties the pool of its like. Without a statement it lets
+        # an error pass that is not the driver's, the time limit of a handler for instance.
+        told = sql if isinstance(error, psycopg2.Error) else None
+        connection._handle_dbapi_exception(error, told, values, cursor, None)  # noqa: SLF001  as said
+    finally:
+        cursor.close()
 
 
 def _is_plain(connection: Connection) -> bool:

@@ -107,7 +107,7 @@ def insert_new(session: Session, rows: list[dict[str, Any]]) -> dict[UUID, Accep
 
     It is one statement: in a session that commits by itself all of it is there at once, or nothing is.
     """
-    found = _INSERT.execute(session, {"rows": orjson.dumps(rows).decode()})
+    found = _INSERT.rows(session, {"rows": orjson.dumps(rows).decode()})
     return {
         id_: Accepted(
             id=id_,
@@ -119,7 +119,7 @@ def insert_new(session: Session, rows: list[dict[str, Any]]) -> dict[UUID, Accep
             expires_at=expires_at,
             created_at=created_at,
         )
-        for id_, task, queue, state, priority, run_at, expires_at, created_at, _ in found.all()  # by place
+        for id_, task, queue, state, priority, run_at, expires_at, created_at, _ in found
     }
 
 

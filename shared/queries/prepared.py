@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy.exc import DBAPIError
 
 from shared.db import COMMITS_BY_ITSELF
+from shared.queries.direct import Direct, rows_of
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, CursorResult, Result, TextClause
+    from sqlalchemy import Connection, TextClause
     from sqlalchemy.orm import Session
 
 _BIND: Final = re.compile(r"(?<![:\w\\]):([a-z_]\w*)")
@@ -34,7 +35,7 @@ class Prepared:
     """
 
     def __init__(self, name: str, statement: TextClause, types: Mapping[str, str]) -> None:
-        self.statement = statement
+        self._direct = Direct(statement)
         self._name = name
         self._order = list(types)
         numbered = _BIND.sub(lambda found: f"${self._order.index(found[1]) + 1}", statement.text)
@@ -42,21 +43,22 @@ class Prepared:
         self._execute = f"EXECUTE {name} ({', '.join(['%s'] * len(types))})"
         assert "%" not in self._prepare, name  # noqa: S101  the driver would take it for a value's place
 
-    def execute(self, session: Session, values: Mapping[str, Any]) -> Result[*tuple[Any, ...]]:
-        """Return what the statement answers."""
+    def rows(self, session: Session, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Return what the statement answers, the columns in their order."""
         if not session.info.get(COMMITS_BY_ITSELF):
-            return session.execute(self.statement, values)
+            return self._direct.rows(session, values)
+        connection = session.connection()
         try:
-            return self._execute_prepared(session.connection(), values)
+            return self._rows_by_plan(connection, values)
         except DBAPIError as error:
             if getattr(error.orig, "pgcode", None) not in _NOT_HERE:
                 raise
-            session.connection().info[_KNOWN].discard(self._name)
-            return session.execute(self.statement, values)
+            connection.info[_KNOWN].discard(self._name)
+            return self._direct.rows(session, values)
 
-    def _execute_prepared(self, connection: Connection, values: Mapping[str, Any]) -> CursorResult[*tuple[Any, ...]]:
+    def _rows_by_plan(self, connection: Connection, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         known: set[str] = connection.info.setdefault(_KNOWN, set())
         if self._name not in known:
             connection.exec_driver_sql(self._prepare)
             known.add(self._name)
-        return connection.exec_driver_sql(self._execute, tuple(values[name] for name in self._order))
+        return rows_of(connection, self._execute, [values[name] for name in self._order])

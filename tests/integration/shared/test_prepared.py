@@ -29,8 +29,8 @@ def plans(database: Database) -> int:
 
 def total(database: Database, a: int, b: int) -> tuple[int, int]:
     with database.autocommit() as session:
-        row = ADD.execute(session, {"b": b, "a": a}).one()
-        return row.total, row.first
+        [(added, first)] = ADD.rows(session, {"b": b, "a": a})
+        return added, first
 
 
 def test_it_is_planned_once_and_takes_its_values_by_name(alone: Database) -> None:
@@ -40,7 +40,7 @@ def test_it_is_planned_once_and_takes_its_values_by_name(alone: Database) -> Non
 
 def test_in_a_transaction_it_is_executed_as_it_is(alone: Database) -> None:
     with alone.transaction() as session:
-        assert ADD.execute(session, {"a": 1, "b": 2}).one().total == 3
+        assert ADD.rows(session, {"a": 1, "b": 2}) == [(3, 1)]
     assert plans(alone) == 0
 
 
