@@ -48,6 +48,18 @@ _FENCE = Direct(
 )
 
 
+# The same for a job that came alone: planned in half the time.
+_FENCE_ONE = Direct(
+    text(
+        """
+    SELECT id, set_config('idle_in_transaction_session_timeout', :patience, true),
+           set_config('statement_timeout', :patience, true)
+    FROM jobs WHERE id = :id AND attempt = :attempt AND state || '' = 'running' AND pg_try_advisory_xact_lock(:key)
+    """
+    )
+)
+
+
 def fence(session: Session, attempts: Sequence[tuple[UUID, int]], *, patience: float) -> set[UUID]:
     """Take the locks of these (id, attempt) pairs until the end of the transaction, and let it last `patience` seconds.
 
@@ -55,10 +67,14 @@ def fence(session: Session, attempts: Sequence[tuple[UUID, int]], *, patience: f
         The ids whose attempt is still the current one and whose lock is ours. The guarded move at the end decides all
         the same: this look spares work that would be rolled back.
     """
+    lasting = f"{int(patience * 1000)}ms"
+    if len(attempts) == 1:
+        ((job_id, attempt),) = attempts
+        one = {"id": job_id, "attempt": attempt, "key": lock_key(job_id), "patience": lasting}
+        return {row[0] for row in _FENCE_ONE.rows(session, one)}
     rows = [{"id": job_id, "attempt": attempt, "key": lock_key(job_id)} for job_id, attempt in attempts]
-    ids = [job_id for job_id, _ in attempts]
-    values = {"ids": ids, "rows": orjson.dumps(rows).decode(), "patience": f"{int(patience * 1000)}ms"}
-    return {job_id for (job_id,) in _FENCE.rows(session, values)}
+    values = {"ids": [job_id for job_id, _ in attempts], "rows": orjson.dumps(rows).decode(), "patience": lasting}
+    return {row[0] for row in _FENCE.rows(session, values)}
 
 
 _IS_CURRENT = text("SELECT 1 FROM jobs WHERE id = :id AND attempt = :attempt AND state || '' = 'running'")

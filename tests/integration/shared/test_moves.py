@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func
+from sqlalchemy import func, text
 from sqlalchemy.orm import Session
 
 from shared.db import Database
@@ -96,7 +96,33 @@ def test_a_claim_takes_neither_a_job_that_is_not_due_nor_one_that_is_exhausted_n
     ]
     good = insert_job(database, state=State.QUEUED, expires_at=run_at + timedelta(hours=1))
     with database.transaction() as session:
+        for one in unfit:
+            assert not moves.claim(session, [one], worker="w", lease=5)
         assert [each.id for each in moves.claim(session, [*unfit, good], worker="w", lease=5)] == [good]
+
+
+@pytest.mark.parametrize(("durable", "commit"), [([], "off"), (["demo.echo", "a.b"], "on"), (["a.b"], "off")])
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_claim_waits_for_the_disk_where_one_of_its_tasks_must(
+    table_database: Database, count: int, durable: list[str], commit: str
+) -> None:
+    jobs = [insert_job(table_database, state=State.QUEUED, task="demo.echo") for _ in range(count)]
+    with table_database.transaction() as session:
+        assert len(moves.claim(session, jobs, worker="w", lease=5, durable=durable)) == count
+        assert session.execute(text("SHOW synchronous_commit")).scalar_one() == commit
+
+
+@pytest.mark.parametrize("result", [None, False, {"number": 1}, ["text"]])
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_result_is_kept_whether_its_job_ends_alone_or_with_others(
+    table_database: Database, count: int, result: object
+) -> None:
+    jobs = [insert_job(table_database, state=State.RUNNING) for _ in range(count)]
+    with table_database.transaction() as session:
+        assert moves.succeed(session, [(job, 1, result) for job in jobs]) == set(jobs)
+        is_null = text("SELECT bool_and(result IS NULL) FROM jobs WHERE id = ANY(:ids)")
+        assert session.execute(is_null, {"ids": jobs}).scalar_one() is (result is None)
+    assert [find(table_database, job).result for job in jobs] == [result] * count
 
 
 def test_many_succeed_by_one_statement_and_the_caller_is_told_which(table_database: Database) -> None:
