@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
@@ -20,15 +19,15 @@ if TYPE_CHECKING:
     from shared.queries.direct import Direct
 
 
-def end(session: Session, move: Direct, values: Mapping[str, Any]) -> set[UUID]:
-    """Execute a move into a final state and return the ids that moved.
+def end(session: Session, move: Direct, values: Mapping[str, Any]) -> set[Any]:
+    """Execute a move into a final state and return the first column of those that moved, their ids mostly.
 
     The delivery of a callback is enqueued in the same transaction: it is neither lost nor doubled, since the move is
     not either. Jobs without a callback cost nothing: the move itself says whether there is one.
 
     Args:
         session: in a transaction.
-        move: made by `shared.queries.statement.direct_move`; its first two columns are `id` and `callback`.
+        move: made by `shared.queries.statement.direct_move`; its second column is `callback`.
         values: of its parameters.
 
     Raises:

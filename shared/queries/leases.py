@@ -37,12 +37,12 @@ def try_lock(session: Session, ids: Sequence[UUID]) -> set[UUID]:
 _FENCE = Direct(
     text(
         """
-    SELECT jobs.id
+    SELECT mine.at
     FROM (SELECT set_config('idle_in_transaction_session_timeout', :patience, true),
                  set_config('statement_timeout', :patience, true)) AS limits,
-         jsonb_to_recordset(CAST(:rows AS jsonb)) AS mine(id uuid, attempt int, key bigint)
+         jsonb_to_recordset(CAST(:rows AS jsonb)) AS mine(at int, id uuid, attempt int, key bigint)
          JOIN jobs ON jobs.id = mine.id AND jobs.attempt = mine.attempt
-    WHERE jobs.id = ANY(:ids) AND jobs.state || '' = 'running' AND pg_try_advisory_xact_lock(mine.key)
+    WHERE jobs.id = ANY(CAST(:ids AS uuid[])) AND jobs.state || '' = 'running' AND pg_try_advisory_xact_lock(mine.key)
     """
     )
 )
@@ -72,9 +72,13 @@ def fence(session: Session, attempts: Sequence[tuple[UUID, int]], *, patience: f
         ((job_id, attempt),) = attempts
         one = {"id": job_id, "attempt": attempt, "key": lock_key(job_id), "patience": lasting}
         return {row[0] for row in _FENCE_ONE.rows(session, one)}
-    rows = [{"id": job_id, "attempt": attempt, "key": lock_key(job_id)} for job_id, attempt in attempts]
-    values = {"ids": [job_id for job_id, _ in attempts], "rows": orjson.dumps(rows).decode(), "patience": lasting}
-    return {row[0] for row in _FENCE.rows(session, values)}
+    rows = [
+        {"at": at, "id": job_id, "attempt": attempt, "key": lock_key(job_id)}
+        for at, (job_id, attempt) in enumerate(attempts)
+    ]
+    ids = [str(job_id) for job_id, _ in attempts]
+    values = {"ids": ids, "rows": orjson.dumps(rows).decode(), "patience": lasting}
+    return {attempts[at][0] for (at,) in _FENCE.rows(session, values)}
 
 
 _IS_CURRENT = text("SELECT 1 FROM jobs WHERE id = :id AND attempt = :attempt AND state || '' = 'running'")

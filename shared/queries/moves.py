@@ -103,7 +103,7 @@ _COMMIT_LATER: Final = "set_config('synchronous_commit', 'off', true)"
 _CLAIM = _direct(
     Move.CLAIM,
     f"""
-    WITH claimed AS ({_BEGIN.replace("{which}", "id = ANY(:ids)")}), commit AS (
+    WITH claimed AS ({_BEGIN.replace("{which}", "id = ANY(CAST(:ids AS uuid[]))")}), commit AS (
         SELECT {_COMMIT_LATER} WHERE NOT EXISTS (SELECT FROM claimed WHERE task = ANY(:durable))
     )
     SELECT {", ".join(_CLAIMED)}, (SELECT count(*) FROM commit) AS commits_later FROM claimed
@@ -133,7 +133,7 @@ def claim(
     if len(ids) == 1:
         rows = _CLAIM_ONE.rows(session, values | {"id": ids[0]})
     else:
-        rows = _CLAIM.rows(session, values | {"ids": list(ids)})
+        rows = _CLAIM.rows(session, values | {"ids": list(map(str, ids))})
     return [Claimed(**dict(zip(_CLAIMED, row, strict=False))) for row in rows]
 
 
@@ -142,9 +142,10 @@ _SUCCEED = _direct(
     Move.SUCCEED,
     """
     UPDATE jobs SET state = {target}, result = done.result, finished_at = clock_timestamp(), lease_until = NULL
-    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS done(id uuid, attempt int, result jsonb)
-    WHERE jobs.id = ANY(:ids) AND jobs.id = done.id AND jobs.attempt = done.attempt AND jobs.state || '' IN ({sources})
-    RETURNING jobs.id, {callback}, {tell}
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS done(at int, id uuid, attempt int, result jsonb)
+    WHERE jobs.id = ANY(CAST(:ids AS uuid[])) AND jobs.id = done.id AND jobs.attempt = done.attempt
+      AND jobs.state || '' IN ({sources})
+    RETURNING done.at, {callback}, {tell}
     """,
 )
 
@@ -166,8 +167,12 @@ def succeed(session: Session, done: Sequence[tuple[UUID, int, Any]]) -> set[UUID
         ((job_id, attempt, result),) = done
         encoded = None if result is None else orjson.dumps(result).decode()
         return end(session, _SUCCEED_ONE, {"id": job_id, "attempt": attempt, "result": encoded})
-    rows = [{"id": job_id, "attempt": attempt, "result": result} for job_id, attempt, result in done]
-    return end(session, _SUCCEED, {"ids": [job_id for job_id, _, _ in done], "rows": orjson.dumps(rows).decode()})
+    rows = [
+        {"at": at, "id": job_id, "attempt": attempt, "result": result}
+        for at, (job_id, attempt, result) in enumerate(done)
+    ]
+    ids = [str(job_id) for job_id, _, _ in done]
+    return {done[at][0] for at in end(session, _SUCCEED, {"ids": ids, "rows": orjson.dumps(rows).decode()})}
 
 
 _RETRY = _statement(

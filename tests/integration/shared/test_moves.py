@@ -10,7 +10,7 @@ from sqlalchemy import func, text
 from sqlalchemy.orm import Session
 
 from shared.db import Database
-from shared.queries import moves
+from shared.queries import leases, moves
 from shared.states import FINAL, MOVES, WAITING, AttemptOutcome, DeadReason, Move, State
 from tests.factories import FAILURE, attempts, find, hints, insert_job, letters
 
@@ -123,6 +123,18 @@ def test_a_result_is_kept_whether_its_job_ends_alone_or_with_others(
         is_null = text("SELECT bool_and(result IS NULL) FROM jobs WHERE id = ANY(:ids)")
         assert session.execute(is_null, {"ids": jobs}).scalar_one() is (result is None)
     assert [find(table_database, job).result for job in jobs] == [result] * count
+
+
+def test_of_many_attempts_those_are_fenced_that_are_still_current(table_database: Database) -> None:
+    jobs = [insert_job(table_database, state=State.RUNNING, attempt=ATTEMPT) for _ in range(4)]
+    ended = insert_job(table_database, state=State.CANCELLED, attempt=ATTEMPT)
+    asked = [(ended, ATTEMPT), *((job, ATTEMPT - number % 2) for number, job in enumerate(jobs))]
+    with table_database.transaction() as session:
+        assert leases.fence(session, asked, patience=5) == {jobs[0], jobs[2]}
+    for attempt, fenced in ((ATTEMPT, {jobs[0]}), (ATTEMPT - 1, set())):
+        with table_database.transaction() as session:
+            assert leases.fence(session, [(jobs[0], attempt)], patience=5) == fenced
+            assert session.execute(text("SHOW statement_timeout")).scalar_one() == ("5s" if fenced else "30s")
 
 
 def test_many_succeed_by_one_statement_and_the_caller_is_told_which(table_database: Database) -> None:
