@@ -10,9 +10,11 @@ from flask_smorest import Blueprint as SmorestBlueprint
 from marshmallow import RAISE, Schema
 from webargs.flaskparser import FlaskParser
 
+from ingress.auth import principal
 from ingress.errors import register_errors
 from ingress.json import read_json
 from ingress.schemas.errors import ErrorEnvelope
+from ingress.services import services
 
 PREFIX: Final = "/api/v1"
 
@@ -23,7 +25,11 @@ class Parser(FlaskParser):
     DEFAULT_UNKNOWN_BY_LOCATION = FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION | {"json": RAISE, "query": RAISE}
 
     def load_json(self, req: Request, schema: Schema) -> Any:  # noqa: ARG002  webargs passes it
-        return read_json(req)
+        return read_json(req, lambda: _read(req))
+
+
+def _read(asked: Request) -> bytes:
+    return services().bodies.read(asked, principal().producer_id)
 
 
 class Blueprint(SmorestBlueprint):
@@ -36,7 +42,7 @@ class OptionalBodyParser(Parser):
     """Takes a request without a body for one with an empty object."""
 
     def load_json(self, req: Request, schema: Schema) -> Any:
-        empty = req.content_length in (None, 0) and not req.content_type and not req.get_data()
+        empty = req.content_length in (None, 0) and not req.content_type and not _read(req)
         return {} if empty else super().load_json(req, schema)
 
 

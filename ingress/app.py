@@ -14,6 +14,7 @@ import tasks  # noqa: F401  importing it fills the registry
 from ingress.accept import BATCH_CAPACITY, BATCH_WRITERS, WRITERS, Acceptor
 from ingress.api import make_api
 from ingress.auth import KeyRing, authenticate, refuse_undeclared_routes
+from ingress.bodies import Bodies
 from ingress.cors import register_cors
 from ingress.front import Front
 from ingress.json import OrjsonProvider
@@ -127,6 +128,7 @@ def _make_services(settings: Settings, database: Database) -> Services:
         acceptor=acceptor,
         batches=batches,
         keys=KeyRing(database),
+        bodies=Bodies(port=settings.port, most=max(1, settings.web_threads // 2), seconds=settings.web_body_seconds),
         readiness=Readiness(database, settings),
         limits=limits,
         waiters=waiters,

@@ -44,6 +44,12 @@ class TooManyRequestsError(GristmillError):
     code = "RATE_LIMITED_001"
 
 
+class TooManyBodiesError(TooManyRequestsError):
+    """Many requests of one producer have not sent their bodies."""
+
+    retry_after = 1  # seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """What is told to the client."""
@@ -127,7 +133,7 @@ def _(error: GristmillError) -> Refusal:
 
 
 def _headers(error: GristmillError) -> dict[str, str]:
-    if isinstance(error, (UnavailableError, QuotaExceededError)):
+    if isinstance(error, (UnavailableError, QuotaExceededError, TooManyBodiesError)):
         return {"Retry-After": str(error.retry_after)}
     if isinstance(error, UnauthorizedError):
         return {"WWW-Authenticate": 'Bearer realm="gristmill"'}

@@ -69,8 +69,11 @@ def takes_up_to(size: int) -> Callable[[View], View]:
     return wrap
 
 
-def read_json(asked: Request) -> Any:
-    """Return the body of `asked`.
+def read_json(asked: Request, read: Callable[[], bytes]) -> Any:
+    """Return what the body of `asked` means.
+
+    Args:
+        read: waits for the body; not called when its headers are refused.
 
     Raises:
         UnsupportedMediaType: it does not say that it is JSON.
@@ -81,7 +84,7 @@ def read_json(asked: Request) -> Any:
         raise UnsupportedMediaType("Send JSON, with the header `Content-Type: application/json`")
     if asked.headers.get("Content-Encoding", "identity") != "identity":
         raise UnsupportedMediaType("Send the body as it is, without Content-Encoding")
-    data, limit = asked.get_data(), asked.max_content_length
+    data, limit = read(), asked.max_content_length
     if limit is not None and len(data) >= limit and asked.content_length is None:
         # Of a body that comes in chunks, werkzeug gives what fits and is silent about the rest.
         raise RequestEntityTooLarge

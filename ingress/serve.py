@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
 CONNECTIONS: Final = 1_024  # open at once for each process; those beyond wait in the kernel's queue
-HEAD_MILLISECONDS: Final = 30_000  # for a request's head, and until the next one of a connection that is kept
+HEAD_SECONDS: Final = 30  # for a request's head, and until the next one of a connection that is kept
 LARGEST_HEAD: Final = 64 * 1024  # bytes; more headers than any client of ours sends, and little for each connection
 STOP_SECONDS: Final = 25  # to finish what was begun; below the 30 s that supervisors usually give
 _PR_SET_PDEATHSIG: Final = 1
@@ -47,12 +47,17 @@ def run(settings: Settings, target: str = "ingress.serve:load") -> None:
         backlog=CONNECTIONS,
         backpressure=CONNECTIONS,
         http=HTTPModes.http1,  # HTTP/2 puts many slow requests on one connection; a proxy in front may speak it
-        http1_settings=HTTP1Settings(header_read_timeout=HEAD_MILLISECONDS, max_buffer_size=LARGEST_HEAD),
+        http1_settings=HTTP1Settings(header_read_timeout=_head_milliseconds(settings), max_buffer_size=LARGEST_HEAD),
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_SECONDS,
         log_access=False,
         log_level=LogLevels.error,  # its warnings are advice on settings; what goes wrong is an error
     ).serve()
+
+
+def _head_milliseconds(settings: Settings) -> int:
+    """Return the time for a head: less than for a body, so that a connection without a request never looks late."""
+    return int(min(HEAD_SECONDS, settings.web_body_seconds / 2) * 1000)
 
 
 def load() -> Flask:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from ingress.accept import Acceptor
     from ingress.auth import KeyRing
+    from ingress.bodies import Bodies
     from ingress.limits import Limits
     from ingress.metrics import Metrics
     from ingress.readiness import Readiness
@@ -34,6 +35,7 @@ class Services:
     acceptor: Acceptor
     batches: Acceptor
     keys: KeyRing
+    bodies: Bodies
     readiness: Readiness
     waiters: Waiters
     limits: Limits

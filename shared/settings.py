@@ -78,6 +78,7 @@ class Settings:
     web_waiters: int
     web_streams: int
     web_stream_seconds: int
+    web_body_seconds: int
     trusted_proxies: int
     wrong_keys: int
     cors_origins: tuple[str, ...]
@@ -137,6 +138,7 @@ def load_settings(dotenv: Path | None = Path(".env")) -> Settings:
         "web_waiters": env.int("WEB_WAITERS", 16, validate=Range(0, 255)),
         "web_streams": env.int("WEB_STREAMS", 8, validate=Range(0, 255)),
         "web_stream_seconds": env.int("WEB_STREAM_SECONDS", 900, validate=Range(1, 86_400)),
+        "web_body_seconds": env.int("WEB_BODY_SECONDS", 60, validate=Range(1, 3_600)),
         "trusted_proxies": env.int("TRUSTED_PROXIES", 0, validate=Range(0, 10)),
         "wrong_keys": env.int("WRONG_KEYS", 30, validate=Range(1, 1_000_000)),
         "cors_origins": env.list("CORS_ORIGINS", [], validate=_are_origins),

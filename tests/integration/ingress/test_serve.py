@@ -100,6 +100,48 @@ def test_a_client_that_hangs_up_frees_the_place_of_its_stream(
     eventually(lambda: opens() == 200, within=PATIENCE)
 
 
+def begin_bodies(stack: ExitStack, url: str, key: Headers, number: int) -> list[socket.socket]:
+    """Send the heads of requests and the first byte of each body."""
+    head = (
+        f"POST /api/v1/jobs HTTP/1.1\r\nHost: door\r\nAuthorization: {key['Authorization']}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 5000\r\n\r\n{"
+    )
+    begun = []
+    for _ in range(number):
+        one = stack.enter_context(socket.create_connection(("127.0.0.1", httpx.URL(url).port or 0), timeout=PATIENCE))
+        one.sendall(head.encode())
+        begun.append(one)
+    return begun
+
+
+def test_a_producer_that_does_not_send_its_bodies_is_refused_and_holds_up_nobody(
+    settings: Settings, make_key: KeyMaker
+) -> None:
+    slow, other = (make_key("jobs:write", name=name) for name in ("slow", "other"))
+
+    def post(key: Headers) -> httpx.Response:
+        return httpx.post(f"{url}/api/v1/jobs", json=ECHO, headers=key, timeout=PATIENCE)
+
+    with ExitStack() as stack:
+        _, url = stack.enter_context(served(replace(settings, web_threads=8, web_waiters=2, web_streams=2)))
+        begin_bodies(stack, url, slow, 24)
+        assert [post(other).status_code for _ in range(5)] == [202] * 5
+        eventually(lambda: post(slow).status_code == 429, within=PATIENCE)
+        refused = post(slow)
+        assert "4 requests of this producer" in refused.json()["error"]["message"]
+        assert refused.headers["Retry-After"] == "1"
+
+
+def test_a_body_that_does_not_come_is_not_waited_for_longer_than_its_time(settings: Settings, key: Headers) -> None:
+    with ExitStack() as stack:
+        few = replace(settings, web_threads=8, web_waiters=2, web_streams=2, web_body_seconds=2)
+        _, url = stack.enter_context(served(few))
+        begun = begin_bodies(stack, url, key, 4)
+        for one in begun:
+            assert one.recv(4_096) == b""  # hung up, without an answer to half a request
+        assert httpx.post(f"{url}/api/v1/jobs", json=ECHO, headers=key, timeout=PATIENCE).status_code == 202
+
+
 def test_clients_that_do_not_read_hold_no_stream_for_longer_than_its_time(
     settings: Settings, database: Database, key: Headers
 ) -> None:
