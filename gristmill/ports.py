@@ -1,8 +1,11 @@
 """Find free TCP ports on loopback, and say who holds one that is not free."""
 
 import contextlib
+import os
 import secrets
 import socket
+import sys
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +18,8 @@ LOOPBACK: Final = "127.0.0.1"
 _RANGE: Final = range(15_000, 32_000)
 _ATTEMPTS: Final = 200
 _given: set[int] = set()
+_KEPT: Final = 64  # ports that are kept from other processes: the last ones, which may not be listened on yet
+_marks: deque[int] = deque()
 
 
 class PortInUseError(RuntimeError):
@@ -46,19 +51,38 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 def free_port() -> int:
-    """Return a free port that this process has not been given before.
+    """Return a free port that this process has not been given before, nor another one just now.
 
     Raises:
         PortInUseError: none was found.
     """
     for _ in range(_ATTEMPTS):
         port = secrets.choice(_RANGE)  # a generator that tests seed would give all of them the same ports
-        if port not in _given and is_free(port):
+        if port not in _given and is_free(port) and _mark(port):
             _given.add(port)
             return port
     raise PortInUseError(
         f"no free port between {_RANGE.start} and {_RANGE.stop}: end programs that are no longer needed"
     )
+
+
+def _mark(port: int) -> bool:
+    """Keep a port from other processes that look for one; the kernel ends that with us. False: somebody else has it.
+
+    A free port is only a number until a server listens on it, which may take seconds. The mark is the name of a socket
+    that nobody talks to, without a file; only Linux has them.
+    """
+    if sys.platform != "linux":
+        return True
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as mark:
+        try:
+            mark.bind(f"\0gristmill-port-{port}")
+        except OSError:
+            return False
+        _marks.append(mark.detach())
+    while len(_marks) > _KEPT:
+        os.close(_marks.popleft())
+    return True
 
 
 def holder_of(port: int) -> Holder | None:
