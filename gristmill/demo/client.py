@@ -10,7 +10,7 @@ import httpx
 from gristmill.process import ServiceFailedError
 
 _TRIES: Final = 5
-_SECONDS: Final = 10.0  # for each request
+_SECONDS: Final = 30.0  # for each request
 _RETRIED: Final = frozenset({429, 503})
 _LONGEST_PAUSE: Final = 10.0  # seconds, whatever Retry-After says
 

@@ -10,10 +10,10 @@ from gristmill.demo.place import Place, find_or_start
 from gristmill.demo.scenario import STREAM, STREAM_SCHEMA, Case, Scenario, make_scenario
 from gristmill.demo.view import View
 
-DEADLINE: Final = 90.0  # seconds for all jobs; with back-off and a crash they take about ten
+DEADLINE: Final = 180.0  # seconds for all jobs; with back-off and a crash they take about ten
 FINAL: Final = frozenset({"succeeded", "dead", "cancelled"})
 _LOOK_SECONDS: Final = 0.2
-_MAIL_SECONDS: Final = 15.0  # the verification mail is a job of its own
+_MAIL_SECONDS: Final = 60.0  # the verification mail is a job of its own
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,7 @@ class Postgres(Service):
             user=USER,
             password=self._password(),
             dbname="postgres",
-            connect_timeout=5,
+            connect_timeout=20,
         )
         try:
             connection.autocommit = True

@@ -18,7 +18,7 @@ from gristmill.up.surroundings import child_environment
 from gristmill.up.terminal import Terminal
 from gristmill.up.unit import Program, Server, python_module
 
-READY_SECONDS: Final = 60.0  # from the start of our processes; ten times what two idle cores need
+READY_SECONDS: Final = 120.0  # from the start of our processes; twenty times what two idle cores need
 _LOOK_SECONDS: Final = 0.05
 _TICK_SECONDS: Final = 0.25
 _HOPELESS: Final = 3  # deaths of one process before the platform was ready once
