@@ -26,7 +26,7 @@ from gristmill.services.valkey import DATABASES, Valkey
 
 TEMPLATE = "migrated"
 Make = Callable[[type[Service]], Service]
-START_SECONDS = 50  # below the time limit of a test, so that a server that does not start explains itself
+START_SECONDS = 120  # below the time limit of a test, so that a server that does not start explains itself
 
 
 @pytest.fixture(scope="session")
@@ -154,7 +154,7 @@ def make(servers_folder: Path) -> Iterator[Make]:
 def mailcatcher(mailcatcher_server: MailCatcher) -> MailCatcher:
     """A mail catcher that has caught nothing yet."""
     revive(mailcatcher_server)
-    httpx.delete(f"{mailcatcher_server.url}/mail", trust_env=False).raise_for_status()
+    httpx.delete(f"{mailcatcher_server.url}/mail", trust_env=False, timeout=60).raise_for_status()
     return mailcatcher_server
 
 

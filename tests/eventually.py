@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(check: Callable[[], T], *, within: float = 10.0, every: float = 0.02) -> T:
+def eventually(check: Callable[[], T], *, within: float = 60.0, every: float = 0.02) -> T:
     """Return the first truthy value of `check()`.
 
     Args:

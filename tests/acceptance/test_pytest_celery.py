@@ -20,7 +20,7 @@ from tests.factories import attempts, find, have_ended, hints, post, post_many, 
 
 QUEUE = "data_processing_queue"
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_jobs_outlive_a_worker_of_the_cluster_and_a_plain_celery_may_post_hints(
     celery_setup: CeleryTestSetup, database: Database
 ) -> None:
     assert celery_setup.ready(docker=True)
-    sleep = post(database, tasks.sleep, seconds=2)
+    sleep = post(database, tasks.sleep, seconds=15)
     eventually(lambda: find(database, sleep).state == State.RUNNING)
     for worker in celery_setup.worker_cluster:
         worker.kill()
@@ -90,9 +90,9 @@ def test_jobs_outlive_a_worker_of_the_cluster_and_a_plain_celery_may_post_hints(
     for worker in celery_setup.worker_cluster:
         worker.restart()
         assert worker.ready()
-    eventually(lambda: have_ended(database, sleep, *jobs), within=45)
+    eventually(lambda: have_ended(database, sleep, *jobs), within=150)
     assert set(states(database, sleep, *jobs)) == {State.SUCCEEDED}
-    assert [attempt.outcome for attempt in attempts(database, sleep)] == ["lost"]
+    assert {attempt.outcome for attempt in attempts(database, sleep)} == {"lost"}
     for _ in range(3):  # a stranger's doubles change nothing
         celery_setup.app.send_task("demo.echo", args=([str(jobs[0])],), queue=kombu.Queue(QUEUE, no_declare=True))
     last = post(database, tasks.echo, message="m")

@@ -26,7 +26,7 @@ from tests.eventually import eventually
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-START_SECONDS = 90
+START_SECONDS = 240
 
 LOAD_TEST = """\
 make load-test                                    # against the `make up` here, or GRISTMILL_URL and …_API_KEY
@@ -44,7 +44,7 @@ RUN_ELSEWHERE = {
     LOAD_TEST: "many minutes; tests/unit/bench/test_criteria.py holds what fails it",
 }
 
-pytestmark = pytest.mark.timeout(2 * START_SECONDS + 150)
+pytestmark = pytest.mark.timeout(2 * START_SECONDS + 600)
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -111,7 +111,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         subprocess.run(settled, cwd=folder, env=env, capture_output=True, timeout=START_SECONDS + 30, check=True)
         yield {"cwd": folder, "env": env}
     finally:
-        process.stop(up, deadline_seconds=20)
+        process.stop(up, deadline_seconds=60)
 
 
 def test_an_environment_that_is_older_than_what_it_is_made_of_is_not_lent(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_every_command_of_the_pages_works_as_it_is_written(shell: dict[str, Any]
             **shell,
             capture_output=True,
             text=True,
-            timeout=110,
+            timeout=300,
             check=False,
         )
         assert ran.returncode == 0, f"$ {block}\n{ran.stdout}\n{ran.stderr}"

@@ -11,19 +11,19 @@ from uuid_utils.compat import uuid7
 
 from gristmill.services.service import Service
 from shared.states import State
-from tests.acceptance.conftest import MakeMill, Mill
+from tests.acceptance.conftest import LONG_LEASE, MakeMill, Mill
 from tests.eventually import eventually
 from tests.factories import attempts, effects, have_ended, states
 
 DATA = "data_processing_queue"
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture
 def mill(make_mill: MakeMill, broker: tuple[Service, str]) -> Mill:
     """Two of each, as in production; of the ingress one, since it has the port."""
-    mill = make_mill(*broker)
+    mill = make_mill(*broker, GRISTMILL_LEASE=LONG_LEASE)
     for number in ("1", "2"):
         mill.cluster.relay(f"relay-{number}")
         mill.cluster.beat(f"beat-{number}")
@@ -51,7 +51,7 @@ def a_producer(mill: Mill, key: str) -> Iterator[list[UUID]]:
         yield accepted
     finally:
         enough.set()
-        thread.join(60)
+        thread.join(90)
 
 
 def post_until_answered(url: str, headers: dict[str, str], key: str) -> UUID:
@@ -61,7 +61,7 @@ def post_until_answered(url: str, headers: dict[str, str], key: str) -> UUID:
 
     def is_accepted() -> bool:
         try:
-            answer = httpx.post(url, json=body, headers=headers, trust_env=False)
+            answer = httpx.post(url, json=body, headers=headers, trust_env=False, timeout=30)
         except httpx.TransportError:
             return False
         if answer.status_code != 503:
@@ -69,7 +69,7 @@ def post_until_answered(url: str, headers: dict[str, str], key: str) -> UUID:
             jobs.append(UUID(answer.json()["id"]))
         return bool(jobs)
 
-    eventually(is_accepted, within=50)
+    eventually(is_accepted, within=60)
     return jobs[0]
 
 
@@ -84,7 +84,7 @@ def test_a_rolling_restart_of_every_process_under_load_costs_no_job_and_no_attem
             assert [member.wait() for member in members] == [0] * len(members)
             mill.cluster.up()
             eventually(lambda: len(jobs) > before)  # noqa: B023  called at once
-    eventually(lambda: have_ended(mill.database, *jobs), within=45)
+    eventually(lambda: have_ended(mill.database, *jobs), within=120)
     assert set(states(mill.database, *jobs)) == {State.SUCCEEDED}
     assert effects(mill.database, key) == len(jobs) > 3
     ends = {attempt.outcome for job in jobs for attempt in attempts(mill.database, job)}

@@ -12,20 +12,20 @@ import tasks
 from gristmill.services.service import Service
 from shared.db import Database
 from shared.states import State
-from tests.acceptance.conftest import MakeMill, Mill
+from tests.acceptance.conftest import LONG_LEASE, MakeMill, Mill
 from tests.eventually import eventually
-from tests.factories import attempts, effects, find, have_ended, post_bundle, states
+from tests.factories import attempts, change, effects, find, have_ended, post_bundle, states
 
 DATA = "data_processing_queue"
 JOBS = 10
 TOLD = "Warm shutdown"  # what Celery says in its handler of SIGTERM
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
 def mill_of_module(make_mill: MakeMill, broker: tuple[Service, str]) -> Mill:
-    mill = make_mill(*broker)
+    mill = make_mill(*broker, GRISTMILL_LEASE=LONG_LEASE)
     mill.cluster.relay()
     mill.cluster.maintenance()
     mill.cluster.worker(DATA, concurrency=1)
@@ -41,10 +41,12 @@ def mill(mill_of_module: Mill) -> Iterator[Mill]:
 
 @contextmanager
 def a_bundle_in_its_first_job(mill: Mill, key: str) -> Iterator[list[UUID]]:
-    """Have all of a bundle running, its first job held up in its middle until the block ends; each works a second."""
+    """Have all of a bundle running, its first job held up in its middle until the block ends; it works on then."""
     with mill.database.session() as session, session.begin():
         session.execute(text("LOCK TABLE demo_effects IN ACCESS EXCLUSIVE MODE"))
-        jobs = post_bundle(mill.database, *[(tasks.linger, {"key": key, "seconds": 1})] * JOBS)
+        jobs = post_bundle(
+            mill.database, *[(tasks.linger, {"key": key, "seconds": seconds}) for seconds in (8, *[0] * (JOBS - 1))]
+        )
         eventually(lambda: set(states(mill.database, *jobs)) == {State.RUNNING} and is_held_up(mill.database))
         yield jobs
 
@@ -73,7 +75,7 @@ def test_a_worker_that_is_asked_to_end_finishes_its_job_and_the_next_one_runs_th
     assert [outcomes(database, job) for job in rest] == [[(1, "given_back")]] * len(rest)
 
     mill.cluster.up()
-    eventually(lambda: have_ended(database, *jobs), within=40)
+    eventually(lambda: have_ended(database, *jobs), within=120)
     assert set(states(database, *jobs)) == {State.SUCCEEDED}
     assert {find(database, job).max_attempts - find(database, job).attempt for job in jobs} == {
         tasks.linger.retry.max_attempts - 1
@@ -86,8 +88,9 @@ def test_a_worker_that_is_asked_to_end_and_killed_then_is_taken_over(mill: Mill)
     with a_bundle_in_its_first_job(mill, key) as jobs:
         worker.terminate()
         worker.kill()
+    change(database, "UPDATE jobs SET lease_until = clock_timestamp() WHERE state = 'running'")
     mill.cluster.up()
-    eventually(lambda: have_ended(database, *jobs), within=60)
+    eventually(lambda: have_ended(database, *jobs), within=120)
     assert set(states(database, *jobs)) == {State.SUCCEEDED}
     assert [outcomes(database, job) for job in jobs] == [[(1, "lost")]] * JOBS
     assert effects(database, key) == JOBS

@@ -28,7 +28,7 @@ from tests.eventually import eventually
 from tests.processes import has_ended
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 100.0  # RabbitMQ alone takes 25 on a busy machine
+START_SECONDS = 240.0  # RabbitMQ alone takes 25 on a busy machine
 ORDINARY = "nobody"
 
 
@@ -61,7 +61,7 @@ class Up:
             env=self._env() | env,
             capture_output=True,
             text=True,
-            timeout=150,
+            timeout=300,
             check=False,
             **as_user(self.user),
         )
@@ -92,11 +92,11 @@ class Up:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def stop(self) -> int:
-        """End it by Ctrl-C and return its exit code; ten seconds are promised, a busy machine gets some more."""
+        """End it by Ctrl-C and return its exit code; ten seconds are promised, a busy machine gets more."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         try:
-            return self.process.wait(timeout=15)
+            return self.process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -113,11 +113,11 @@ class Up:
         values = read_exports(self.data / "env")
         headers = {"Authorization": f"Bearer {values['GRISTMILL_API_KEY']}"}
         asked = Request(f"http://127.0.0.1:{self.port}/api/v1/jobs/{job}", headers=headers)
-        with urlopen(asked, timeout=10) as answer:  # noqa: S310 - our own
+        with urlopen(asked, timeout=60) as answer:  # noqa: S310 - our own
             return str(json.load(answer)["state"])
 
     def mails(self, to: str) -> int:
-        with urlopen(f"http://127.0.0.1:{self.mail_port}/mail?to={to}", timeout=5) as answer:
+        with urlopen(f"http://127.0.0.1:{self.mail_port}/mail?to={to}", timeout=60) as answer:
             return len(json.load(answer)["messages"])
 
     def _env(self) -> dict[str, str]:

@@ -53,7 +53,7 @@ def test_it_passes_on_what_is_said(network: Network) -> None:
 
 
 def test_it_cuts_the_connections_that_are_there(network: Network) -> None:
-    with socket.create_connection(("127.0.0.1", network.ports["echo"]), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", network.ports["echo"]), timeout=30) as connection:
         connection.sendall(b"hello")
         assert connection.recv(1024) == b"hello"
         assert network.cut("echo") == 1
@@ -72,7 +72,7 @@ def test_it_swallows_and_holds_back(network: Network, mode: str) -> None:
 
 
 def test_what_was_held_back_arrives_in_the_end(network: Network) -> None:
-    with socket.create_connection(("127.0.0.1", network.ports["echo"]), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", network.ports["echo"]), timeout=30) as connection:
         network.set_mode("echo", "freeze")
         connection.sendall(b"hello")
         network.heal()

@@ -14,7 +14,7 @@ from tests.conftest import require_rabbitmq
 SECONDS = 15
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("broker", ["rabbitmq", "valkey"])
 def test_nothing_is_lost_and_nothing_done_twice(broker: str, tmp_path: Path) -> None:
     if broker == "rabbitmq":
@@ -27,7 +27,7 @@ def test_nothing_is_lost_and_nothing_done_twice(broker: str, tmp_path: Path) -> 
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=380,
+        timeout=580,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

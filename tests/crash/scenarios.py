@@ -20,11 +20,12 @@ from shared.queues import QUEUES
 from shared.states import State
 from tests.cluster import Cluster
 from tests.crash.victims import DATA, Victim
+from tests.eventually import eventually
 from tests.factories import effects, insert_job, post, post_bundle
 from workers.app import make_app
 from workers.publisher import Hint, message_of
 
-BUNDLES: Final = 8  # one for the twin that stands still, one for each victim, and some to spare
+TOLD: Final = "Warm shutdown"  # what Celery says in its handler of SIGTERM
 PATIENT: Final = JobOptions(max_attempts=20)  # a victim's children may die some more before it is stopped
 
 
@@ -40,7 +41,6 @@ class Ledger:
     jobs: dict[UUID, State] = field(default_factory=dict)
     posted: list[str] = field(default_factory=list)
     schedules: list[str] = field(default_factory=list)
-    bundles: int = 0
 
     def post_effect(self) -> UUID:
         job = post(self.database, tasks.effect, PATIENT, key=self.key)
@@ -119,6 +119,7 @@ def post_over_http(ledger: Ledger, victims: list[Victim]) -> None:
                     json={"task": "demo.effect", "args": {"key": ledger.key}, "max_attempts": 20},
                     headers={**ledger.headers, "Idempotency-Key": key},
                     trust_env=False,
+                    timeout=60,
                 )
                 assert answer.status_code == httpx.codes.ACCEPTED, answer.text
                 ledger.jobs[UUID(answer.json()["id"])] = State.SUCCEEDED
@@ -144,17 +145,26 @@ def post_calling_back(ledger: Ledger, _: list[Victim]) -> None:
 
 
 def stop_in_a_bundle(ledger: Ledger, victims: list[Victim]) -> None:
-    """Ask each victim to end that is in the first job of a bundle of two tasks: it gives jobs of both back."""
-    if ledger.bundles < BUNDLES:
-        ledger.bundles += 1
-        slow, quick = (tasks.linger, {"key": ledger.key, "seconds": 1}), (tasks.effect, {"key": ledger.key})
-        made = post_bundle(ledger.database, slow, slow, quick, quick, options=PATIENT)
-        ledger.jobs |= dict.fromkeys(made, State.SUCCEEDED)
+    """Ask the victims to end that stand in the first job of a bundle of two tasks: each gives jobs of both back."""
+    slow, quick = (tasks.linger, {"key": ledger.key, "seconds": 1}), (tasks.effect, {"key": ledger.key})
+    with ledger.database.session() as session, session.begin():
+        session.execute(text("LOCK TABLE demo_effects IN ACCESS EXCLUSIVE MODE"))  # where the first job waits
+        for _each in range(len(victims) + 1):  # the twin that stands still may get one, too
+            made = post_bundle(ledger.database, slow, slow, quick, quick, options=PATIENT)
+            ledger.jobs |= dict.fromkeys(made, State.SUCCEEDED)
+        eventually(lambda: any(map(is_busy(ledger), victims)), within=5)
+        told = [victim for victim in victims if is_busy(ledger)(victim)]
+        for victim in told:
+            victim.member.terminate()
+        eventually(lambda: all(TOLD in victim.member.output for victim in told))
+
+
+def is_busy(ledger: Ledger) -> Callable[[Victim], bool]:
+    """Return what says whether a victim runs a job that lingers."""
     with ledger.database.transaction() as session:
         busy = session.scalars(select(Job.worker).where(Job.state == State.RUNNING, Job.task == "demo.linger")).all()
-    for victim in victims:
-        if {f":{child.pid}" for child in victim.workers} & {str(worker)[str(worker).rfind(":") :] for worker in busy}:
-            victim.member.terminate()
+    pids = {str(worker).rpartition(":")[2] for worker in busy}
+    return lambda victim: bool(pids & {str(child.pid) for child in victim.workers})
 
 
 def lose_workers(ledger: Ledger, _: list[Victim]) -> None:
@@ -223,7 +233,7 @@ def redrive_over_http(ledger: Ledger, victims: list[Victim]) -> None:
         for url in (victim.url, ledger.cluster.url):
             with suppress(httpx.TransportError):
                 answer = httpx.post(
-                    f"{url}/api/v1/dead-letters/{letter}/redrive", headers=ledger.headers, trust_env=False
+                    f"{url}/api/v1/dead-letters/{letter}/redrive", headers=ledger.headers, trust_env=False, timeout=60
                 )
                 assert answer.status_code in (httpx.codes.ACCEPTED, httpx.codes.CONFLICT), answer.text
                 break

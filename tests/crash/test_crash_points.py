@@ -24,7 +24,7 @@ ROOMS = ("gristmill", "ingress", "workers", "tasks", "shared")
 HITS = (1, 2)
 NAMES = {"worker": DATA}  # where a member has another name than its kind
 
-pytestmark = pytest.mark.timeout(120, method="thread")
+pytestmark = pytest.mark.timeout(600, method="thread")
 
 
 def call_sites() -> set[str]:
@@ -87,9 +87,9 @@ def test_a_process_that_dies_at_a_point_at_its_first_or_second_hit_leaves_the_le
                 scenario.poke(ledger, living)
             return not living
 
-        eventually(all_are_dead, within=60, every=0.2)
+        eventually(all_are_dead, within=120, every=0.2)
     assert [victim.killed_itself for victim in doomed] == [True] * len(HITS)
-    eventually(ledger.is_quiet, within=40, every=0.1)
+    eventually(ledger.is_quiet, within=120, every=0.1)
     ledger.check()
 
 

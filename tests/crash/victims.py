@@ -87,7 +87,7 @@ def victims(cluster: Cluster, kind: str, point: str, hits: tuple[int, ...]) -> I
 
 
 def answers(url: str) -> None:
-    eventually(lambda: httpx.get(f"{url}/healthz", trust_env=False).is_success, within=40)
+    eventually(lambda: httpx.get(f"{url}/healthz", trust_env=False).is_success, within=60)
 
 
 @contextmanager

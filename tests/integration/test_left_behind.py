@@ -36,8 +36,6 @@ print(json.dumps({key: value for key, value in vars(service).items() if key.ends
 signal.pause()
 """
 
-pytestmark = pytest.mark.timeout(150)  # a cold RabbitMQ takes up to 25 s on a busy machine
-
 
 @pytest.fixture(scope="module")
 def python_for_an_ordinary_user() -> list[str]:
@@ -55,7 +53,7 @@ def python_for_an_ordinary_user() -> list[str]:
                 env=environment(),
                 check=True,
                 capture_output=True,
-                timeout=30,
+                timeout=120,
             )
             return [python]
     pytest.skip("an ordinary user may not get at this clone or at a Python: put the clone where everybody may read")

@@ -29,7 +29,7 @@ def test_a_child_outlives_the_thread_that_started_it() -> None:
         target=lambda: started.append(process.spawn(["sleep", "60"], env=process.plain_environment()))
     )
     thread.start()
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     child = psutil.Process(started[0].pid)
     try:
         eventually(lambda: child.name() == "sleep")
@@ -55,4 +55,4 @@ def test_a_program_that_cannot_be_run_says_so(tmp_path: Path) -> None:
     log = tmp_path / "log"
     missing = process.spawn(["no-such-program"], env=process.plain_environment(), log=log)
     with pytest.raises(process.ServiceFailedError, match="cannot run no-such-program"):
-        process.wait_until_ready("it", missing, lambda: False, log=log, deadline_seconds=10)
+        process.wait_until_ready("it", missing, lambda: False, log=log, deadline_seconds=60)

@@ -22,7 +22,6 @@ from tests.eventually import eventually
 from tests.processes import working_in
 
 # A cold RabbitMQ takes up to 25 s on a busy machine, and some of these tests start it twice.
-pytestmark = pytest.mark.timeout(150)
 
 
 def query(server: Postgres, statement: str) -> object:
@@ -125,9 +124,9 @@ def test_rabbitmq_keeps_confirmed_messages_over_a_kill(make: Make) -> None:
 
     def received() -> list[object]:
         with kombu.Connection(url) as connection, connection.SimpleQueue("kept", queue_args=quorum) as simple:
-            return [simple.get(timeout=5).payload for _ in range(20)]
+            return [simple.get(timeout=30).payload for _ in range(20)]
 
-    assert eventually(received, within=30) == list(range(20))
+    assert eventually(received, within=60) == list(range(20))
 
 
 def test_each_broker_is_empty_and_ours(broker_url: str) -> None:
@@ -135,7 +134,7 @@ def test_each_broker_is_empty_and_ours(broker_url: str) -> None:
         with pytest.raises(simple.Empty):
             simple.get(block=False)
         simple.put("grist")
-        assert simple.get(timeout=5).payload == "grist"
+        assert simple.get(timeout=30).payload == "grist"
 
 
 def test_a_paused_rabbitmq_goes_on_where_it_was(rabbitmq_server: RabbitMQ, rabbitmq_url: str) -> None:
@@ -160,10 +159,10 @@ def test_the_mail_catcher_shows_what_it_caught(mailcatcher: MailCatcher) -> None
         message["Message-ID"] = f"<{name}@mill>"
         message.set_content("plain & short")
         message.add_alternative("<p>rich</p>", subtype="html")
-        with smtplib.SMTP("127.0.0.1", mailcatcher.smtp_port, timeout=5) as client:
+        with smtplib.SMTP("127.0.0.1", mailcatcher.smtp_port, timeout=30) as client:
             client.send_message(message)
 
-    with httpx.Client(base_url=mailcatcher.url, trust_env=False) as http:
+    with httpx.Client(base_url=mailcatcher.url, trust_env=False, timeout=60) as http:
         caught = http.get("/mail").json()
         assert caught["count"] == 2
         assert [each["to"] for each in caught["messages"]] == [["bob@example.org"], ["ann@example.org"]]
@@ -180,10 +179,10 @@ def test_the_mail_catcher_shows_what_it_caught(mailcatcher: MailCatcher) -> None
 
 def test_the_mail_catcher_keeps_what_is_broken_and_shows_it(mailcatcher: MailCatcher) -> None:
     broken = b"From: <<@@\r\nTo: \xff\r\nContent-Type: text/plain; charset=no-such\r\nMessage-ID: <\r\n\r\n\xff body"
-    with smtplib.SMTP("127.0.0.1", mailcatcher.smtp_port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", mailcatcher.smtp_port, timeout=30) as client:
         client.sendmail("a@example.org", ["b@example.org"], broken)
 
-    with httpx.Client(base_url=mailcatcher.url, trust_env=False) as http:
+    with httpx.Client(base_url=mailcatcher.url, trust_env=False, timeout=60) as http:
         (caught,) = http.get("/mail").json()["messages"]
         assert caught["to"] == ["b@example.org"]
         assert "body" in caught["text"]

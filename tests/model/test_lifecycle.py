@@ -290,7 +290,7 @@ def mill(postgres_server: Postgres, migrated_template: str, monkeypatch: pytest.
         yield Mill(databases, interruptions)
 
 
-@pytest.mark.timeout(300 if PROFILE == "ci" else 24 * 3600, method="thread")
+@pytest.mark.timeout(900 if PROFILE == "ci" else 24 * 3600, method="thread")
 def test_every_job_ends_and_its_effects_happen_once(mill: Mill) -> None:
     chosen = int(os.environ.get("GRISTMILL_MODEL_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
     print(f"To repeat this run: GRISTMILL_MODEL_SEED={chosen} HYPOTHESIS_PROFILE={PROFILE} pytest tests/model")  # noqa: T201

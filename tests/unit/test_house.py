@@ -115,7 +115,7 @@ def test_kubernetes_starts_what_the_procfile_starts() -> None:
 def test_the_command_knows_what_the_procfile_calls(command: list[str]) -> None:
     # --help is answered after all options have been parsed, so an unknown one still fails.
     asked = [str(GRISTMILL), *command[1:], "--help"]
-    answer = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=False, cwd=ROOT)
+    answer = subprocess.run(asked, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
     assert answer.returncode == 0, answer.stderr
 
 

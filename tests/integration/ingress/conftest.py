@@ -32,17 +32,17 @@ def settings(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Settings:
 
 
 @contextmanager
-def served(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def served(settings: Settings, program: str = SERVE) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Yield the real server, in a process of its own, and its URL."""
     chosen = replace(settings, port=free_port())
-    process = subprocess.Popen([sys.executable, "-c", SERVE], env=environment(chosen))
+    process = subprocess.Popen([sys.executable, "-c", program], env=environment(chosen))
     url = f"http://127.0.0.1:{chosen.port}"
     try:
-        eventually(lambda: httpx.get(f"{url}/healthz").status_code == 200, within=30)
+        eventually(lambda: httpx.get(f"{url}/healthz").status_code == 200, within=60)
         yield process, url
     finally:
         process.kill()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 def settings_for(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Settings:
@@ -55,7 +55,8 @@ def settings_for(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Settings
         "SECRET_KEY": "k" * 32,
     }.items():
         monkeypatch.setenv(f"GRISTMILL_{name}", value)
-    return replace(load_settings(dotenv=None), demo_tasks=True, database_pool_size=20)
+    loaded = replace(load_settings(dotenv=None), demo_tasks=True, database_pool_size=20)
+    return replace(loaded, lock_timeout=50.0, statement_timeout=100.0)  # a machine that stalls is no reason to give up
 
 
 @pytest.fixture

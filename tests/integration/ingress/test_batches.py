@@ -180,6 +180,6 @@ def test_a_single_job_does_not_stand_behind_batches(app: Flask, key: Headers, da
             eventually(lambda: services.batches.size >= 3_000)
             assert services.acceptor.size == 0
             single = threads.submit(app.test_client().post, "/api/v1/jobs", json=ECHO, headers=key)
-        assert single.result(timeout=20).status_code == 202
-        assert {batch.result(timeout=20).status_code for batch in batches} == {202}
+        assert single.result(timeout=60).status_code == 202
+        assert {batch.result(timeout=60).status_code for batch in batches} == {202}
     assert count(database) == 4_001

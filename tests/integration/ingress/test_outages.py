@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -27,7 +26,7 @@ def answered(client: FlaskClient, *checks: str, path: str = "/readyz") -> TestRe
         found = answer.get_json()["checks"]
         return answer if all(found[name].get("cause") != LATE for name in checks) else None
 
-    seen = eventually(look, within=30)
+    seen = eventually(look, within=60)
     assert seen is not None
     return seen
 
@@ -50,7 +49,7 @@ def test_without_broker_and_redis_it_is_degraded_and_still_ready(client: FlaskCl
 
 def test_with_everything_there_it_is_ready(settings: Settings, database: Database, redis_url: str) -> None:
     app = create_app(replace(settings, redis_url=Secret(redis_url), broker_url=Secret(redis_url)), database)
-    eventually(lambda: app.test_client().get("/readyz").get_json()["status"] == "ready", within=30)
+    eventually(lambda: app.test_client().get("/readyz").get_json()["status"] == "ready", within=60)
 
 
 def test_a_schema_that_is_not_migrated_is_unready(settings: Settings, database: Database, client: FlaskClient) -> None:
@@ -64,7 +63,6 @@ def test_a_schema_that_is_not_migrated_is_unready(settings: Settings, database: 
     assert answer.get_json()["checks"]["postgres"]["status"] == "ok"
 
 
-@pytest.mark.timeout(180)  # Postgres may need a minute to come back
 def test_without_postgres_it_says_so_and_comes_back(
     app: Flask, key: Headers, database: Database, postgres_server: Postgres
 ) -> None:
@@ -85,7 +83,7 @@ def test_without_postgres_it_says_so_and_comes_back(
     assert set(unready.get_json()["checks"]) == {"postgres", "migrations", "redis", "broker"}
     assert "password" not in unready.get_data(as_text=True)
     postgres_server.start()
-    eventually(lambda: client.post("/api/v1/jobs", json=ECHO, headers=key).status_code == 202, within=30)
+    eventually(lambda: client.post("/api/v1/jobs", json=ECHO, headers=key).status_code == 202, within=60)
 
 
 def test_a_silent_postgres_does_not_hang_the_readiness(client: FlaskClient, postgres_server: Postgres) -> None:
@@ -99,4 +97,4 @@ def test_a_silent_postgres_does_not_hang_the_readiness(client: FlaskClient, post
         assert checks["broker"]["cause"] == "ConnectionRefusedError"
     finally:
         postgres_server.resume()
-    eventually(lambda: client.get("/readyz").status_code == 200, within=30)
+    eventually(lambda: client.get("/readyz").status_code == 200, within=60)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import text
 
 from shared.db import Database
 from shared.queries import depths
@@ -74,7 +75,20 @@ def test_a_rate_beyond_the_sample_is_told_of_the_time_that_the_sample_covers(
         "UPDATE jobs SET created_at = statement_timestamp() - (row.number - 1) * interval '1 second' "
         "FROM (SELECT id, row_number() OVER (ORDER BY id DESC) AS number FROM jobs) AS row WHERE row.id = jobs.id",
     )
-    assert 55 < show(client, operator)["accepted_a_minute"] <= 70  # ten jobs, the oldest of them nine seconds old
+    before = age_of_oldest(database, 10)
+    told = show(client, operator)["accepted_a_minute"]
+    assert 600 / age_of_oldest(database, 10) - 0.1 < told < 600 / before + 0.1
+    assert before >= 9
+
+
+def age_of_oldest(database: Database, newest: int) -> float:
+    """For how many seconds the oldest of the newest jobs has been there."""
+    query = text(
+        "SELECT extract(epoch FROM clock_timestamp() - min(created_at)) "
+        "FROM (SELECT created_at FROM jobs ORDER BY id DESC LIMIT :newest) AS sample"
+    )
+    with database.transaction() as session:
+        return float(session.execute(query, {"newest": newest}).scalar_one())
 
 
 def test_counting_ends_somewhere_and_says_so(

@@ -18,19 +18,20 @@ from shared.db import Database
 from shared.settings import Settings
 from tests.eventually import eventually
 from tests.factories import find
-from tests.integration.ingress.conftest import Headers, KeyMaker, served
+from tests.integration.ingress.conftest import SERVE, Headers, KeyMaker, served
 from tests.integration.ingress.rows import count, give_history, jobs_locked, writes_that_wait
 from tests.processes import all_have_ended
 
 ECHO = {"task": "demo.echo", "args": {"message": "hello"}}
-STOP_SECONDS = 15  # less than those who wait would, more than a busy machine takes to end a process
-PATIENCE = 30  # seconds for what has no other deadline
+PATIENCE = 60  # seconds for what has no other deadline
+WAIT = 900  # seconds that those may wait who are told to go home
+LETS_WAIT = f"import ingress.waiting; ingress.waiting.LONGEST_WAIT = {WAIT}; {SERVE}"
 STREAMS = 2
 
 
 @pytest.fixture
 def server(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    with served(replace(settings, web_streams=STREAMS, lock_timeout=50)) as running:  # a busy machine may need so long
+    with served(replace(settings, web_streams=STREAMS), LETS_WAIT) as running:
         yield running
 
 
@@ -70,27 +71,27 @@ def test_a_sigterm_ends_what_waits_and_what_follows_at_once(
 ) -> None:
     process, url = server
     jobs = f"{url}/api/v1/jobs"
-    followed, awaited = (httpx.post(jobs, json=ECHO, headers=key).json()["id"] for _ in range(2))
+    followed, awaited = (httpx.post(jobs, json=ECHO, headers=key, timeout=PATIENCE).json()["id"] for _ in range(2))
     with (
         ThreadPoolExecutor(1) as threads,
-        httpx.stream("GET", f"{jobs}/{followed}/events", headers=key, timeout=STOP_SECONDS) as events,
+        httpx.stream("GET", f"{jobs}/{followed}/events", headers=key, timeout=PATIENCE) as events,
     ):
         lines = events.iter_lines()
         assert next(line for line in lines if line.startswith("event:")) == "event: job.accepted"
         path = f"{jobs}/{awaited}"
-        waiting = threads.submit(httpx.get, path, params={"wait": "20"}, headers=key, timeout=STOP_SECONDS)
+        waiting = threads.submit(httpx.get, path, params={"wait": str(WAIT)}, headers=key, timeout=PATIENCE)
         eventually(lambda: find(database, UUID(awaited)).watched_until is not None, within=PATIENCE)
         process.send_signal(signal.SIGTERM)
         assert [line for line in lines if line.startswith("event:")] == []
         assert waiting.result().json()["state"] == "queued"
-    assert process.wait(timeout=STOP_SECONDS) == 0
+    assert process.wait(timeout=PATIENCE) == 0
 
 
 def test_a_client_that_hangs_up_frees_the_place_of_its_stream(
     server: tuple[subprocess.Popen[bytes], str], key: Headers
 ) -> None:
     _, url = server
-    job = f"{url}/api/v1/jobs/{httpx.post(f'{url}/api/v1/jobs', json=ECHO, headers=key).json()['id']}"
+    job = f"{url}/api/v1/jobs/{httpx.post(f'{url}/api/v1/jobs', json=ECHO, headers=key, timeout=PATIENCE).json()['id']}"
 
     def opens() -> int:
         with httpx.stream("GET", f"{job}/events", headers=key, timeout=PATIENCE) as events:
@@ -147,7 +148,7 @@ def test_clients_that_do_not_read_hold_no_stream_for_longer_than_its_time(
 ) -> None:
     with ExitStack() as stack:
         _, url = stack.enter_context(served(replace(settings, web_streams=STREAMS, web_stream_seconds=1)))
-        job = httpx.post(f"{url}/api/v1/jobs", json=ECHO, headers=key).json()["id"]
+        job = httpx.post(f"{url}/api/v1/jobs", json=ECHO, headers=key, timeout=PATIENCE).json()["id"]
         give_history(database, UUID(job), 99, size=100_000)  # more than the buffers of the loopback hold
         path = f"/api/v1/jobs/{job}/events"
         asked = f"GET {path} HTTP/1.1\r\nHost: door\r\nAuthorization: {key['Authorization']}\r\n\r\n"
@@ -187,9 +188,12 @@ def test_a_body_without_a_length_is_limited_too(server: tuple[subprocess.Popen[b
         yield b'"}}'
 
     headers = key | {"Content-Type": "application/json"}
-    assert httpx.post(f"{url}/api/v1/jobs", content=endless(), headers=headers).status_code == 413
+    assert httpx.post(f"{url}/api/v1/jobs", content=endless(), headers=headers, timeout=PATIENCE).status_code == 413
     small = httpx.post(
-        f"{url}/api/v1/jobs", content=iter([b'{"task": "demo.echo", "args": {"message": "x"}}']), headers=headers
+        f"{url}/api/v1/jobs",
+        content=iter([b'{"task": "demo.echo", "args": {"message": "x"}}']),
+        headers=headers,
+        timeout=PATIENCE,
     )
     assert small.status_code == 202
 

@@ -90,7 +90,7 @@ def test_of_a_cancel_and_a_claim_at_once_exactly_one_wins(database: Database) ->
         together = Barrier(2)
 
         def act(kind: str, job: UUID = job, together: Barrier = together) -> bool:
-            together.wait(5)
+            together.wait(60)
             return bool(begin(database, job)) if kind == "claim" else cancel(database, job) == State.CANCELLED
 
         with ThreadPoolExecutor(2) as threads:
@@ -123,7 +123,7 @@ def test_a_delayed_job_that_is_to_run_now_is_published_once(database: Database) 
     together = Barrier(3)
 
     def act(_: int) -> str:
-        together.wait(5)
+        together.wait(60)
         return hurry(database, job)
 
     with ThreadPoolExecutor(3) as threads:

@@ -80,7 +80,7 @@ def test_what_does_not_fit_any_more_when_it_is_its_turn_is_left_alone(database: 
             assert moves.claim(session, [claimed], worker="w1", lease=60)
             cancelling = threads.submit(cancel, database, choose_jobs(state="queued"))
             eventually(lambda: waits_for_a_lock(database))
-        done = cancelling.result(20)
+        done = cancelling.result(60)
     assert (done.cancelled, done.asked, done.skipped) == (1, 0, 1)
     assert states(database, claimed, other) == [State.RUNNING, State.CANCELLED]
     assert find(database, claimed).cancel_requested_at is None
@@ -97,7 +97,7 @@ def test_jobs_that_settle_meanwhile_have_one_end_each(database: Database) -> Non
     together = Barrier(3)
 
     def settle() -> int:
-        together.wait(10)
+        together.wait(60)
         moved = 0
         for first in range(0, 100, 10):  # against the order of the cancel
             batch = [(each.id, each.attempt, None) for each in reversed(running[first : first + 10])]
@@ -106,20 +106,21 @@ def test_jobs_that_settle_meanwhile_have_one_end_each(database: Database) -> Non
         return moved
 
     def claim() -> int:
-        together.wait(10)
+        together.wait(60)
         return sum(len(begin(database, *reversed(jobs[first : first + 10]))) for first in range(100, 200, 10))
 
     def end() -> Progress:
-        together.wait(10)
+        together.wait(60)
         return cancel(database)
 
     with ThreadPoolExecutor(3) as threads:
         settled, claimed, done = threads.submit(settle), threads.submit(claim), threads.submit(end)
-        assert settled.result(30) == 100  # a running job that was only asked to end may still succeed
-        found = states(database, *jobs[100:])
-        assert found.count(State.RUNNING) == claimed.result(30)
-        assert found.count(State.CANCELLED) == done.result(30).cancelled == 100 - claimed.result()
-    assert done.result().seen <= 200
+        assert settled.result(60) == 100  # a running job that was only asked to end may still succeed
+        begun, cancelled = claimed.result(60), done.result(60)
+    found = states(database, *jobs[100:])
+    assert found.count(State.RUNNING) == begun
+    assert found.count(State.CANCELLED) == cancelled.cancelled == 100 - begun
+    assert cancelled.seen <= 200
 
 
 def test_a_running_job_that_was_asked_ends_cancelled_and_does_not_go_on_to_wait(database: Database) -> None:

@@ -145,7 +145,7 @@ def test_beats_that_fire_at_the_same_moment_fire_each_schedule_once(database: Da
     together = threading.Barrier(4)
 
     def beat(_: int) -> int:
-        together.wait(10)
+        together.wait(60)
         return sum(fire(database).values())
 
     with ThreadPoolExecutor(4) as pool:

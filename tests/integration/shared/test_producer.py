@@ -213,7 +213,7 @@ def test_of_many_who_ask_for_the_same_at_once_one_makes_the_job_and_all_are_told
         job = prepared(database, unique_key="u" if kind == "unique" else None)
         if kind == "idempotent":
             job = job.with_idempotency_key("k", "h")
-        together.wait(10)
+        together.wait(60)
         return accepted(accept_all(database, job)[0])
 
     with ThreadPoolExecutor(8) as pool:

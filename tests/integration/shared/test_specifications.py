@@ -35,8 +35,6 @@ LAWS = settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
-pytestmark = pytest.mark.timeout(180)  # some hundred questions on a machine that others use, too
-
 
 def values_of(field: Field) -> st.SearchStrategy[Any]:
     """Values that a filter may compare `field` with."""

@@ -6,6 +6,7 @@ import pytest
 
 from shared.db import Database
 from tests.contexts import make_settings
+from tests.factories import PATIENT
 
 
 @pytest.fixture
@@ -16,6 +17,7 @@ def database(database_url: str) -> Iterator[Database]:
             {"GRISTMILL_DATABASE_URL": database_url, "GRISTMILL_MAIL_FROM": "The Mill <no-reply@mill.example>"},
             allow_private_webhooks=True,
             allow_http_callbacks=True,
+            **PATIENT,
         ),
         application_name="test",
     )

@@ -59,4 +59,4 @@ def http_server(receiver: Receiver) -> Iterator[str]:
         over.set()
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(60)

@@ -19,6 +19,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from gristmill.ports import free_port
+
 USER, PASSWORD = "mill", "p@ss/word"
 
 
@@ -51,15 +53,10 @@ class Inbox:
 class _Controller(Controller):
     def __init__(self, inbox: Inbox, port: int, tls: ssl.SSLContext | None, **options: Any) -> None:
         self.options = options
-        super().__init__(inbox, hostname="127.0.0.1", port=port, ssl_context=tls)
+        super().__init__(inbox, hostname="127.0.0.1", port=port, ssl_context=tls, ready_timeout=60)
 
     def factory(self) -> Any:
         return SMTP(self.handler, hostname="mill.test", enable_SMTPUTF8=True, **self.options)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @contextmanager
@@ -86,7 +83,7 @@ def rude_server(*words: bytes, linger: bool = False, drip: bool = False) -> Iter
 
     def converse(peer: socket.socket) -> None:
         with peer:
-            peer.settimeout(10)
+            peer.settimeout(60)
             try:
                 for index, word in enumerate(words):
                     if index:

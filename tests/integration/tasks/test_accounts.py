@@ -86,7 +86,7 @@ def perform_past(both_inside: threading.Barrier, database: Database) -> dict[str
     task = tasks.create_user
     with database_context(database, task) as context:
         context.session.execute(text("SELECT 1"))
-        both_inside.wait(10)
+        both_inside.wait(60)
         outcome: dict[str, str] | Discard = task(context, **task.load_args(ADA))
     return outcome
 
@@ -108,7 +108,7 @@ def test_a_twin_waits_for_the_first_to_end_and_only_then_knows(database: Databas
             eventually(lambda: waits_for_a_lock(database))
             if not first_commits:
                 Session.rollback(context.session)
-        outcome = twin.result(10)
+        outcome = twin.result(60)
     assert isinstance(outcome, Discard) is first_commits
     with database.transaction() as session:
         assert len(session.scalars(select(User)).all()) == 1

@@ -12,6 +12,7 @@ from sqlalchemy import select, text
 from uuid_utils.compat import uuid7
 
 import tasks
+from gristmill.ports import free_port
 from shared.db import Database
 from shared.errors import PermanentError, TransientError
 from shared.failure import describe
@@ -26,7 +27,6 @@ from tests.integration.tasks.smtp_servers import (
     USER,
     Inbox,
     authenticate,
-    free_port,
     make_certificate,
     rude_server,
     smtp_server,

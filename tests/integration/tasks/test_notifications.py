@@ -13,6 +13,7 @@ from sqlalchemy import event, text
 from uuid_utils.compat import uuid7
 
 import tasks
+from gristmill.ports import free_port
 from shared.db import Database
 from shared.errors import PermanentError, TransientError
 from shared.models import Notification
@@ -24,7 +25,7 @@ from tests.contexts import perform
 from tests.factories import find, letters, states
 from tests.factories import post as enqueue
 from tests.integration.tasks.http_servers import Receiver, http_server
-from tests.integration.tasks.smtp_servers import free_port, rude_server
+from tests.integration.tasks.smtp_servers import rude_server
 from workers.executor import Executor
 
 NOTICE = {"title": "It turns", "body": "The mill turns.", "data": {"rpm": 12}}
@@ -102,7 +103,7 @@ def test_nobody_is_notified_for_somebody_unknown(database: Database, user_id: st
     assert receiver.bodies == []
 
 
-@pytest.mark.timeout(60, method="thread")
+@pytest.mark.timeout(300, method="thread")
 def test_entries_in_the_application_are_written_by_one_statement_and_each_job_has_its_result(
     database: Database, user_id: str
 ) -> None:
@@ -118,7 +119,7 @@ def test_entries_in_the_application_are_written_by_one_statement_and_each_job_ha
     assert [(str(row.user_id), row.status, row.reply) for row in written] == [(user_id, "delivered", "stored")] * 2
 
 
-@pytest.mark.timeout(60, method="thread")
+@pytest.mark.timeout(300, method="thread")
 def test_an_entry_for_somebody_unknown_costs_its_neighbours_nothing(database: Database, user_id: str) -> None:
     executor = Executor(database, worker="test@here", queue="notification_queue")
     users = (user_id, str(uuid7()), user_id)

@@ -110,7 +110,7 @@ def test_a_record_that_waits_under_its_id_is_completed(database: Database) -> No
         assert session.get_one(Record, record_id).status == "completed"
 
 
-@pytest.mark.timeout(60, method="thread")
+@pytest.mark.timeout(300, method="thread")
 def test_the_records_of_a_bundle_end_as_each_would_alone(database: Database) -> None:
     twin = str(uuid7())
     bodies: list[dict[str, Any]] = [

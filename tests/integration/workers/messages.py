@@ -35,7 +35,7 @@ def _drain(url: str, queue: str) -> list[Any]:
             return True
         return False
 
-    eventually(drain, within=30)
+    eventually(drain, within=60)
     return messages
 
 

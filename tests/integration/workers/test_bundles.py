@@ -19,7 +19,7 @@ from workers.executor import Executor
 
 Declare = Callable[..., Any]
 
-pytestmark = pytest.mark.timeout(60, method="thread")
+pytestmark = pytest.mark.timeout(300, method="thread")
 
 
 def test_a_bundle_is_one_commit(database: Database, executor: Executor) -> None:

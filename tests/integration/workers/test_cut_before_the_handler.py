@@ -12,7 +12,7 @@ from shared.states import State
 from tests.factories import attempts, effects, find, post, terminate
 from workers.executor import Executor
 
-pytestmark = pytest.mark.timeout(60, method="thread")
+pytestmark = pytest.mark.timeout(300, method="thread")
 
 
 @pytest.mark.parametrize("jobs", [1, 3], ids=["alone", "in a bundle"])

@@ -27,7 +27,7 @@ from workers.handlers import RESULT_LIMIT
 Declare = Callable[..., Any]
 
 # A thread, because a handler's own time limit takes the alarm clock that pytest-timeout would use.
-pytestmark = pytest.mark.timeout(60, method="thread")
+pytestmark = pytest.mark.timeout(300, method="thread")
 
 
 def test_a_handler_that_returns_ends_its_job_with_its_result_and_its_effects(

@@ -18,7 +18,7 @@ from workers.executor import Executor
 
 Declare = Callable[..., Any]
 
-pytestmark = pytest.mark.timeout(60, method="thread")
+pytestmark = pytest.mark.timeout(300, method="thread")
 
 
 def backend_of(session: Session) -> int:

@@ -21,7 +21,7 @@ from workers.lost_hints import GRACE, LostHints, TokenBucket
 from workers.publisher import make_publisher
 from workers.relay import Relay
 
-pytestmark = pytest.mark.timeout(60, method="thread")
+pytestmark = pytest.mark.timeout(300, method="thread")
 DATA = "data_processing_queue"
 
 

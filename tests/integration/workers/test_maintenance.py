@@ -23,7 +23,7 @@ from workers.executor import Executor
 from workers.loop import Stop
 from workers.maintenance import Maintenance
 
-pytestmark = pytest.mark.timeout(90, method="thread")
+pytestmark = pytest.mark.timeout(300, method="thread")
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def running(database: Database) -> Iterator[Maintenance]:
         yield made
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(90)
         assert not thread.is_alive()
         made._view.forget()
         made._recorder._view.forget()
@@ -96,12 +96,12 @@ def test_two_maintenance_processes_side_by_side_repair_everything_once(database:
     with ExitStack() as stack:
         for _ in range(2):
             stack.enter_context(running(database))
-        eventually(lambda: "running" not in states(database, *lost), within=30)
-        eventually(lambda: letters(database, unlettered), within=30)
-        eventually(lambda: hints(database, unhinted[0]), within=30)
-        eventually(lambda: waiting(url) == 0, within=30)
-        eventually(lambda: fires(database), within=30)
-        eventually(lambda: len(malformed(database)) == 5, within=30)
+        eventually(lambda: "running" not in states(database, *lost), within=60)
+        eventually(lambda: letters(database, unlettered), within=60)
+        eventually(lambda: hints(database, unhinted[0]), within=60)
+        eventually(lambda: waiting(url) == 0, within=60)
+        eventually(lambda: fires(database), within=60)
+        eventually(lambda: len(malformed(database)) == 5, within=60)
     assert states(database, *lost) == [State.RETRYING] * len(lost)
     assert [len(attempts(database, job)) for job in lost] == [1] * len(lost)
     assert [len(hints(database, job)) for job in lost] == [1] * len(lost)
@@ -139,7 +139,7 @@ def test_a_healthy_platform_is_left_alone(database: Database) -> None:
     before = len(hints(database))
     with running(database) as process:
         looks = count_calls(process._lost_hints, "look")
-        eventually(lambda: len(looks) > 5, within=30)
+        eventually(lambda: len(looks) > 5, within=60)
     assert states(database, *waits, *runs) == [State.QUEUED] * 3 + [State.RUNNING]
     assert len(hints(database)) == before
 
@@ -176,14 +176,14 @@ def test_jobs_are_taken_over_while_the_broker_is_away(database_url: str) -> None
         with running(database):
             begin(database, *lost)
             make_overdue(database)
-            eventually(lambda: states(database, *lost) == [State.RETRYING] * 3, within=30)
+            eventually(lambda: states(database, *lost) == [State.RETRYING] * 3, within=60)
 
 
 def test_the_loops_go_on_when_postgres_is_back(database: Database, postgres_server: Postgres) -> None:
     lost = post_many(database, 3, tasks.effect, key="k")
     with running(database):
         postgres_server.kill()
-        postgres_server.start(50)
-        eventually(lambda: begin(database, *lost), within=30)
+        postgres_server.start(120)
+        eventually(lambda: begin(database, *lost), within=60)
         make_overdue(database)
-        eventually(lambda: states(database, *lost) == [State.RETRYING] * 3, within=30)
+        eventually(lambda: states(database, *lost) == [State.RETRYING] * 3, within=60)

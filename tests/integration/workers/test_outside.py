@@ -32,7 +32,7 @@ from workers.reconciler import take_over_lost
 
 Declare = Callable[..., Any]
 
-pytestmark = pytest.mark.timeout(60, method="thread")
+pytestmark = pytest.mark.timeout(300, method="thread")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Handlers that harm their process: each try costs an attempt, the last ends the job, neighbours are not harmed."""
 
 import collections
+import faulthandler
 import itertools
 import os
 import resource
@@ -49,7 +50,7 @@ from workers.reconciler import take_over_lost
 Declare = Callable[..., Any]
 LEASE = 1.0
 
-pytestmark = pytest.mark.timeout(60, method="thread")
+pytestmark = pytest.mark.timeout(300, method="thread")
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def _execute(database_url: str, jobs: tuple[UUID, ...]) -> None:
 
 def run(database_url: str, *jobs: UUID) -> int:
     child = start(database_url, *jobs)
-    child.join(40)
+    child.join(120)
     assert child.exitcode is not None
     return child.exitcode
 
@@ -153,6 +154,7 @@ def _leave(_: Context) -> None:
 
 
 def _abort(_: Context) -> None:
+    faulthandler.disable()  # it is no accident, and its page would be taken for one
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.abort()
 
@@ -227,11 +229,11 @@ def test_a_handler_that_never_comes_back_from_c_is_ended_from_outside_and_costs_
     child = start(database_url, job)
     eventually(lambda: state(database, job) == State.RUNNING)
     if effects_are == "database":
-        eventually(lambda: find(database, job).lease_until is not None and holds_lock(database), within=30)
+        eventually(lambda: find(database, job).lease_until is not None and holds_lock(database), within=60)
         change(database, "UPDATE jobs SET lease_until = clock_timestamp() - interval '1 second'")
         assert take_over_lost(database) == 0  # its lock is held: it works
     child.kill()  # as the worker's parent does when the hard limit is over
-    child.join(10)
+    child.join(60)
     take_over(database, job)
     (attempt,) = attempts(database, job)
     assert (state(database, job), attempt.outcome, effects(database, "k")) == (State.RETRYING, "lost", 0)
@@ -261,7 +263,7 @@ def test_the_gaps_between_the_attempts_of_a_poisonous_job_grow(
     assert ceilings[-1] > 10 * ceilings[0]
 
 
-@pytest.mark.timeout(120, method="thread")
+@pytest.mark.timeout(300, method="thread")
 def test_jobs_that_kill_hang_and_fail_take_nobody_in_the_prefetch_with_them(
     database_url: str, rabbitmq_url: str, servers_folder: Path
 ) -> None:
@@ -278,7 +280,7 @@ def test_jobs_that_kill_hang_and_fail_take_nobody_in_the_prefetch_with_them(
         good = post_many(database, 40, tasks.effect, key="good")
         failing = post(database, tasks.fail, JobOptions(max_attempts=2), times=-1)
         hanging = insert_hint_with_a_hard_limit_of_a_second(database, rabbitmq_url)
-        eventually(lambda: have_ended(database, *killers, *good, failing, hanging), within=80)
+        eventually(lambda: have_ended(database, *killers, *good, failing, hanging), within=150)
         assert states(database, *good) == [State.SUCCEEDED] * 40
         assert effects(database, "good") == 40
         assert states(database, *killers, failing) == [State.DEAD] * 3

@@ -25,19 +25,19 @@ from workers.worker_pulse import Tally
 Declare = Callable[..., Any]
 DATA = "data_processing_queue"
 
-pytestmark = pytest.mark.timeout(120, method="thread")
+pytestmark = pytest.mark.timeout(300, method="thread")
 
 
 @contextmanager
 def back_soon(server: Postgres) -> Iterator[None]:
     """Stop Postgres, and have it started again while the block runs."""
     server.stop()  # in order: the test server keeps no promise about its last commits in a crash
-    starter = threading.Timer(0.5, server.start, args=(50,))
+    starter = threading.Timer(0.5, server.start, args=(120,))
     starter.start()
     try:
         yield
     finally:
-        starter.join(60)
+        starter.join(150)
 
 
 def make_due(database: Database) -> None:
@@ -59,7 +59,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 def test_a_hint_that_comes_while_postgres_restarts_costs_nothing(
     database: Database, executor: Executor, postgres_server: Postgres, patience: Callable[[float], None]
 ) -> None:
-    patience(50)
+    patience(120)
     jobs = post_many(database, 3, tasks.effect, key="k")
     with back_soon(postgres_server):
         executor.execute(jobs)
@@ -77,12 +77,12 @@ def test_what_an_outside_job_has_done_is_written_down_when_postgres_is_back(
     patience: Callable[[float], None],
     ending: str,
 ) -> None:
-    patience(50)
+    patience(120)
     starter: list[threading.Timer] = []
 
     def handler(_: Context) -> str:
         postgres_server.stop()
-        starter.append(threading.Timer(0.5, postgres_server.start, args=(50,)))
+        starter.append(threading.Timer(0.5, postgres_server.start, args=(120,)))
         starter[0].start()
         if ending == "fails":
             raise TransientError(ending)
@@ -90,7 +90,7 @@ def test_what_an_outside_job_has_done_is_written_down_when_postgres_is_back(
 
     job = post(database, declare(handler, effects="outside"))
     executor.execute([job])
-    starter[0].join(60)
+    starter[0].join(150)
     database.dispose()  # what this test looks at is not what it tests
     found = find(database, job)
     expected = (State.SUCCEEDED, "done", 0) if ending == "succeeds" else (State.RETRYING, None, 1)
@@ -105,13 +105,13 @@ def test_a_restart_in_the_middle_of_a_transaction_costs_one_attempt(
     declare: Declare,
     patience: Callable[[float], None],
 ) -> None:
-    patience(50)
+    patience(120)
 
     def handler(ctx: Context) -> None:
         tasks.effect(ctx, key="k")
         if ctx.attempt == 1:
             postgres_server.stop()
-            postgres_server.start(50)
+            postgres_server.start(120)
 
     job = post(database, declare(handler))
     executor.execute([job])
@@ -132,13 +132,13 @@ def test_a_claim_that_the_server_forgot_in_its_crash_lets_no_outside_job_run_twi
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Claims are committed without waiting for the disk; what leaves for the world must wait."""
-    patience(50)
+    patience(120)
     calls: list[int] = []
 
     def crash(point: str) -> None:
         if point == "executor.after_claim":
             postgres_server.kill()
-            postgres_server.start(50)
+            postgres_server.start(120)
 
     job = post(database, declare(lambda ctx: calls.append(ctx.attempt), effects="outside"))
     with monkeypatch.context() as crashing:
@@ -169,7 +169,7 @@ def test_an_outage_that_outlasts_the_patience_gives_the_hint_back_and_kills_noth
     with pytest.raises(Reject) as given_back:
         child.run(task, [str(job)])
     assert vars(given_back.value)["requeue"]
-    postgres_server.start(50)
+    postgres_server.start(120)
     database.dispose()
     if when == "after the handler":  # nobody heard of its end: it is lost, and tried again
         change(database, "UPDATE jobs SET lease_until = clock_timestamp() - interval '1 second'")

@@ -15,7 +15,7 @@ from tests.factories import attempts, begin, change, effects, find, hints, inser
 from workers.executor import Executor
 from workers.reconciler import BATCH, take_over_lost
 
-pytestmark = pytest.mark.timeout(60, method="thread")
+pytestmark = pytest.mark.timeout(300, method="thread")
 
 
 def lose(database: Database, *ids: UUID) -> None:
@@ -89,12 +89,12 @@ def test_two_reconcilers_side_by_side_take_each_job_once(database: Database) -> 
     both = threading.Barrier(2)
 
     def take_all() -> int:
-        both.wait(10)
+        both.wait(60)
         return sum(take_over_lost(database) for _ in range(4))
 
     with ThreadPoolExecutor(2) as pool:
         numbers = [pool.submit(take_all) for _ in range(2)]
-        assert sum(number.result(30) for number in numbers) == len(jobs)
+        assert sum(number.result(60) for number in numbers) == len(jobs)
     assert {state(database, job) for job in jobs} == {State.RETRYING}
     assert [len(attempts(database, job)) for job in jobs] == [1] * len(jobs)
 

@@ -35,7 +35,7 @@ from workers.publisher import REVIVALS, message_of
 from workers.recorder import MOST_REVIVALS, Recorder
 from workers.topology import DELIVERY_LIMIT
 
-pytestmark = pytest.mark.timeout(60, method="thread")
+pytestmark = pytest.mark.timeout(300, method="thread")
 
 
 @dataclass
@@ -125,7 +125,7 @@ def test_a_hint_that_a_worker_rejected_adds_the_brokers_evidence_to_the_letter_o
     assert (death["queue"], death["reason"], death["count"]) == (DATA, "rejected", 1)
 
 
-@pytest.mark.timeout(120, method="thread")
+@pytest.mark.timeout(300, method="thread")
 def test_a_hint_that_nobody_acknowledges_is_delivered_so_often_and_revived_so_often_and_then_its_job_is_dead(
     rabbit_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

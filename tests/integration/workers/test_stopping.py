@@ -20,7 +20,7 @@ from workers.worker_pulse import Tally
 
 Declare = Callable[..., Any]
 
-pytestmark = pytest.mark.timeout(60, method="thread")
+pytestmark = pytest.mark.timeout(300, method="thread")
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ try:
     connect("hush-hush")
 except RuntimeError:
     sentry_sdk.capture_exception()
-sentry_sdk.flush(5)
+sentry_sdk.flush(60)
 print([name for name in ("celery", "kombu") if name in sys.modules])
 """
 
@@ -72,7 +72,7 @@ def run(**env: str) -> str:
         env={**os.environ, **REQUIRED, "PYTHONPATH": str(ROOT), **env},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
