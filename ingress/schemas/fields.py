@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -12,6 +12,8 @@ from marshmallow.validate import Length
 from shared.specifications.kinds import STORABLE
 
 LONGEST_URL: Final = 2_048  # characters; what proxies and browsers agree to pass on
+FIRST: Final = datetime(1, 1, 1, tzinfo=UTC)  # the ends of the calendar, ours and that of Postgres' driver
+LAST: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 def _refuse_nul(value: str) -> None:
@@ -56,7 +58,10 @@ class Flag(fields.Boolean):
 
 
 class Time(fields.AwareDateTime):
-    """A time with its offset (RFC 3339). It is dumped as it is: the JSON provider writes UTC with a Z."""
+    """A time with its offset (RFC 3339), read as UTC: Postgres knows no offset of 16 hours or more.
+
+    It is dumped as it is: the JSON provider writes UTC with a Z.
+    """
 
     def _serialize(self, value: Any, *_args: Any, **_kwargs: Any) -> Any:
         return value
@@ -65,11 +70,19 @@ class Time(fields.AwareDateTime):
         if not isinstance(value, str):
             raise self.make_error("invalid", input=value, obj_type="datetime")
         try:
-            return super()._deserialize(value, attr, data, **kwargs)
+            return _in_utc(super()._deserialize(value, attr, data, **kwargs))
         except (OverflowError, ValueError) as error:
             if isinstance(error, ValidationError):
                 raise
             raise self.make_error("invalid", input=value, obj_type="datetime") from None
+
+
+def _in_utc(time: datetime) -> datetime:
+    """Return the same moment in UTC; beyond the ends of the calendar, its end."""
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        return LAST if time.year == LAST.year else FIRST
 
 
 def http_url(value: str) -> None:

@@ -68,6 +68,21 @@ def test_a_time_in_the_past_means_now(client: FlaskClient, key: Headers) -> None
     assert job["run_at"] == job["created_at"]
 
 
+def test_a_time_of_any_offset_is_understood(client: FlaskClient, key: Headers) -> None:
+    """RFC 3339 has offsets up to 23:59; Postgres itself takes less than 16 hours."""
+    job = post(client, key, ECHO | {"run_at": "2001-01-02T00:00:00+23:59"}).get_json()
+    assert job["state"] == "queued"
+    for time, found in {
+        "2413-01-03T00:16:32.9+16:30": 1,
+        "2001-01-01T00:00:00-23:59": 0,
+        "0001-01-01T00:00:00+23:59": 0,
+        "9999-12-31T23:59:59-23:59": 1,
+    }.items():
+        answer = client.get("/api/v1/jobs", query_string={"created_before": time}, headers=key)
+        assert answer.status_code == 200, answer.get_data(as_text=True)
+        assert len(answer.get_json()["items"]) == found
+
+
 def test_a_delay_counts_from_the_databases_now(client: FlaskClient, key: Headers) -> None:
     job = post(client, key, ECHO | {"delay": 90}).get_json()
     assert job["state"] == "scheduled"
