@@ -17,12 +17,16 @@ import psycopg2
 import psycopg2.sql
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 
 from gristmill.services.mailcatcher_process import MailCatcher
 from gristmill.services.postgres import Postgres
 from gristmill.services.rabbitmq import INSTALL, RabbitMQ, find_rabbitmq
 from gristmill.services.service import Service
 from gristmill.services.valkey import DATABASES, Valkey
+
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 TEMPLATE = "migrated"
 Make = Callable[[type[Service]], Service]
