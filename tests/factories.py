@@ -32,7 +32,7 @@ FAILURE: Final = Failure(
     type="TestError", code="TEST_1", message="as it was asked to", traceback="", fingerprint="f" * 16
 )
 LEASE: Final = 60.0
-PATIENT: Final = {"lock_timeout": 50.0, "statement_timeout": 100.0, "publish_timeout": 50.0, "cancel_grace": 100.0}
+PATIENT: Final = {"lock_timeout": 50.0, "publish_timeout": 50.0, "cancel_grace": 100.0}
 
 
 @contextmanager
