@@ -8,7 +8,7 @@ from uuid import UUID
 
 import httpx
 import kombu
-from sqlalchemy import func, select, text
+from sqlalchemy import and_, func, select, text
 from uuid_utils.compat import uuid7
 
 import tasks
@@ -160,10 +160,11 @@ def stop_in_a_bundle(ledger: Ledger, victims: list[Victim]) -> None:
 
 
 def is_busy(ledger: Ledger) -> Callable[[Victim], bool]:
-    """Return what says whether a victim runs a job that lingers."""
+    """Return what says whether a victim holds a whole bundle: of a job that comes back alone nothing is given back."""
+    each = (func.count().filter(Job.task == name) >= 2 for name in ("demo.linger", "demo.effect"))
+    query = select(Job.worker).where(Job.state == State.RUNNING).group_by(Job.worker).having(and_(*each))
     with ledger.database.transaction() as session:
-        busy = session.scalars(select(Job.worker).where(Job.state == State.RUNNING, Job.task == "demo.linger")).all()
-    pids = {str(worker).rpartition(":")[2] for worker in busy}
+        pids = {str(worker).rpartition(":")[2] for worker in session.scalars(query)}
     return lambda victim: bool(pids & {str(child.pid) for child in victim.workers})
 
 
