@@ -8,7 +8,7 @@ from uuid import UUID
 
 import httpx
 import kombu
-from sqlalchemy import and_, func, select, text
+from sqlalchemy import func, select, text
 from uuid_utils.compat import uuid7
 
 import tasks
@@ -145,27 +145,29 @@ def post_calling_back(ledger: Ledger, _: list[Victim]) -> None:
 
 
 def stop_in_a_bundle(ledger: Ledger, victims: list[Victim]) -> None:
-    """Ask the victims to end that stand in the first job of a bundle of two tasks: each gives jobs of both back."""
-    slow, quick = (tasks.linger, {"key": ledger.key, "seconds": 1}), (tasks.effect, {"key": ledger.key})
+    """Ask the victims to end that stand in the first job of a bundle of two tasks: each gives jobs of both back.
+
+    They are given bundles while they are idle: in the middle of one, the lock would hold them where little is left.
+    """
+    slow, quick = (tasks.linger, {"key": ledger.key, "seconds": 0.1}), (tasks.effect, {"key": ledger.key})
+    eventually(lambda: not holders(ledger, victims, least=1), within=30)
     with ledger.database.session() as session, session.begin():
         session.execute(text("LOCK TABLE demo_effects IN ACCESS EXCLUSIVE MODE"))  # where the first job waits
         for _each in range(len(victims) + 1):  # the twin that stands still may get one, too
             made = post_bundle(ledger.database, slow, slow, quick, quick, options=PATIENT)
             ledger.jobs |= dict.fromkeys(made, State.SUCCEEDED)
-        eventually(lambda: any(map(is_busy(ledger), victims)), within=5)
-        told = [victim for victim in victims if is_busy(ledger)(victim)]
+        told = eventually(lambda: holders(ledger, victims, least=4), within=5)
         for victim in told:
             victim.member.terminate()
         eventually(lambda: all(TOLD in victim.member.output for victim in told))
 
 
-def is_busy(ledger: Ledger) -> Callable[[Victim], bool]:
-    """Return what says whether a victim holds a whole bundle: of a job that comes back alone nothing is given back."""
-    each = (func.count().filter(Job.task == name) >= 2 for name in ("demo.linger", "demo.effect"))
-    query = select(Job.worker).where(Job.state == State.RUNNING).group_by(Job.worker).having(and_(*each))
+def holders(ledger: Ledger, victims: list[Victim], *, least: int) -> list[Victim]:
+    """Return those of the victims that hold so many jobs: of one that came back alone nothing could be given back."""
+    query = select(Job.worker).where(Job.state == State.RUNNING).group_by(Job.worker).having(func.count() >= least)
     with ledger.database.transaction() as session:
         pids = {str(worker).rpartition(":")[2] for worker in session.scalars(query)}
-    return lambda victim: bool(pids & {str(child.pid) for child in victim.workers})
+    return [victim for victim in victims if pids & {str(child.pid) for child in victim.workers}]
 
 
 def lose_workers(ledger: Ledger, _: list[Victim]) -> None:
