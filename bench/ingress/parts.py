@@ -14,6 +14,7 @@ from bench.ingress.history import write_history
 from bench.ingress.slow_clients import SlowClients
 from bench.stack import say
 from gristmill import ports
+from shared.queries.producers import create_key, create_producer
 
 if TYPE_CHECKING:
     from bench.ingress.servers import Servers
@@ -141,11 +142,13 @@ def disturbed(bench: Bench) -> None:
     servers = bench.servers
     if "ingress" not in servers.running:
         servers.start_ingress("ingress")
+    with bench.stack.database.transaction() as session:  # another producer's: theirs hold half of the threads at most
+        slow_key = create_key(session, create_producer(session, "slow", ["jobs:write"]))
     calm, hanging = Series(), Series()
     for number in range(bench.options.rounds):
         say(f"  round {number + 1} of {bench.options.rounds}")
         _load(bench, calm, "ingress")
-        with SlowClients(ports.LOOPBACK, servers.port_of("ingress"), bench.stack.key, SLOW):
+        with SlowClients(ports.LOOPBACK, servers.port_of("ingress"), slow_key, SLOW):
             _load(bench, hanging, "ingress")
         bench.stack.forget_jobs()
     ratio = statistics.median(slow / fast for slow, fast in zip(hanging.p99s, calm.p99s, strict=True))
