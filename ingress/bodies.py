@@ -10,7 +10,6 @@ import socket
 import struct
 import threading
 import time
-from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,6 +19,7 @@ import structlog
 from ingress.errors import TooManyBodiesError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from uuid import UUID
 
     from flask import Request
@@ -47,8 +47,7 @@ class Bodies:
         self._most = most
         self._seconds = seconds
         self._changed = threading.Condition()
-        self._reading: dict[object, float] = {}  # since when, the oldest first
-        self._of: Counter[UUID | None] = Counter()
+        self._reading: dict[UUID | None, dict[object, float]] = {}  # by producer, since when, the oldest first
         self._standing = 0
         self._looker: threading.Thread | None = None
 
@@ -60,10 +59,9 @@ class Bodies:
         """
         token = object()
         with self._changed:
-            if self._of[producer] >= self._most:
+            if self._is_full(producer):
                 self._wait_for_place(producer)
-            self._of[producer] += 1
-            self._reading[token] = time.monotonic()
+            self._reading.setdefault(producer, {})[token] = time.monotonic()
             if self._looker is None:  # not before: a thread does not live on in a process that forks
                 self._looker = threading.Thread(target=self._look, name="late bodies", daemon=True)
                 self._looker.start()
@@ -71,18 +69,21 @@ class Bodies:
             return asked.get_data()
         finally:
             with self._changed:
-                del self._reading[token]
-                self._of[producer] -= 1
-                if not self._of[producer]:
-                    del self._of[producer]
+                its = self._reading[producer]
+                del its[token]
+                if not its:
+                    del self._reading[producer]
                 if self._standing:
                     self._changed.notify_all()
 
+    def _is_full(self, producer: UUID | None) -> bool:
+        return len(self._reading.get(producer, ())) >= self._most
+
     def _wait_for_place(self, producer: UUID | None) -> None:
-        patience = YOUNG - (time.monotonic() - next(iter(self._reading.values())))
+        patience = YOUNG - (time.monotonic() - _oldest(self._reading[producer]))
         self._standing += 1
         try:
-            has_place = self._changed.wait_for(lambda: self._of[producer] < self._most, timeout=max(0.0, patience))
+            has_place = self._changed.wait_for(lambda: not self._is_full(producer), timeout=max(0.0, patience))
         finally:
             self._standing -= 1
         if not has_place:
@@ -93,10 +94,14 @@ class Bodies:
         while True:
             time.sleep(LOOK_EVERY)
             with self._changed:
-                began = next(iter(self._reading.values()), None)
-            if began is not None and time.monotonic() - began > self._seconds:
+                began = min(map(_oldest, self._reading.values()), default=time.monotonic())
+            if time.monotonic() - began > self._seconds:
                 cut = cut_silent_connections(self._port, self._seconds)
                 log.warning("bodies.late", connections_cut=cut, seconds=self._seconds)
+
+
+def _oldest(reading: Mapping[object, float]) -> float:
+    return next(iter(reading.values()))
 
 
 def cut_silent_connections(port: int, seconds: float) -> int:

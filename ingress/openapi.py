@@ -21,7 +21,8 @@ _DOCUMENT: Final = "gristmill-openapi"
 _PARAMETER: Final = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 _ALWAYS: Final = {"503": "The database is away or has too much to do; `Retry-After` says when to ask again."}
 _LIMITED: Final = {
-    "429": "The key's rate is used up, or too many wrong keys came from this address; `Retry-After` says until when."
+    "429": "The key's rate is used up, or too many wrong keys came from this address, or many requests of this "
+    "producer have not sent their bodies; `Retry-After` says until when."
 }
 _WITH_KEY: Final = _LIMITED | {
     "401": "No key, or one that is not valid.",

@@ -11,7 +11,7 @@ from flask import Response, request
 from ingress.api import PREFIX, Blueprint
 from ingress.auth import principal, requires
 from ingress.event_stream import stream
-from ingress.events import KINDS, EventId
+from ingress.events import ID_PATTERN, KINDS, EventId
 from ingress.services import services
 from shared.errors import UnavailableError
 from shared.queries.jobs import get_job
@@ -24,8 +24,8 @@ blueprint = Blueprint("events", __name__, url_prefix=PREFIX, description="What h
 _LAST = {
     "in": "header",
     "name": HEADER,
-    "description": "The id of the last event that was seen: what came after it is told.",
-    "schema": {"type": "string", "pattern": "^[0-9]{1,9}-[0-3]-[0-9]{1,15}$"},
+    "description": "The id of the last event that was seen: what came after it is told. Empty: none was.",
+    "schema": {"type": "string", "pattern": f"^({ID_PATTERN})?$"},
     "example": "1-1-1893456000000",
 }
 
