@@ -273,16 +273,8 @@ def test_a_key_without_payloads_is_told_no_result(
     assert "secret" not in json.dumps(whole(client, job, blind))
 
 
-def test_an_empty_id_is_that_of_a_client_which_has_seen_nothing(
-    client: FlaskClient, headers: dict[str, str], database: Database, executor: Executor
-) -> None:
-    job = post(database, tasks.echo, message="m")
-    executor.execute([job])
-    assert whole(client, job, headers, "") == whole(client, job, headers)
-
-
 @pytest.mark.parametrize(
-    "last", ["soon", "1-1", "1-4-1893456000000", "1234567890-1-1893456000000", "1-1-99999999999999999999"]
+    "last", ["", "soon", "1-1", "1-4-1893456000000", "1234567890-1-1893456000000", "1-1-99999999999999999999"]
 )
 def test_an_id_that_no_event_has_is_refused(
     client: FlaskClient, headers: dict[str, str], database: Database, last: str
