@@ -78,6 +78,12 @@ class ConflictError(GristmillError):
     code = "STATE_CONFLICT_001"
 
 
+class EmailTakenError(ConflictError):
+    """A person who is not deleted has this address."""
+
+    code = "USER_EMAIL_TAKEN_001"
+
+
 class UnauthorizedError(GristmillError):
     """No credential, or one that is not valid."""
 

@@ -73,26 +73,29 @@ def read_token(token: str) -> Key | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Principal:
-    """Who asks: a producer with what it may do.
+class Asker:
+    """Who asks, and what they may, whatever they show for it.
 
     Attributes:
-        allowed_tasks: None when it may post every task.
-        quota: the most jobs it may have in flight; None when nothing limits them.
+        name: as the audit log has it.
+        allowed_tasks: the only ones it may have made jobs of; None is all.
         sees_payloads: whether it is shown arguments and results.
-        rate: requests a second that it may make; None when nothing limits them.
-        burst: requests at once; None is what `rate` says of one second.
     """
 
-    producer_id: UUID
     name: str
-    key_id: str
     scopes: frozenset[str]
     allowed_tasks: frozenset[str] | None = None
-    quota: int | None = None
     sees_payloads: bool = True
-    rate: float | None = None
-    burst: int | None = None
+
+    @property
+    def id(self) -> UUID:
+        """Whose it is what it makes."""
+        raise NotImplementedError
+
+    @property
+    def credential(self) -> str:
+        """What its rights come from, as the beginning of a sentence."""
+        raise NotImplementedError
 
     @property
     def is_admin(self) -> bool:
@@ -102,13 +105,40 @@ class Principal:
     @property
     def sees(self) -> UUID | None:
         """Whose jobs it sees: its own, or (None) everybody's."""
-        return None if self.is_admin or OPERATOR in self.scopes else self.producer_id
+        return None if self.is_admin or OPERATOR in self.scopes else self.id
 
     def has_one_of(self, scopes: frozenset[str]) -> bool:
         """Say whether it has one of `scopes`; admin has all of them, operator all but admin."""
         if self.is_admin or not self.scopes.isdisjoint(scopes):
             return True
         return OPERATOR in self.scopes and scopes != {ADMIN}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal(Asker):
+    """A producer that shows one of its keys.
+
+    Attributes:
+        quota: the most jobs it may have in flight; None when nothing limits them.
+        rate: requests a second that it may make; None when nothing limits them.
+        burst: requests at once; None is what `rate` says of one second.
+    """
+
+    producer_id: UUID
+    key_id: str
+    quota: int | None = None
+    rate: float | None = None
+    burst: int | None = None
+
+    @property
+    def id(self) -> UUID:
+        """The producer's."""
+        return self.producer_id
+
+    @property
+    def credential(self) -> str:
+        """Its key, by the public half."""
+        return f"The key {self.key_id}"
 
     def may_post(self, task: str) -> bool:
         """Say whether it may post jobs of `task`."""

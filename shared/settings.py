@@ -81,6 +81,10 @@ class Settings:
     web_body_seconds: int
     trusted_proxies: int
     wrong_keys: int
+    logins: int
+    registrations: int
+    access_token_seconds: int
+    refresh_token_days: int
     cors_origins: tuple[str, ...]
     web_workers: int
     log_level: str
@@ -141,6 +145,10 @@ def load_settings(dotenv: Path | None = Path(".env")) -> Settings:
         "web_body_seconds": env.int("WEB_BODY_SECONDS", 60, validate=Range(1, 3_600)),
         "trusted_proxies": env.int("TRUSTED_PROXIES", 0, validate=Range(0, 10)),
         "wrong_keys": env.int("WRONG_KEYS", 30, validate=Range(1, 1_000_000)),
+        "logins": env.int("LOGINS", 10, validate=Range(1, 1_000_000)),
+        "registrations": env.int("REGISTRATIONS", 5, validate=Range(1, 1_000_000)),
+        "access_token_seconds": env.int("ACCESS_TOKEN_SECONDS", 3_600, validate=Range(1, 86_400)),
+        "refresh_token_days": env.int("REFRESH_TOKEN_DAYS", 30, validate=Range(1, 3_650)),
         "cors_origins": env.list("CORS_ORIGINS", [], validate=_are_origins),
         "web_workers": env.int("WEB_WORKERS", 1, validate=Range(1, 64)),
         "log_level": env.str("LOG_LEVEL", "INFO", validate=OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])),

@@ -1,4 +1,4 @@
-"""Delete what is over and only takes room: idempotency keys after their 24 hours, in bites."""
+"""Delete what is over and only takes room: idempotency keys after their 24 hours, ended sessions, in bites."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from shared.queries.earlier import prune_keys
+from shared.queries.sessions import prune_sessions
 
 if TYPE_CHECKING:
     from shared.db import Database
@@ -16,9 +17,13 @@ log = structlog.get_logger(__name__)
 
 
 def prune(database: Database) -> int:
-    """Delete at most a bite of expired idempotency keys and return how many; any number of processes may do so."""
+    """Delete at most a bite of each kind, and return the larger number; any number of processes may do so."""
     with database.transaction() as session:
-        pruned = prune_keys(session, limit=BITE)
-    if pruned:
-        log.info("idempotency_keys.pruned", keys=pruned)
-    return pruned
+        keys = prune_keys(session, limit=BITE)
+    if keys:
+        log.info("idempotency_keys.pruned", keys=keys)
+    with database.transaction() as session:
+        sessions = prune_sessions(session, limit=BITE)
+    if sessions:
+        log.info("sessions.pruned", sessions=sessions)
+    return max(keys, sessions)

@@ -57,7 +57,10 @@ class UserSession(Base):
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
 
-    __table_args__ = (Index("ix_sessions_user", "user_id"),)
+    __table_args__ = (
+        Index("ix_sessions_user", "user_id"),
+        Index("ix_sessions_end", func.least(text("expires_at"), text("revoked_at"))),
+    )
 
 
 class OneTimeToken(Base):

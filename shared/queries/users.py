@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sqlalchemy import func, insert, literal_column, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from shared.errors import NotFoundError
 from shared.models.people import OneTimeToken, User, UserProfile
 
 if TYPE_CHECKING:
@@ -47,6 +48,41 @@ def insert_user(
 def find_user(session: Session, user_id: UUID) -> User | None:
     """Return the user; None when there is none, or they are deleted."""
     return session.execute(select(User).where(User.id == user_id, User.deleted_at.is_(None))).scalar_one_or_none()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownUser:
+    """A user with a profile, as they see themselves."""
+
+    id: UUID
+    email: str
+    full_name: str
+    role: str
+    status: str
+    email_verified_at: datetime | None
+    created_at: datetime
+
+
+def get_shown_user(session: Session, user_id: UUID) -> ShownUser:
+    """Return what a user is shown of themselves.
+
+    Raises:
+        NotFoundError: there is none, or they are deleted.
+    """
+    columns = (User.id, User.email, UserProfile.full_name, User.role, User.status, User.email_verified_at)
+    row = (
+        session.execute(
+            select(*columns, User.created_at)
+            .join(UserProfile, UserProfile.user_id == User.id)
+            .where(User.id == user_id, User.deleted_at.is_(None))
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        msg = f"No user {user_id}"
+        raise NotFoundError(msg)
+    return ShownUser(**row)
 
 
 def find_profile(session: Session, user_id: UUID) -> UserProfile | None:

@@ -76,6 +76,26 @@ def test_expired_idempotency_keys_are_pruned_bite_by_bite(database: Database, mo
         eventually(lambda: left() == ["6", "7"])
 
 
+def test_sessions_that_have_ended_are_pruned_bite_by_bite(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pruner, "BITE", 2)
+    monkeypatch.setattr(maintenance, "BITE", 2)
+    change(database, "INSERT INTO users (id, email, password_hash) VALUES (gen_random_uuid(), 'a@example.com', '')")
+    change(
+        database,
+        "INSERT INTO sessions (id, user_id, refresh_hash, expires_at, revoked_at) "
+        "SELECT gen_random_uuid(), users.id, decode(to_hex(n + 16), 'hex'), "
+        "now() + interval '1 hour' * CASE WHEN n > 5 THEN 1 ELSE -1 END, CASE WHEN n = 7 THEN now() END "
+        "FROM users, generate_series(1, 8) AS n",
+    )
+
+    def left() -> list[int]:
+        with database.transaction() as session:
+            return sorted(bytes(each)[0] - 16 for each in session.scalars(text("SELECT refresh_hash FROM sessions")))
+
+    with running(database):
+        eventually(lambda: left() == [6, 8])
+
+
 def test_two_maintenance_processes_side_by_side_repair_everything_once(database: Database, executor: Executor) -> None:
     lost = post_many(database, 30, tasks.effect, key="lost")
     change(database, "DELETE FROM outbox")
