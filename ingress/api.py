@@ -10,7 +10,7 @@ from flask_smorest import Blueprint as SmorestBlueprint
 from marshmallow import RAISE, Schema
 from webargs.flaskparser import FlaskParser
 
-from ingress.auth import principal
+from ingress.auth import asker_id
 from ingress.errors import register_errors
 from ingress.json import read_json
 from ingress.schemas.errors import ErrorEnvelope
@@ -29,7 +29,7 @@ class Parser(FlaskParser):
 
 
 def _read(asked: Request) -> bytes:
-    return services().bodies.read(asked, principal().producer_id)
+    return services().bodies.read(asked, asker_id())
 
 
 class Blueprint(SmorestBlueprint):

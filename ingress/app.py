@@ -21,8 +21,10 @@ from ingress.json import OrjsonProvider
 from ingress.limits import Limits
 from ingress.metrics import Metrics
 from ingress.openapi import prepare_document
+from ingress.password_checks import PasswordChecks
 from ingress.readiness import Readiness
 from ingress.routes import (
+    auth,
     batches,
     dead_letters,
     demo,
@@ -36,6 +38,7 @@ from ingress.routes import (
     producers,
     queues,
     schedules,
+    users,
     webhook_secrets,
 )
 from ingress.routes import tasks as task_routes
@@ -100,6 +103,8 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
         schedules,
         producers,
         webhook_secrets,
+        auth,
+        users,
         task_routes,
         health,
         metrics,
@@ -131,6 +136,7 @@ def _make_services(settings: Settings, database: Database) -> Services:
         bodies=Bodies(port=settings.port, most=max(1, settings.web_threads // 2), seconds=settings.web_body_seconds),
         readiness=Readiness(database, settings),
         limits=limits,
+        passwords=PasswordChecks(most=_most_sign_ins(settings)),
         waiters=waiters,
         metrics=Metrics(database, acceptors={"single": acceptor, "batch": batches}, waiters=waiters, limits=limits),
     )
@@ -140,6 +146,12 @@ def _make_waiters(settings: Settings, database: Database) -> Waiters:
     """Leave at least one thread to those who do not wait."""
     most = min(settings.web_waiters, settings.web_threads - 1)
     return Waiters(database, most=most, streams=min(settings.web_streams, settings.web_threads - 1 - most))
+
+
+def _most_sign_ins(settings: Settings) -> int:
+    """Leave half of the threads that nobody waits in for jobs, and most of all threads, to everything else."""
+    left = settings.web_threads - settings.web_waiters - settings.web_streams
+    return max(1, min(settings.web_threads // 4, left // 2))
 
 
 def _own_connections(database: Database, count: int) -> Database:

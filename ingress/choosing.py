@@ -11,11 +11,11 @@ from shared.specifications.comparisons import Equal
 from shared.specifications.parsing import read_filter
 
 if TYPE_CHECKING:
-    from shared.keys import Principal
+    from shared.keys import Asker
     from shared.specifications.specification import Specification
 
 
-def wanted_jobs(asker: Principal, wanted: dict[str, Any]) -> Specification:
+def wanted_jobs(asker: Asker, wanted: dict[str, Any]) -> Specification:
     """Return which jobs `wanted` means, of those that `asker` sees.
 
     Raises:
@@ -24,7 +24,7 @@ def wanted_jobs(asker: Principal, wanted: dict[str, Any]) -> Specification:
     return _choose(asker, wanted, choose_jobs, JOBS)
 
 
-def wanted_letters(asker: Principal, wanted: dict[str, Any]) -> Specification:
+def wanted_letters(asker: Asker, wanted: dict[str, Any]) -> Specification:
     """Return which dead letters `wanted` means, of those that `asker` sees; without `resolution` open ones.
 
     Raises:
@@ -34,7 +34,7 @@ def wanted_letters(asker: Principal, wanted: dict[str, Any]) -> Specification:
 
 
 def _choose(
-    asker: Principal, wanted: dict[str, Any], choose: Callable[..., Specification], catalogue: Catalogue
+    asker: Asker, wanted: dict[str, Any], choose: Callable[..., Specification], catalogue: Catalogue
 ) -> Specification:
     chosen = choose(**{name: value for name, value in wanted.items() if name != "where"})
     if "where" in wanted:

@@ -1,4 +1,4 @@
-"""How many requests a key may make in a time, over all processes; and how many wrong keys an address may try."""
+"""How many requests a key may make in a time, over all processes; and how often an address may try to get in."""
 
 from __future__ import annotations
 
@@ -80,6 +80,8 @@ class Limits:
         self._own = MovingWindowRateLimiter(MemoryStorage())
         self._breaker = Breaker()
         self._wrong_keys = RateLimitItemPerMinute(settings.wrong_keys)
+        self._logins = RateLimitItemPerMinute(settings.logins)
+        self._registrations = RateLimitItemPerMinute(settings.registrations)
         self.fallbacks = 0  # requests that this process has counted by itself
 
     def count_request(self, producer_id: UUID, rate: Rate) -> Standing:
@@ -89,6 +91,14 @@ class Limits:
     def count_wrong_key(self, address: str) -> Standing:
         """Count a request with a wrong key."""
         return self._count(self._wrong_keys, f"wrong-key:{address}")
+
+    def count_login(self, address: str) -> Standing:
+        """Count a request to sign in."""
+        return self._count(self._logins, f"login:{address}")
+
+    def count_registration(self, address: str) -> Standing:
+        """Count a request to register."""
+        return self._count(self._registrations, f"registration:{address}")
 
     def _count(self, item: RateLimitItem, name: str) -> Standing:
         if not self._breaker.pause:

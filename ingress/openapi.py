@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from ingress.api import PREFIX, Api
-from ingress.auth import needed_scopes
+from ingress.auth import Needs, needs_of
 from ingress.describing import args_schema, example_of
 from ingress.describing_filters import where_components
 from ingress.schemas.lists import DESCRIBED_BY
@@ -25,8 +25,8 @@ _LIMITED: Final = {
     "producer have not sent their bodies; `Retry-After` says until when."
 }
 _WITH_KEY: Final = _LIMITED | {
-    "401": "No key, or one that is not valid.",
-    "403": "The key lacks the scope that `details` names.",
+    "401": "No key or access token, or one that is not valid.",
+    "403": "It lacks the scope that `details` names, or a key is needed here, or somebody who has signed in.",
 }
 _WITH_PARAMETERS: Final = {"422": "Understood and not acceptable; `details` names each wrong field by its path."}
 _WITH_BODY: Final = {
@@ -34,6 +34,8 @@ _WITH_BODY: Final = {
     "413": "Larger than this route takes.",
     "415": "Not `application/json`.",
 }
+_KEY: Final = "key"
+_PERSON: Final = "person"
 _WITH_ID: Final = {"404": "There is none, or it is somebody else's."}
 
 
@@ -52,11 +54,18 @@ def prepare_document(app: Flask, api: Api, *, demo_tasks: bool) -> None:
             if DESCRIBED_BY in described:
                 component["properties"][field] = {"$ref": f"#/components/schemas/{described[DESCRIBED_BY]}"}
     schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
-    schemes["key"] = {"type": "http", "scheme": "bearer", "description": "An API key: `gm_<id>_<secret>`."}
+    schemes[_KEY] = {"type": "http", "scheme": "bearer", "description": "An API key: `gm_<id>_<secret>`."}
+    schemes[_PERSON] = {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "The access token of somebody who has signed in: the role `admin` has the scope of this name, "
+        "`operator` too, and `member` has none.",
+    }
     for rule in app.url_map.iter_rules():
         path = document["paths"].get(_PARAMETER.sub(r"{\1}", rule.rule), {})
         for method in (rule.methods or set()) & {name.upper() for name in path}:
-            _complete(path[method.lower()], needed_scopes(app, rule.endpoint) or frozenset(), rule.arguments)
+            _complete(path[method.lower()], needs_of(app, rule.endpoint) or Needs(), rule.arguments)
     _write_tasks(document, tasks)
     app.extensions[_DOCUMENT] = orjson.dumps(document, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
 
@@ -67,11 +76,12 @@ def document_of(app: Flask) -> bytes:
     return document
 
 
-def _complete(operation: dict[str, Any], scopes: frozenset[str], path_arguments: set[str]) -> None:
+def _complete(operation: dict[str, Any], needs: Needs, path_arguments: set[str]) -> None:
     responses = operation.setdefault("responses", {})
     possible = dict(_ALWAYS)
-    if scopes:
-        operation["security"] = [{"key": sorted(scopes)}]
+    if not needs.is_public:
+        accepted = {_KEY: needs.producers, _PERSON: needs.people}
+        operation["security"] = [{scheme: sorted(needs.scopes)} for scheme, will_do in accepted.items() if will_do]
         possible |= _WITH_KEY
     if path_arguments:
         possible |= _WITH_ID

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ingress.bodies import Bodies
     from ingress.limits import Limits
     from ingress.metrics import Metrics
+    from ingress.password_checks import PasswordChecks
     from ingress.readiness import Readiness
     from ingress.waiting import Waiters
     from shared.db import Database
@@ -39,6 +40,7 @@ class Services:
     readiness: Readiness
     waiters: Waiters
     limits: Limits
+    passwords: PasswordChecks
     metrics: Metrics
 
 

@@ -9,7 +9,7 @@ from flask import Response, current_app
 
 from ingress import serve
 from ingress.api import PREFIX, Blueprint
-from ingress.auth import principal, requires
+from ingress.auth import producer, requires
 from ingress.callbacks import Callbacks
 from ingress.posting import prepare_job
 from ingress.schemas.jobs import AcceptedJob, JobRequest
@@ -30,7 +30,7 @@ blueprint = Blueprint("validating", __name__)
 @blueprint.response(202, AcceptedJob)
 def validate_job(wanted: dict[str, Any]) -> Response:
     """Check a job, and forget it."""
-    job = prepare_job(services(), principal(), wanted, callbacks=Callbacks(services(), principal()))
+    job = prepare_job(services(), producer(), wanted, callbacks=Callbacks(services(), producer()))
     row, now = job.row, datetime.now(UTC)
     accepted = Accepted(
         id=job.id,

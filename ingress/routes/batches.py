@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 from flask import Response, current_app, request
 
 from ingress.api import PREFIX, Blueprint
-from ingress.auth import principal, requires
+from ingress.auth import producer, requires
 from ingress.batching import Outcome, post_batch
 from ingress.errors import explain
 from ingress.idempotency import HEADER, LONGEST, PATTERN, read_key
@@ -39,7 +39,7 @@ _POSTED = {
 
 
 @blueprint.route("/jobs/batch", methods=["POST"])
-@requires("jobs:write")
+@requires("jobs:write", people=False)
 @takes_up_to(LARGEST_BATCH)
 @blueprint.arguments(BatchRequest())
 @blueprint.response(202, BatchAnswer, headers=_POSTED, description="One result for each entry, in order.")
@@ -53,7 +53,7 @@ def post_jobs(wanted: dict[str, Any]) -> Response:
     """
     outcomes = post_batch(
         services(),
-        principal(),
+        producer(),
         wanted["jobs"],
         body=body(),
         key=read_key(request.headers.get(HEADER)),

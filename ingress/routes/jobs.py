@@ -8,7 +8,7 @@ from uuid import UUID
 from flask import Response, current_app, request
 
 from ingress.api import PREFIX, Blueprint
-from ingress.auth import principal, requires
+from ingress.auth import principal, producer, requires
 from ingress.idempotency import HEADER, LONGEST, PATTERN, read_key
 from ingress.json import body
 from ingress.posting import QUOTA_USED_UP, post, read_traceparent
@@ -52,7 +52,7 @@ _WAITED = _POSTED | {
 
 
 @blueprint.route("/jobs", methods=["POST"])
-@requires("jobs:write")
+@requires("jobs:write", people=False)
 @blueprint.arguments(JobRequest())
 @blueprint.response(202, AcceptedJob, headers=_POSTED, description="Accepted: it is stored, and will be run.")
 @blueprint.alt_response(
@@ -71,7 +71,7 @@ def post_job(wanted: dict[str, Any]) -> Response:
     """
     accepted = post(
         services(),
-        principal(),
+        producer(),
         wanted,
         body=body(),
         key=read_key(request.headers.get(HEADER)),

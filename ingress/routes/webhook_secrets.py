@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ingress.api import PREFIX, OptionalBodyBlueprint
-from ingress.auth import principal, requires
+from ingress.auth import principal, producer, requires
 from ingress.schemas.errors import ErrorEnvelope
 from ingress.schemas.webhook_secrets import Forgotten, NewSecret, SecretList, SecretRequest
 from ingress.services import services
@@ -25,16 +25,16 @@ _TOO_MANY = "Secrets that were replaced still go on; wait, or delete all of them
 
 
 @blueprint.route("/webhook-secret", methods=["GET"])
-@requires("jobs:read", "jobs:write")
+@requires("jobs:read", "jobs:write", people=False)
 @blueprint.response(200, SecretList)
 @blueprint.doc(operationId="list_webhook_secrets")
 def list_own_secrets() -> dict[str, Any]:
     """List the secrets that sign your callbacks now, newest first, without the secrets themselves."""
-    return _list(principal().producer_id)
+    return _list(producer().producer_id)
 
 
 @blueprint.route("/webhook-secret", methods=["POST"])
-@requires("jobs:write")
+@requires("jobs:write", people=False)
 @blueprint.arguments(SecretRequest(), required=False)
 @blueprint.response(201, NewSecret)
 @blueprint.alt_response(409, schema=ErrorEnvelope, description=_TOO_MANY)
@@ -44,11 +44,11 @@ def make_own_secret(wanted: dict[str, Any]) -> dict[str, Any]:
 
     Each callback then has two signatures until the old secret is over: take the new one into use meanwhile.
     """
-    return _make(principal().producer_id, wanted)
+    return _make(producer().producer_id, wanted)
 
 
 @blueprint.route("/webhook-secret", methods=["DELETE"])
-@requires("jobs:write")
+@requires("jobs:write", people=False)
 @blueprint.response(200, Forgotten)
 @blueprint.doc(operationId="delete_webhook_secrets")
 def delete_own_secrets() -> dict[str, Any]:
@@ -56,7 +56,7 @@ def delete_own_secrets() -> dict[str, Any]:
 
     What is still to be called back becomes a dead letter, unless there is a new secret by then.
     """
-    return _forget(principal().producer_id)
+    return _forget(producer().producer_id)
 
 
 @blueprint.route("/producers/<uuid:producer_id>/webhook-secret", methods=["GET"])

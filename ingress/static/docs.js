@@ -46,8 +46,11 @@ async function send(method, path, parameters, body, output) {
 function showOperation(contract, path, method, operation, shared) {
   const box = make("details", {}, make("summary", {}, make("b", {}, method.toUpperCase()), make("code", {}, path), ` ${operation.summary || ""}`));
   if (operation.description) box.append(make("p", {}, operation.description));
-  const scopes = (operation.security || []).flatMap((one) => one.key || []);
-  box.append(make("p", {}, scopes.length ? `Needs a key with the scope ${scopes.join(" or ")}.` : "Needs no key."));
+  const ways = operation.security || [];
+  const kinds = ways.flatMap((one) => Object.keys(one)).map((kind) => (kind === "key" ? "a key" : "an access token"));
+  const scopes = [...new Set(ways.flatMap((one) => Object.values(one).flat()))];
+  const needs = scopes.length ? ` with the scope ${scopes.join(" or ")}` : "";
+  box.append(make("p", {}, kinds.length ? `Needs ${kinds.join(" or ")}${needs}.` : "Needs no key."));
 
   const parameters = [...shared, ...(operation.parameters || [])].map((one) => follow(contract, one)).map((one) => {
     const input = make("input", { placeholder: one.description || (one.schema && one.schema.type) || "" });

@@ -10,6 +10,7 @@ from shared.db import Database
 from shared.errors import ConflictError, InvalidError, NotFoundError
 from shared.queries.producers import create_key, create_producer, find_producer_by_token, list_keys, revoke_key
 from tests.integration.ingress.conftest import Headers, KeyMaker
+from tests.integration.ingress.people import signed_in
 from tests.integration.ingress.rows import count
 
 ECHO = {"task": "demo.echo", "args": {"message": "hello"}}
@@ -142,3 +143,53 @@ def test_a_producer_is_refused_an_unknown_scope_and_a_name_that_is_taken(databas
 
 def test_a_preflight_needs_no_key(app: Flask) -> None:
     assert app.test_client().options("/api/v1/jobs").status_code == 200
+
+
+def test_a_role_decides_what_a_person_may_and_nobody_posts_jobs_without_a_key(
+    client: FlaskClient, database: Database, make_key: KeyMaker
+) -> None:
+    who = {
+        "producer": make_key("jobs:read", "jobs:write", name="theirs"),
+        "other producer": make_key("jobs:read", "jobs:write", name="another"),
+        "admin key": make_key("admin", name="root"),
+        **{role: signed_in(client, database, role) for role in ("member", "operator", "admin")},
+    }
+    place = client.post("/api/v1/jobs", json=ECHO, headers=who["producer"]).headers["Location"]
+    matrix = {
+        ("GET", "/api/v1/users/me"): [403, 403, 403, 200, 200, 200],
+        ("GET", place): [200, 404, 200, 403, 200, 200],
+        ("GET", f"{place}/events"): [200, 404, 200, 403, 200, 200],
+        ("GET", "/api/v1/jobs"): [200, 200, 200, 403, 200, 200],
+        ("GET", "/api/v1/dead-letters"): [200, 200, 200, 403, 200, 200],
+        ("GET", "/api/v1/queues"): [403, 403, 200, 403, 200, 200],
+        ("GET", "/api/v1/schedules"): [403, 403, 200, 403, 200, 200],
+        ("GET", "/api/v1/tasks"): [200, 200, 200, 403, 200, 200],
+        ("GET", "/metrics"): [403, 403, 200, 403, 200, 200],
+        ("GET", "/api/v1/producers"): [403, 403, 200, 403, 403, 200],
+        ("POST", "/api/v1/jobs"): [202, 202, 202, 403, 403, 403],
+        ("POST", "/api/v1/jobs/batch"): [202, 202, 202, 403, 403, 403],
+        ("GET", "/api/v1/webhook-secret"): [200, 200, 200, 403, 403, 403],
+        ("POST", "/api/v1/webhook-secret"): [201, 201, 201, 403, 403, 403],
+        ("POST", f"{place}/cancel"): [200, 404, 200, 403, 200, 200],
+    }
+    bodies = {"/api/v1/jobs": ECHO, "/api/v1/jobs/batch": {"jobs": [ECHO]}}
+    found = {
+        (method, path): [
+            client.open(path, method=method, json=bodies.get(path), headers=headers).status_code
+            for headers in who.values()
+        ]
+        for method, path in matrix
+    }
+    assert found == matrix
+
+
+def test_a_person_who_posts_a_job_is_told_to_use_a_key_and_a_key_to_sign_in(
+    client: FlaskClient, database: Database, key: Headers
+) -> None:
+    posted = client.post("/api/v1/jobs", json=ECHO, headers=signed_in(client, database, "admin"))
+    assert "API key" in posted.get_json()["error"]["message"]
+    asked = client.get("/api/v1/users/me", headers=key)
+    assert "auth/login" in asked.get_json()["error"]["message"]
+    lacking = client.get("/api/v1/producers", headers=signed_in(client, database, "operator"))
+    assert lacking.get_json()["error"]["details"] == {"missing_scope": "admin"}
+    assert "The role operator lacks the scope admin" in lacking.get_json()["error"]["message"]

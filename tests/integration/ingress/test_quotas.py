@@ -14,6 +14,7 @@ from ingress.accept import Acceptor
 from ingress.services import services_of
 from shared.db import Database
 from shared.errors import QuotaExceededError
+from shared.keys import Principal
 from shared.producer import JobOptions, NewJob, prepare
 from shared.queries.jobs import Accepted
 from shared.queries.producers import create_producer
@@ -106,6 +107,7 @@ def test_beyond_its_quota_a_producer_is_told_when_to_try_again(
     client.get("/api/v1/jobs", headers=key)
     known = services_of(app).keys._known
     for digest, (until, principal) in list(known.items()):
+        assert isinstance(principal, Principal)
         known[digest] = (until + 60, replace(principal, quota=3))
     assert client.post("/api/v1/jobs", json=ECHO, headers=key).status_code == 202
     refused = client.post("/api/v1/jobs/batch", json={"jobs": [ECHO] * 3, "atomic": True}, headers=key)

@@ -6,8 +6,9 @@ import pytest
 from flask import Flask
 
 from ingress.app import create_app
-from ingress.auth import needed_scopes, public, refuse_undeclared_routes, requires
+from ingress.auth import Needs, needs_of, public, refuse_undeclared_routes, requires
 from shared.keys import Key, Principal, new_key, read_token
+from shared.people import SCOPES_OF, Person, Tokens
 from shared.settings import Settings
 
 
@@ -26,11 +27,33 @@ def test_a_scope_that_does_not_exist_is_refused_at_import() -> None:
         requires()
 
 
-def test_only_health_and_documentation_are_public(settings: Settings) -> None:
+def test_only_health_documentation_and_the_way_in_are_public(settings: Settings) -> None:
     app = create_app(settings)
-    open_to_all = {rule.rule for rule in app.url_map.iter_rules() if not needed_scopes(app, rule.endpoint)}
+    open_to_all = {rule.rule for rule in app.url_map.iter_rules() if declared(app, rule.endpoint).is_public}
     documentation = {"/openapi.json", "/docs", "/docs/page.js", "/docs/page.css"}
-    assert open_to_all == {"/health", "/healthz", "/ready", "/readyz"} | documentation
+    way_in = {f"/api/v1/auth/{step}" for step in ("register", "login", "refresh")}
+    assert open_to_all == {"/health", "/healthz", "/ready", "/readyz"} | documentation | way_in
+
+
+def test_jobs_are_posted_with_keys_alone_and_people_are_told_of_themselves_alone(settings: Settings) -> None:
+    app = create_app(settings)
+    rules = [(rule.rule, declared(app, rule.endpoint)) for rule in app.url_map.iter_rules()]
+    assert {rule for rule, needs in rules if needs.producers and not needs.people} == {
+        "/api/v1/jobs",  # its GET takes people
+        "/api/v1/jobs/batch",
+        "/api/v1/webhook-secret",
+    }
+    assert {rule for rule, needs in rules if needs.people and not needs.producers} == {
+        "/api/v1/auth/logout",
+        "/api/v1/users/me",
+    }
+    assert all(needs.scopes for _, needs in rules if needs.producers)
+
+
+def declared(app: Flask, endpoint: str) -> Needs:
+    needs = needs_of(app, endpoint)
+    assert needs is not None
+    return needs
 
 
 def test_a_token_is_read_as_the_key_it_was_written_from() -> None:
@@ -63,3 +86,22 @@ def test_admin_has_every_scope_and_sees_everything() -> None:
     assert reader.has_one_of(frozenset({"jobs:read", "jobs:write"}))
     assert not reader.has_one_of(frozenset({"jobs:write"}))
     assert reader.sees == producer_id
+
+
+@pytest.mark.parametrize(
+    ("role", "may", "may_not"),
+    [
+        ("member", set(), {"jobs:read", "queues:read", "operator", "admin"}),
+        ("operator", {"jobs:read", "queues:write", "operator"}, {"admin"}),
+        ("admin", {"jobs:read", "operator", "admin"}, set()),
+    ],
+)
+def test_a_role_has_the_scope_of_its_name_and_a_member_has_none(role: str, may: set[str], may_not: set[str]) -> None:
+    person = Person(name="user:a@b.c", scopes=SCOPES_OF[role], user_id=uuid4(), session_id=uuid4(), role=role)
+    assert all(person.has_one_of(frozenset({scope})) for scope in may)
+    assert not any(person.has_one_of(frozenset({scope})) for scope in may_not)
+    assert person.sees == (person.user_id if role == "member" else None)
+
+
+def test_tokens_do_not_show_themselves() -> None:
+    assert "abc" not in repr(Tokens(access_token="abc1", refresh_token="abc2"))

@@ -75,8 +75,16 @@ def test_every_operation_says_who_may_use_it_and_how_it_fails(contract: dict[str
         assert operation["summary"], (path, method)
         envelope = {"$ref": "#/components/schemas/ErrorEnvelope"}
         failures = {status for status, answer in operation["responses"].items() if envelope in schemas_of(answer)}
-        if path.startswith("/api/") or path == "/metrics":
+        if path in ("/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/auth/refresh"):
+            assert "security" not in operation, (path, method)
+            assert {"422", "503"} | ({"401"} if "register" not in path else {"409", "429"}) <= failures, (path, method)
+        elif path in ("/api/v1/auth/logout", "/api/v1/users/me"):
+            assert operation["security"] == [{"person": []}], (path, method)
+            assert {"401", "403", "503"} <= failures, (path, method)
+        elif path.startswith("/api/") or path == "/metrics":
             assert operation["security"][0]["key"], (path, method)
+            people = [each["person"] for each in operation["security"][1:]]
+            assert people in ([], [operation["security"][0]["key"]]), (path, method)
             assert {"401", "403", "503"} <= failures, (path, method)
         else:
             assert "security" not in operation, (path, method)

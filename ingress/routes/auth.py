@@ -1,0 +1,109 @@
+"""Register, sign in, go on, sign out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from flask import Response, current_app, request
+
+from ingress.api import PREFIX, Blueprint
+from ingress.auth import person, public, signed_in
+from ingress.limiting import TOO_OFTEN, limited
+from ingress.limits import Limits
+from ingress.posting import read_traceparent
+from ingress.prefer import PREFER, wanted_wait
+from ingress.schemas.errors import ErrorEnvelope
+from ingress.schemas.jobs import AcceptedJob
+from ingress.schemas.people import LoginRequest, RefreshRequest, RegisterRequest, TokensAnswer, UserAnswer
+from ingress.services import services
+from ingress.showing import show_accepted
+from ingress.signing_in import go_on, register, sign_in, sign_out, wait_for_user
+
+if TYPE_CHECKING:
+    from shared.people import Tokens
+
+blueprint = Blueprint("auth", __name__, url_prefix=PREFIX, description="How people get in, and out.")
+
+_DAY: Final = 86_400  # seconds
+_PLACE: Final = {"Location": {"schema": {"type": "string"}, "description": "Where it is to be seen."}}
+_WAITED: Final = {
+    "Preference-Applied": {"schema": {"type": "string"}, "description": "How long was waited at most: `wait=10`."}
+}
+
+
+@blueprint.route("/auth/register", methods=["POST"])
+@public
+@limited(Limits.count_registration, "registrations")
+@blueprint.arguments(RegisterRequest())
+@blueprint.response(202, AcceptedJob, headers=_PLACE, description="Accepted: the account is being made.")
+@blueprint.alt_response(201, schema=UserAnswer, headers=_PLACE | _WAITED, description="It was waited for: the user.")
+@blueprint.alt_response(409, schema=ErrorEnvelope, description="It was waited for: somebody has this address.")
+@blueprint.alt_response(429, schema=ErrorEnvelope, description=TOO_OFTEN)
+@blueprint.doc(parameters=[PREFER], operationId="register")
+def register_somebody(wanted: dict[str, Any]) -> Response:
+    """Register.
+
+    The account is made by a job, which ends before long. With `Prefer: wait=10` the answer is the user, or 409 when
+    somebody has this address; without, nothing is told of who has an account.
+    """
+    accepted = register(services(), wanted, traceparent=read_traceparent(request.headers.get("traceparent")))
+    seconds = wanted_wait(request.headers.get("Prefer"))
+    user = wait_for_user(services(), accepted.id, seconds) if seconds is not None else None
+    shown = show_accepted(accepted) if user is None else UserAnswer().dump(user)
+    answer = cast("Response", current_app.json.response(shown))
+    answer.status_code = 202 if user is None else 201
+    answer.headers["Location"] = f"{PREFIX}/jobs/{accepted.id}" if user is None else f"{PREFIX}/users/me"
+    if seconds is not None:
+        answer.headers["Preference-Applied"] = f"wait={seconds:.0f}"
+    return answer
+
+
+@blueprint.route("/auth/login", methods=["POST"])
+@public
+@limited(Limits.count_login, "sign-ins")
+@blueprint.arguments(LoginRequest())
+@blueprint.response(200, TokensAnswer)
+@blueprint.alt_response(401, schema=ErrorEnvelope, description="No active account has this address and password.")
+@blueprint.alt_response(429, schema=ErrorEnvelope, description=TOO_OFTEN)
+@blueprint.doc(operationId="login")
+def login(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Sign in.
+
+    The access token is good for an hour; then the refresh token gets the next one. Unknown addresses, wrong passwords
+    and accounts that are not active are all refused alike.
+    """
+    return _show(sign_in(services(), wanted["email"], wanted["password"]))
+
+
+@blueprint.route("/auth/refresh", methods=["POST"])
+@public
+@blueprint.arguments(RefreshRequest())
+@blueprint.response(200, TokensAnswer)
+@blueprint.alt_response(401, schema=ErrorEnvelope, description="Not the newest refresh token of a session.")
+@blueprint.doc(operationId="refresh")
+def refresh(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Get the next access token, and the next refresh token.
+
+    Each refresh token is good once. One that comes again is in two hands: its session ends.
+    """
+    return _show(go_on(services(), wanted["refresh_token"]))
+
+
+@blueprint.route("/auth/logout", methods=["POST"])
+@signed_in
+@blueprint.response(204, description="The session has ended: its tokens are worthless within seconds, everywhere.")
+@blueprint.doc(operationId="logout")
+def logout() -> None:
+    """Sign out."""
+    sign_out(services(), person())
+
+
+def _show(tokens: Tokens) -> dict[str, Any]:
+    settings = services().settings
+    return {
+        "access_token": tokens.access_token,
+        "token_type": "Bearer",
+        "expires_in": settings.access_token_seconds,
+        "refresh_token": tokens.refresh_token,
+        "refresh_expires_in": settings.refresh_token_days * _DAY,
+    }

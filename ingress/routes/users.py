@@ -1,0 +1,26 @@
+"""What people see of themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ingress.api import PREFIX, Blueprint
+from ingress.auth import person, signed_in
+from ingress.schemas.people import UserAnswer
+from ingress.services import services
+from shared.queries.users import get_shown_user
+
+if TYPE_CHECKING:
+    from shared.queries.users import ShownUser
+
+blueprint = Blueprint("users", __name__, url_prefix=PREFIX, description="People.")
+
+
+@blueprint.route("/users/me", methods=["GET"])
+@signed_in
+@blueprint.response(200, UserAnswer)
+@blueprint.doc(operationId="show_me")
+def show_me() -> ShownUser:
+    """Show who has signed in."""
+    with services().database.transaction() as session:
+        return get_shown_user(session, person().user_id)

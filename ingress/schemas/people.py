@@ -1,0 +1,83 @@
+"""People: how they register and sign in, and what they see of themselves."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from marshmallow import Schema, ValidationError, fields
+from marshmallow.validate import Length, OneOf
+
+from ingress.schemas.fields import Flag, Time, short_text
+from shared.people import SCOPES_OF
+from shared.specifications.kinds import STORABLE
+from shared.tokens import LONGEST as LONGEST_TOKEN
+from tasks.mail.address import Address
+from tasks.passwords import LONGEST, SHORTEST, check_password
+
+LONGEST_NAME: Final = 200
+_EMAIL: Final = {"example": "ada@example.com"}
+_PASSWORD: Final = {"format": "password", "pattern": STORABLE, "writeOnly": True, "example": "Correct-horse-1"}
+
+
+def _must_be_true(value: bool) -> None:
+    if not value:
+        raise ValidationError("Must be true: without it there is no account.")
+
+
+class RegisterRequest(Schema):
+    email = Address(required=True, metadata=_EMAIL)
+    password = fields.String(
+        required=True,
+        validate=check_password,
+        metadata={
+            **_PASSWORD,
+            "minLength": SHORTEST,
+            "maxLength": LONGEST,
+            "description": "With an upper-case letter and a digit.",
+        },
+    )
+    full_name = short_text(LONGEST_NAME, required=True, metadata={"example": "Ada Lovelace"})
+    terms_accepted = Flag(
+        required=True, validate=_must_be_true, metadata={"enum": [True], "example": True, "description": "Always true."}
+    )
+
+
+class LoginRequest(Schema):
+    email = Address(required=True, metadata=_EMAIL)
+    password = fields.String(required=True, validate=Length(1, LONGEST), metadata=_PASSWORD)
+
+
+class RefreshRequest(Schema):
+    refresh_token = fields.String(
+        required=True,
+        validate=Length(1, LONGEST_TOKEN),
+        metadata={
+            "pattern": STORABLE,
+            "writeOnly": True,
+            "description": "The newest of the session; it is good for this one time.",
+        },
+    )
+
+
+class TokensAnswer(Schema):
+    """What is shown once, and stored nowhere."""
+
+    access_token = fields.String(required=True, metadata={"description": "A JWT; `Authorization: Bearer …`."})
+    token_type = fields.String(required=True, validate=OneOf(["Bearer"]))
+    expires_in = fields.Integer(required=True, metadata={"description": "Seconds that the access token is good for."})
+    refresh_token = fields.String(
+        required=True, metadata={"description": "For `POST /api/v1/auth/refresh`; keep it as you keep a password."}
+    )
+    refresh_expires_in = fields.Integer(
+        required=True, metadata={"description": "Seconds that the refresh token is good for, if it is not used."}
+    )
+
+
+class UserAnswer(Schema):
+    id = fields.UUID(required=True)
+    email = fields.String(required=True)
+    full_name = fields.String(required=True)
+    role = fields.String(required=True, validate=OneOf(list(SCOPES_OF)))
+    status = fields.String(required=True, validate=OneOf(["active", "inactive", "suspended"]))
+    email_verified_at = Time(required=True, allow_none=True)
+    created_at = Time(required=True)
