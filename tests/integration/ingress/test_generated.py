@@ -14,7 +14,7 @@ from shared.queries.producers import find_producer
 from shared.settings import Settings
 from tests.integration.ingress.conftest import KeyMaker, served
 from tests.integration.ingress.dead import make_dead
-from tests.integration.ingress.people import signed_in
+from tests.integration.ingress.people import make_person, sign_in
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 EXAMPLES = int(os.environ.get("GRISTMILL_FUZZ_EXAMPLES", "8"))  # for each operation; `make fuzz` tries more
@@ -49,11 +49,13 @@ def test_schemathesis_finds_nothing(
     with database.transaction() as session:
         other = find_producer(session, "other")
     assert other is not None
+    make_person(database)
     given = {
         "GRISTMILL_API_KEY": headers["Authorization"].removeprefix("Bearer "),
         "GRISTMILL_PRODUCER": str(other.id),
         "GRISTMILL_LETTER": letter,
-        "GRISTMILL_ACCESS_TOKEN": signed_in(client, database, "member")["Authorization"].removeprefix("Bearer "),
+        "GRISTMILL_MEMBER": sign_in(client)["access_token"],
+        "GRISTMILL_LEAVER": sign_in(client)["access_token"],
     }
     often = replace(settings, wrong_keys=1_000_000, logins=1_000_000, registrations=1_000_000)
     chosen = replace(often, web_waiters=0, web_stream_seconds=1)  # nothing takes its time
