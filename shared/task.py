@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from marshmallow import Schema, ValidationError, missing
 
 from shared.errors import InternalTaskError, InvalidArgsError, TaskDefinitionError, UnknownTaskError
+from shared.plain_args import PlainArgs
 from shared.queues import QUEUES, Queue
 from shared.retry import RetryPolicy
 
@@ -66,12 +67,19 @@ class Task:
         """Names of the arguments that are sealed in the database: schema fields with `metadata={"secret": True}`."""
         return frozenset(name for name, field in self.schema.fields.items() if field.metadata.get("secret"))
 
+    @cached_property
+    def _plain_args(self) -> PlainArgs:
+        return PlainArgs(self.schema)
+
     def load_args(self, args: Mapping[str, Any]) -> dict[str, Any]:
         """Return `args` (as JSON knows them) as the handler takes them.
 
         Raises:
             InvalidArgsError: they do not fit the schema; `details` has each wrong field by its path.
         """
+        plain = self._plain_args.load(args)
+        if plain is not None:
+            return plain
         try:
             loaded: dict[str, Any] = self.schema.load(args)
         except ValidationError as error:
