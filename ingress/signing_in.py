@@ -75,10 +75,11 @@ def sign_in(services: Services, email: str, password: str) -> Tokens:
         UnauthorizedError: nobody has, or they are not active: the same for all of these, after the same time.
         UnavailableError: too many are signing in.
     """
-    with services.database.transaction() as session:
-        account = find_account(session, email)
-    if not services.passwords.matches(account.password_hash if account is not None else None, password):
-        _refuse(_REFUSED)
+    with services.passwords.place() as matches:
+        with services.database.transaction() as session:
+            account = find_account(session, email)
+        if not matches(account.password_hash if account is not None else None, password):
+            _refuse(_REFUSED)
     assert account is not None  # noqa: S101  nothing matches nobody's password
     with services.database.transaction() as session:
         tokens = begin_session(session, account, services.settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +12,7 @@ import migrations
 from bench.driving import drive
 from bench.ingress import validating
 from bench.ingress.history import write_history
+from bench.ingress.sign_ins import SignIns, make_people
 from bench.ingress.slow_clients import SlowClients
 from bench.stack import say
 from gristmill import ports
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 ECHO: Final[dict[str, Any]] = {"task": "demo.echo", "args": {"message": "measured"}}
 BATCH: Final = 1_000
 FEW: Final = 10_000  # rows of the small table
+PEOPLE: Final = 200  # who sign in at the same time
 SLOW: Final = 16  # clients that hang: half of the server's threads
 POSTS: Final = "/api/v1/jobs"
 
@@ -157,7 +160,33 @@ def disturbed(bench: Bench) -> None:
     bench.report.add("disturbed", "p99, disturbed to calm", ratio, "", at_most=1.5)
 
 
-PARTS: Final[dict[str, Callable[[Bench], None]]] = {part.__name__: part for part in (compare, disturbed, history)}
+def sign_ins(bench: Bench) -> None:
+    """POSTs while two hundred people sign in, from one address and from everywhere, against POSTs without them."""
+    servers = bench.servers
+    servers.start_ingress("people", trusted_proxies=1)  # one server for all: calm is the same process
+    emails = make_people(bench.stack.database, PEOPLE)
+    calm, people = Series(), {"one address": Series(), "everywhere": Series()}
+    answers: dict[str, Counter[int]] = {where: Counter() for where in people}
+    for number in range(bench.options.rounds):
+        say(f"  round {number + 1} of {bench.options.rounds}")
+        _load(bench, calm, "people")
+        for where, series in people.items():
+            from_everywhere = where == "everywhere"
+            with SignIns(ports.LOOPBACK, servers.port_of("people"), emails, from_everywhere=from_everywhere) as there:
+                _load(bench, series, "people")
+            answers[where] += there.statuses
+        bench.stack.forget_jobs()
+    bench.report.add("sign_ins", "POSTs a second, calm", calm.rate, "/s", calm.note)
+    for where, series in people.items():
+        ratio = statistics.median(busy / fast for busy, fast in zip(series.p99s, calm.p99s, strict=True))
+        told = ", ".join(f"{count:,} answers {status}" for status, count in sorted(answers[where].items()))
+        bench.report.add("sign_ins", f"the same while {PEOPLE} sign in from {where}", series.rate, "/s", series.note)
+        bench.report.add("sign_ins", f"p99, signing in from {where} to calm", ratio, "", told, at_most=1.5)
+
+
+PARTS: Final[dict[str, Callable[[Bench], None]]] = {
+    part.__name__: part for part in (compare, disturbed, sign_ins, history)
+}
 
 
 def _load(

@@ -56,9 +56,18 @@ class Servers:
         """Return where a server listens."""
         return self.running[name].port
 
-    def start_ingress(self, name: str, target: str = "ingress.serve:load", *, database_url: str | None = None) -> None:
+    def start_ingress(
+        self,
+        name: str,
+        target: str = "ingress.serve:load",
+        *,
+        database_url: str | None = None,
+        trusted_proxies: int = 0,
+    ) -> None:
         """Start the ingress, or an app made of it, on the stack's database or another one."""
-        changed = {} if database_url is None else {"GRISTMILL_DATABASE_URL": database_url}
+        changed = {"GRISTMILL_TRUSTED_PROXIES": str(trusted_proxies)}
+        if database_url is not None:
+            changed["GRISTMILL_DATABASE_URL"] = database_url
         port = ports.free_port()
         self._start(name, port, [sys.executable, "-c", _SERVE.format(target)], changed | {"GRISTMILL_PORT": str(port)})
 

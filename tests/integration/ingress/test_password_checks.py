@@ -26,6 +26,11 @@ from tests.integration.ingress.people import ADA, PASSWORD, make_person, sign_in
 MOST = 4  # of the 32 threads: half of those that neither wait for jobs nor stream
 
 
+def matches(checks: PasswordChecks, kept: str | None, password: str) -> bool:
+    with checks.place() as check:
+        return check(kept, password)
+
+
 @contextmanager
 def held_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Semaphore]:
     """Let no check come to its end inside of the block; yield how many have begun."""
@@ -50,10 +55,10 @@ def threads() -> list[str]:
 
 def test_a_password_matches_its_own_hash_alone_and_no_password_that_of_nobody() -> None:
     checks, kept = PasswordChecks(most=1), hash_password("Correct-Horse-1")
-    assert checks.matches(kept, "Correct-Horse-1")
-    assert not checks.matches(kept, "Correct-Horse-2")
-    assert not checks.matches(None, "Correct-Horse-1")
-    assert not checks.matches("not a hash", "Correct-Horse-1")
+    assert matches(checks, kept, "Correct-Horse-1")
+    assert not matches(checks, kept, "Correct-Horse-2")
+    assert not matches(checks, None, "Correct-Horse-1")
+    assert not matches(checks, "not a hash", "Correct-Horse-1")
 
 
 def test_an_unknown_address_costs_a_check_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +69,7 @@ def test_an_unknown_address_costs_a_check_of_its_own(monkeypatch: pytest.MonkeyP
         return True
 
     monkeypatch.setattr(password_checks, "password_matches", check)
-    assert not PasswordChecks(most=1).matches(None, "whatever")
+    assert not matches(PasswordChecks(most=1), None, "whatever")
     assert [kept.partition("p=1$")[0] for kept in checked] == ["$argon2id$v=19$m=19456,t=2,"]
 
 
@@ -78,7 +83,7 @@ def test_the_thread_that_checks_steps_back_and_no_other(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(password_checks, "password_matches", check)
     own = os.getpriority(os.PRIO_PROCESS, 0)
-    PasswordChecks(most=1).matches(None, "whatever")
+    matches(PasswordChecks(most=1), None, "whatever")
     assert found == [max(own, NICENESS)]
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
 
@@ -104,7 +109,8 @@ def test_beyond_the_cap_people_are_told_at_once_to_come_again_while_jobs_are_acc
             room = services_of(app).passwords._room
             eventually(lambda: room._value == 0)
             refused = client.post("/api/v1/auth/login", json=body)
-            assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+            assert refused.status_code == 503
+            assert 2 <= int(refused.headers["Retry-After"]) <= 8
             posted = client.post("/api/v1/jobs", json={"task": "demo.echo", "args": {"message": "m"}}, headers=key)
             assert posted.status_code == 202
         assert [each.result(60).status_code for each in waiting] == [200] * MOST
@@ -116,9 +122,9 @@ def test_who_waits_too_long_is_told_so_and_keeps_no_place(monkeypatch: pytest.Mo
     with held_up(monkeypatch):
         for _ in range(3):
             with pytest.raises(UnavailableError, match="in time"):
-                checks.matches(kept, "Correct-Horse-1")
+                matches(checks, kept, "Correct-Horse-1")
     eventually(checks._thread._work_queue.empty)
-    assert PasswordChecks(most=1).matches(kept, "Correct-Horse-1")
+    assert matches(PasswordChecks(most=1), kept, "Correct-Horse-1")
 
 
 @pytest.mark.parametrize("threads_of_the_server", [1, 2, 8, 32, 64])

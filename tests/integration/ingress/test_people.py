@@ -13,13 +13,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
+from ingress import password_checks
 from ingress.app import create_app
 from ingress.auth import KeyRing
-from ingress.services import services_of
 from shared.db import Database
 from shared.sealing import derive
 from shared.settings import Secret, Settings
 from shared.tokens import make_refresh_token, write_access_token
+from tasks.passwords import password_matches
 from tests.eventually import eventually
 from tests.factories import change, find
 from tests.integration.ingress.conftest import Headers, KeyMaker
@@ -196,17 +197,16 @@ def test_whoever_may_not_sign_in_is_told_the_same_whatever_the_reason(
 
 
 def test_a_password_that_was_changed_while_it_was_checked_lets_nobody_in(
-    app: Flask, client: FlaskClient, database: Database, monkeypatch: pytest.MonkeyPatch
+    client: FlaskClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_person(database)
-    check = services_of(app).passwords.matches
+    check = password_matches
 
-    def change_meanwhile(*args: Any) -> bool:
-        matches = check(*args)
+    def change_meanwhile(password_hash: str, password: str) -> bool:
         change(database, "UPDATE users SET password_hash = 'another'")
-        return matches
+        return check(password_hash, password)
 
-    monkeypatch.setattr(services_of(app).passwords, "matches", change_meanwhile)
+    monkeypatch.setattr(password_checks, "password_matches", change_meanwhile)
     answer = client.post(f"{AUTH}/login", json={"email": ADA, "password": PASSWORD})
     assert answer.status_code == 401
 
