@@ -32,8 +32,9 @@ def main() -> int:
         command = [str(locust), "-f", str(LOCUSTFILE), *USUAL, *options]
         if HERE not in sys.argv:
             return _run(command, _running_platform())
+        os.environ["GRISTMILL_TRUSTED_PROXIES"] = "1"  # of our own web alone: people come from many addresses
         with Stack(broker_or_valkey("rabbitmq")[0]) as stack:
-            stack.run_only("web", "relay", "worker", "maintenance")
+            stack.run_only("web", "relay", "worker", "user worker", "maintenance")
             url = f"http://{ports.LOOPBACK}:{stack.port}"
             return _run(command, {"GRISTMILL_URL": url, "GRISTMILL_API_KEY": stack.key})
     except ServiceFailedError as error:

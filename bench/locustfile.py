@@ -1,8 +1,12 @@
-"""Load by many producers, for a team's own tests: they post, poll what they posted, and post batches.
+"""Load by producers and signed-in people, for a team's own tests: jobs, polls and batches; people look who they are.
 
 `make load-test`, or with a Locust of your own: `locust -f bench/locustfile.py --headless --users 1000 …`. It needs
-GRISTMILL_URL and GRISTMILL_API_KEY, and exits with 1 when a criterion was missed. People who have signed in are left
-out: the platform has no routes for them yet.
+GRISTMILL_URL and GRISTMILL_API_KEY, and exits with 1 when a criterion was missed.
+
+People register and sign in first, all from this machine, and one address may do so a few times a minute. So each says
+by X-Forwarded-For that it comes from elsewhere: `make load-test ARGS=--here` trusts that. Elsewhere set
+GRISTMILL_TRUSTED_PROXIES=1, where nothing else stands before the ingress, or raise GRISTMILL_LOGINS and
+GRISTMILL_REGISTRATIONS for the test; else those who were refused come again when they are told to, and wait.
 """
 
 from __future__ import annotations
@@ -12,9 +16,11 @@ import logging
 import os
 import random
 import sys
+import time
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 from locust import FastHttpUser, between, constant_throughput, events, task
 
@@ -26,6 +32,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 API: Final = "/api/v1/jobs"
+AUTH: Final = "/api/v1/auth"
+LATER: Final = (429, 503)
 TASK: Final = os.environ.get("GRISTMILL_LOAD_TASK", "demo.echo")
 ARGS: Final[dict[str, Any]] = json.loads(os.environ.get("GRISTMILL_LOAD_ARGS", '{"message": "under load"}'))
 BATCH: Final = 20
@@ -38,6 +46,10 @@ def _setting(name: str) -> str:
     if not value:
         sys.exit(f"{name} is not set. Of a `make up` that runs here: set -a; . .gristmill/env; set +a")
     return value
+
+
+def _some_address() -> str:
+    return f"10.{random.randrange(256)}.{random.randrange(256)}.{random.randrange(1, 255)}"
 
 
 class Posting(FastHttpUser):  # type: ignore[misc]  # Locust lives in an environment of its own
@@ -63,7 +75,7 @@ class Posting(FastHttpUser):  # type: ignore[misc]  # Locust lives in an environ
 class Producer(Posting):
     """An application that posts a job now and then, and looks what became of it."""
 
-    weight = 9
+    weight = 8
     wait_time = between(2, 6)
 
     @task(2)
@@ -87,6 +99,49 @@ class Importer(Posting):
     @task
     def post_batch(self) -> None:
         self.post(f"{API}/batch", {"jobs": [{"task": TASK, "args": ARGS}] * BATCH})
+
+
+class Person(FastHttpUser):  # type: ignore[misc]  # Locust lives in an environment of its own
+    """Somebody who registers, signs in, looks who they are, and takes new tokens now and then."""
+
+    weight = 1
+    host = _setting("GRISTMILL_URL")
+    wait_time = between(2, 6)
+
+    def on_start(self) -> None:
+        self.tokens: dict[str, Any] = {}
+        self.elsewhere = {"X-Forwarded-For": _some_address()}
+        name = f"load-{uuid4().hex}"
+        account = {"email": f"{name}@example.com", "password": "Correct-horse-1"}
+        about = {"full_name": name, "terms_accepted": True}
+        while not self.enter("register", account | about, 201, 202):
+            time.sleep(self.pause)  # Locust lets others go on meanwhile
+        while not self.enter("login", account, 200):
+            time.sleep(self.pause)  # Locust lets others go on meanwhile
+
+    def enter(self, step: str, body: dict[str, Any], *good: int) -> bool:
+        """Take a step of signing in; say whether it was taken. One that is to come later is no failure."""
+        path = f"{AUTH}/{step}"
+        headers = self.elsewhere | {"Prefer": "wait=10"}
+        with self.client.post(path, json=body, headers=headers, catch_response=True, name=path) as answer:
+            self.pause = float((answer.headers or {}).get("Retry-After", 1))
+            if answer.status_code in good:
+                self.tokens = answer.json() if answer.status_code == 200 else {}
+                return True
+            if answer.status_code in LATER:
+                answer.success()
+            else:
+                answer.failure(f"{answer.status_code}: {str(answer.text)[:200]}")
+        return False
+
+    @task(9)
+    def look(self) -> None:
+        headers = {"Authorization": f"Bearer {self.tokens['access_token']}"}
+        self.client.get("/api/v1/users/me", headers=headers, name="/api/v1/users/me")
+
+    @task(1)
+    def refresh(self) -> None:
+        self.enter("refresh", {"refresh_token": self.tokens["refresh_token"]}, 200)
 
 
 @events.init_command_line_parser.add_listener

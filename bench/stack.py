@@ -47,6 +47,7 @@ PROGRAMS: Final = {
     "maintenance": ["maintenance"],
 }
 PROGRAMS["second worker"] = PROGRAMS["worker"]
+PROGRAMS["user worker"] = ["worker", "--queue", "user_queue", "--concurrency", "1"]
 _FILL: Final = 1000  # jobs a statement when the outbox is filled
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 5.0  # until one of ours is killed: a worker whose broker was stopped may wait longer
@@ -185,6 +186,7 @@ class Stack:
             "web": self._answers_http,
             "worker": ready_file.exists,
             "second worker": ready_file.exists,
+            "user worker": ready_file.exists,
             "relay": lambda: self._is_connected("gristmill relay (listen)"),
             "maintenance": lambda: self._is_connected("gristmill maintenance"),
         }
