@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import psycopg2
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
@@ -34,6 +35,11 @@ class Direct:
             sqlalchemy.exc.DBAPIError: as `Session.execute` raises it.
         """
         return rows_of(session.connection(), self._sql, values)
+
+
+def array_of(items: Iterable[UUID | int]) -> str:
+    """Return ids or numbers as Postgres reads an array: one value to quote and to parse, however many they are."""
+    return f"{{{','.join(map(str, items))}}}"
 
 
 def rows_of(connection: Connection, sql: str, values: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:

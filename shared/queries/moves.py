@@ -15,6 +15,7 @@ import orjson
 from sqlalchemy import CursorResult
 from uuid_utils.compat import uuid7
 
+from shared.queries.direct import array_of
 from shared.queries.ends import end
 from shared.queries.giving_back import give_back
 from shared.queries.moves_by_hand import (
@@ -133,19 +134,20 @@ def claim(
     if len(ids) == 1:
         rows = _CLAIM_ONE.rows(session, values | {"id": ids[0]})
     else:
-        rows = _CLAIM.rows(session, values | {"ids": list(map(str, ids))})
+        rows = _CLAIM.rows(session, values | {"ids": array_of(ids)})
     return [Claimed(**dict(zip(_CLAIMED, row, strict=False))) for row in rows]
 
 
-# The ids are told twice: of a recordset the planner takes a hundred rows for granted, and reads all that run.
+# Each row finds its place in the arrays by itself, as in `shared.queries.leases`, and for the same reason.
 _SUCCEED = _direct(
     Move.SUCCEED,
     """
-    UPDATE jobs SET state = {target}, result = done.result, finished_at = clock_timestamp(), lease_until = NULL
-    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS done(at int, id uuid, attempt int, result jsonb)
-    WHERE jobs.id = ANY(CAST(:ids AS uuid[])) AND jobs.id = done.id AND jobs.attempt = done.attempt
-      AND jobs.state || '' IN ({sources})
-    RETURNING done.at, {callback}, {tell}
+    UPDATE jobs SET state = {target}, result = results[array_position(ids, id)], finished_at = clock_timestamp(),
+        lease_until = NULL
+    FROM (SELECT CAST(:ids AS uuid[]) AS ids, CAST(:attempts AS int[]) AS attempts,
+                 CAST(:results AS jsonb[]) AS results) AS done
+    WHERE id = ANY(ids) AND attempt = attempts[array_position(ids, id)] AND state || '' IN ({sources})
+    RETURNING array_position(ids, id), {callback}, {tell}
     """,
 )
 
@@ -163,16 +165,16 @@ _SUCCEED_ONE = _direct(
 
 def succeed(session: Session, done: Sequence[tuple[UUID, int, Any]]) -> set[UUID]:
     """End jobs with success: `done` holds (id, attempt, result). Returns the ids that moved; the caller compares."""
+    encoded = [None if result is None else orjson.dumps(result).decode() for _, _, result in done]
     if len(done) == 1:
-        ((job_id, attempt, result),) = done
-        encoded = None if result is None else orjson.dumps(result).decode()
-        return end(session, _SUCCEED_ONE, {"id": job_id, "attempt": attempt, "result": encoded})
-    rows = [
-        {"at": at, "id": job_id, "attempt": attempt, "result": result}
-        for at, (job_id, attempt, result) in enumerate(done)
-    ]
-    ids = [str(job_id) for job_id, _, _ in done]
-    return {done[at][0] for at in end(session, _SUCCEED, {"ids": ids, "rows": orjson.dumps(rows).decode()})}
+        ((job_id, attempt, _),) = done
+        return end(session, _SUCCEED_ONE, {"id": job_id, "attempt": attempt, "result": encoded[0]})
+    values = {
+        "ids": array_of(job_id for job_id, _, _ in done),
+        "attempts": array_of(attempt for _, attempt, _ in done),
+        "results": encoded,
+    }
+    return {done[at - 1][0] for at in end(session, _SUCCEED, values)}
 
 
 _RETRY = _statement(
