@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from bench.stack import Stack
 
 ALL: Final = ("web", "relay", "worker", "maintenance")
-# A task without bundles that does nothing: each of its jobs is a hint of its own.
-ALONE: Final = ("demo.fail", {"times": 0})
+# Tasks without bundles that do nothing: of one that may run long each job is a hint of its own, else eight share one.
+ALONE: Final = ("demo.sleep", {"seconds": 0})
+SHARING: Final = ("demo.fail", {"times": 0})
 ECHO: Final = ("demo.echo", {"message": "measured"})
 EFFECT: Final = ("demo.effect", {"key": "measured"})
 _PATIENCE: Final = 90.0  # seconds until a backlog that does not end is given up
@@ -85,7 +86,7 @@ def relay(run: Run) -> None:
                 every=0.01,
             )
         used = cost.microseconds_each(before, cost.cpu_seconds(run.stack), count)
-        what = "hints a second, one id each" if name == "alone" else f"ids a second, in bundles of {task}"
+        what = "hints a second, one id each" if name == "alone" else f"ids a second, {name}, of {task}"
         run.report.add("relay", what, count / taken, "/s", f"µs of processor an id: {used}")
 
 
@@ -101,7 +102,7 @@ def execute(run: Run) -> None:
         with run.profiler.watch("worker", name):
             taken = _executed(run, f"bench {name}", count)
         after = cost.cpu_seconds(run.stack)
-        what = f"{task}, one id a hint" if name == "alone" else f"{task}, bundles"
+        what = f"{task}, one id a hint" if name == "alone" else f"{task}, hints of several ids"
         used = cost.microseconds_each(before, after, count)
         run.report.add(
             "execute", f"jobs a second, {name}", count / taken, "/s", f"{what}; µs of processor each: {used}"
@@ -210,6 +211,7 @@ PARTS: Final[dict[str, Callable[[Run], None]]] = {
 def _backlogs(run: Run) -> list[tuple[str, tuple[str, dict[str, Any]], int]]:
     return [
         ("alone", ALONE, run.sizes.alone),
+        ("without bundles", SHARING, run.sizes.alone),
         ("bundled", ECHO, run.sizes.backlog),
         ("bundled, with an effect", EFFECT, run.sizes.backlog),
     ]

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from shared.settings import Settings
     from shared.task import Task
 
-# Seconds beyond the limit of its jobs after which a child that did not end is killed by its parent.
+# Seconds beyond the limit of its jobs after which a child that did not end is killed by its parent. Of several portions
+# the last one begins within half a second (workers/portions.py), so the limit of a hint is that of one.
 HARD_LIMIT_GRACE: Final = 15
 # Seconds until Valkey gives the hint of a silent worker to another one. Short, since a second delivery does no harm
 # (the claim is the guard) and a killed worker's hints wait this long. A running job's hint comes again, and is acked.
@@ -49,7 +50,7 @@ def make_app(settings: Settings, run: Run | None = None) -> Celery:
 
 
 def hard_limit(task: Task, jobs: int = 1) -> int:
-    """Return the seconds after which a hint of `jobs` jobs is ended by force."""
+    """Return the seconds after which a hint whose portions have `jobs` jobs at most is ended by force."""
     return math.ceil(longest_run(task.time_limit, jobs).total_seconds()) + HARD_LIMIT_GRACE
 
 

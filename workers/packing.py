@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from shared.queues import QUEUES
 from shared.task import registry
 from workers.app import BROKER_AWAY
+from workers.portions import most_in_hint
 from workers.publisher import Hint
 
 if TYPE_CHECKING:
@@ -26,22 +27,22 @@ def pack(due: Sequence[Due], *, deep: Collection[str] = ()) -> list[Hint]:
     """Make hints of due rows, in their order.
 
     Args:
-        deep: queues in which hints wait for every worker process already: there a bundle holds as many jobs as its task
-            allows. In the others as many as leave each process its share.
+        deep: queues in which hints wait for every worker process already: there a hint carries as many jobs as it may.
+            In the others as many as leave each process its share.
     """
     hints: list[Hint] = []
     counts = Counter((row.task, row.queue) for row in due if not row.alone)
-    open_bundles: dict[tuple[str, str], list[Due]] = {}
+    open_hints: dict[tuple[str, str], list[Due]] = {}
     for row in due:
         if row.alone:
             hints.append(_hint([row]))
             continue
         kind = (row.task, row.queue)
-        bundle = open_bundles.setdefault(kind, [])
-        bundle.append(row)
-        if len(bundle) >= _size(row, counts[kind], deep):
-            hints.append(_hint(open_bundles.pop(kind)))
-    return hints + [_hint(bundle) for bundle in open_bundles.values()]
+        rows = open_hints.setdefault(kind, [])
+        rows.append(row)
+        if len(rows) >= _size(row, counts[kind], deep):
+            hints.append(_hint(open_hints.pop(kind)))
+    return hints + [_hint(rows) for rows in open_hints.values()]
 
 
 def _size(row: Due, count: int, deep: Collection[str]) -> int:
@@ -52,8 +53,7 @@ def _size(row: Due, count: int, deep: Collection[str]) -> int:
 
 
 def _most(row: Due) -> int:
-    task = registry.find(row.task)
-    return task.bundle if task is not None else 1
+    return most_in_hint(registry.find(row.task))
 
 
 def _hint(rows: Sequence[Due]) -> Hint:

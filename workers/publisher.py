@@ -20,6 +20,7 @@ from shared.settings import broker_kind
 from shared.task import registry
 from workers import topology
 from workers.app import hard_limit
+from workers.portions import portion_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +75,7 @@ def message_of(app: Celery, hint: Hint) -> tuple[dict[str, Any], dict[str, Any],
         hint_id,
         hint.task,
         args=(ids,),
-        time_limit=hard_limit(task, len(ids)) if task is not None else None,
+        time_limit=hard_limit(task, min(len(ids), portion_of(task))) if task is not None else None,
         argsrepr=", ".join(ids)[:MAX_REPR],
         kwargsrepr="{}",
         ignore_result=True,

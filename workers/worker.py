@@ -23,6 +23,7 @@ from workers import topology
 from workers.app import BROKER_AWAY, BROKER_TIMEOUT, make_app
 from workers.executor import Executor
 from workers.loop import Stop, repeat
+from workers.portions import TurnIsOverError, portion_of, portions
 from workers.pulse import Pulse
 from workers.stopping import Stopping
 from workers.worker_pulse import Tally, WorkerPulse
@@ -74,10 +75,8 @@ class Child:
 
         Raises:
             Reject: into the dead-letter queue when its only job is dead or it cannot be read; back into the queue
-                when the database stayed away, or when the worker was told to stop before it began.
+                when the database stayed away, or when some of its jobs are for another turn or another worker.
         """
-        if self._stopping.is_told():
-            raise Reject("the worker stops; the hint goes to another one", requeue=True)
         if self._executor is None:  # a pool that does not fork (solo) sends no signal
             self.start()
             assert self._executor is not None  # noqa: S101  start() made it
@@ -86,8 +85,12 @@ class Child:
         except (TypeError, ValueError, AttributeError) as error:
             self._executor.refuse(task.name, repr(ids).encode(errors="replace"), f"the ids are not UUIDs: {error}")
             return
+        dead = False
         try:
-            dead = self._executor.execute(job_ids)
+            for portion in portions(job_ids, portion_of(task), self._stopping.is_told):
+                dead = self._executor.execute(list(portion))
+        except TurnIsOverError as error:
+            raise Reject("the hint goes on in another turn; what is done is not claimed again", requeue=True) from error
         except (DBAPIError, PoolTimeoutError) as error:
             log.warning("hint.given_back", task=task.name, error=type(error).__name__)
             raise Reject("the database is away; the hint goes back into the queue", requeue=True) from error

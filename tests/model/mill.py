@@ -1,5 +1,6 @@
 """The product's own functions around a broker in memory: two workers, a relay, and the loops that repair."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -36,6 +37,7 @@ from workers.app import make_app
 from workers.executor import Executor
 from workers.loop import Stop
 from workers.lost_hints import LostHints
+from workers.portions import TurnIsOverError, portion_of, portions
 from workers.publisher import Hint, PublishError
 from workers.reconciler import take_over_lost
 from workers.recorder import Recorder
@@ -126,9 +128,14 @@ class Mill:
         if stops_after is not None:
             self.looks_until_told_to_stop[idle[0]] = stops_after
         try:
-            if self.workers[idle[0]].execute(list(hint.job_ids)) and len(hint.job_ids) == 1:
+            dead = False
+            for portion in portions(
+                hint.job_ids, portion_of(registry.find(hint.task)), partial(self._is_stopping, idle[0])
+            ):
+                dead = self.workers[idle[0]].execute(list(portion))
+            if dead and len(hint.job_ids) == 1:
                 self.broker.bury(hint, "rejected")
-        except Crash:
+        except (Crash, TurnIsOverError):
             self.broker.ready.append(hint)
         finally:
             self.busy.discard(idle[0])
@@ -285,6 +292,7 @@ def make_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     assert defaults is not None
     monkeypatch.setitem(defaults, "patience", 1.0)
     monkeypatch.setattr(recorder_module, "MOST_REVIVALS", 2)
+    monkeypatch.setattr("workers.portions.TURN", math.inf)  # no clock decides what an example does
 
 
 Action = Callable[[], object]

@@ -1,5 +1,6 @@
 """Which jobs travel together: of one task and queue, no more than the task allows, in order, each once."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import given
@@ -12,6 +13,7 @@ from shared.queues import QUEUES
 from shared.task import registry
 from workers.app import hard_limit
 from workers.packing import SHARES, pack
+from workers.portions import MOST, SHORT, most_in_hint, portion_of
 
 NAMES = ["demo.echo", "demo.effect", "demo.fail", "email.send", "demo.of_tomorrow"]
 DATA, PRIORITY = "data_processing_queue", "priority_queue"
@@ -30,8 +32,17 @@ def test_under_backlog_every_job_travels_once_with_its_like_and_in_order(kinds: 
         sent = [job_id for hint in hints if (hint.task, hint.queue) == (task, queue) for job_id in hint.job_ids]
         assert sent == [row.job_id for row in rows if (row.task, row.queue) == (task, queue)]
     for hint in hints:
-        known = registry.find(hint.task)
-        assert 1 <= len(hint.job_ids) <= (known.bundle if known is not None else 1)
+        assert 1 <= len(hint.job_ids) <= most_in_hint(registry.find(hint.task))
+
+
+def test_under_backlog_a_hint_carries_several_portions_of_a_short_task_and_one_of_a_long_one() -> None:
+    echo, fail = registry.get("demo.echo"), registry.get("demo.fail")
+    assert (portion_of(echo), most_in_hint(echo)) == (echo.bundle, MOST * echo.bundle)
+    assert (portion_of(fail), most_in_hint(fail)) == (1, MOST)
+    assert most_in_hint(replace(fail, time_limit=2 * SHORT)) == 1
+    assert most_in_hint(replace(echo, time_limit=2 * SHORT)) == echo.bundle
+    assert most_in_hint(None) == 1
+    assert [len(hint.job_ids) for hint in pack([due("demo.fail")] * (MOST + 1), deep={DATA})] == [MOST, 1]
 
 
 def test_under_backlog_a_job_whose_worker_was_lost_travels_alone() -> None:
