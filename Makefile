@@ -62,7 +62,7 @@ bench-peers: dev ## compare with other job queues, in turn: 40 minutes (ARGS="--
 	@bash requirements/rabbitmq.sh
 	@exec $(BIN)/python -m bench.peers $(ARGS)
 
-load-test: dev ## 1,000 producers by Locust against the platform that runs; fails when too slow (ARGS=--here: one of its own)
+load-test: dev ## 1,000 producers and people by Locust against the platform that runs; fails when too slow (ARGS=--here: one of its own)
 	@exec $(BIN)/python -m bench.load_test $(ARGS)
 
 fuzz: dev ## send the running server what its contract allows and forbids, for long (EXAMPLES=300)
