@@ -17,7 +17,8 @@ MOST: Final = 8
 # Seconds after which a hint begins no more portions: what is left goes back, to whoever is idle. Far below the grace of
 # the hard limit (workers/app.py), which is that of one portion.
 TURN: Final = 0.5
-# Of tasks that may run longer each hint carries one portion: nobody waits behind two long jobs while others idle.
+# Of tasks that may run longer, and of those that wait for others (a mail server that hangs), each hint carries one
+# portion: nobody waits behind such a job while others idle.
 SHORT: Final = timedelta(minutes=1)
 Item = TypeVar("Item")
 
@@ -29,8 +30,8 @@ def portion_of(task: Task | None) -> int:
 
 def most_in_hint(task: Task | None) -> int:
     """Return how many jobs of a task one hint may carry."""
-    portions = MOST if task is not None and task.time_limit <= SHORT else 1
-    return portions * portion_of(task)
+    shares = task is not None and task.effects == "database" and task.time_limit <= SHORT
+    return (MOST if shares else 1) * portion_of(task)
 
 
 def portions(items: Sequence[Item], size: int, is_stopping: Callable[[], bool]) -> Iterator[Sequence[Item]]:

@@ -40,6 +40,7 @@ def test_under_backlog_a_hint_carries_several_portions_of_a_short_task_and_one_o
     assert (portion_of(echo), most_in_hint(echo)) == (echo.bundle, MOST * echo.bundle)
     assert (portion_of(fail), most_in_hint(fail)) == (1, MOST)
     assert most_in_hint(replace(fail, time_limit=2 * SHORT)) == 1
+    assert most_in_hint(replace(fail, effects="outside")) == 1
     assert most_in_hint(replace(echo, time_limit=2 * SHORT)) == echo.bundle
     assert most_in_hint(None) == 1
     assert [len(hint.job_ids) for hint in pack([due("demo.fail")] * (MOST + 1), deep={DATA})] == [MOST, 1]
