@@ -70,7 +70,10 @@ class SignIns:
             answer = connection.getresponse()
             answer.read()
             self.statuses[answer.status] += 1
-            self._done.wait(float(answer.headers.get("Retry-After", 0)))
+            pause = float(answer.headers.get("Retry-After", 0))
+            if pause:
+                connection.close()  # the server does not keep it for so long; the next request opens another
+            self._done.wait(pause)
         connection.close()
 
 
