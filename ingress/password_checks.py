@@ -6,6 +6,7 @@ import os
 import secrets
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -35,6 +36,7 @@ class PasswordChecks:
         self.most = most
         self._room = threading.BoundedSemaphore(most)
         self._patience = patience
+        self._rests_until = 0.0  # by the monotonic clock
         # It starts its thread with the first check: a thread does not live on in a process that forks.
         self._thread = ThreadPoolExecutor(1, "password checks", initializer=_begin)
 
@@ -58,12 +60,22 @@ class PasswordChecks:
         Raises:
             UnavailableError: it took longer than the patience.
         """
-        check = self._thread.submit(_matches, password_hash, password)
+        check = self._thread.submit(self._check, password_hash, password)
         try:
             return check.result(self._patience)
         except TimeoutError:
             check.cancel()
             raise UnavailableError(LATE) from None
+
+    def _check(self, password_hash: str | None, password: str) -> bool:
+        """Check it, after a rest of as long as the check before took: half of the time is everybody else's."""
+        time.sleep(max(0.0, self._rests_until - time.monotonic()))
+        began_at = time.monotonic()
+        try:
+            return _matches(password_hash, password)
+        finally:
+            ended_at = time.monotonic()
+            self._rests_until = ended_at + (ended_at - began_at)
 
 
 def _begin() -> None:
