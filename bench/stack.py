@@ -10,12 +10,13 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Self
 
 import psycopg2
@@ -58,13 +59,14 @@ class Stack:
 
     Args:
         broker: `rabbitmq` or `valkey`.
+        postgres: more settings of Postgres.
     """
 
-    def __init__(self, broker: str) -> None:
+    def __init__(self, broker: str, postgres: Mapping[str, str] = MappingProxyType({})) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="gristmill-bench-"))
         self.folder.chmod(0o755)  # Postgres may have to run as nobody; what is in it is private
         self.broker_kind = broker
-        self.postgres = Postgres(self.folder / "postgres")
+        self.postgres = Postgres(self.folder / "postgres", settings=postgres)
         self.valkey = Valkey(self.folder / "valkey")
         self.rabbitmq = RabbitMQ(self.folder / "rabbitmq") if broker == "rabbitmq" else None
         self.port = ports.free_port()

@@ -8,16 +8,18 @@ import os
 import sys
 import time
 from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import redis
 
-from bench.peers import chart, environments
+from bench.peers import chart, costs, environments
 from bench.peers.figures import Figures
 from bench.peers.markdown import Page
 from bench.peers.own import Naive, Own
-from bench.peers.peer import Peer, Spec, versions
+from bench.peers.peer import EXECUTE, Peer, Spec, versions
 from bench.peers.place import Place
 from bench.peers.roster import BY_NAME, OURS, PEERS
 from bench.peers.slot import QUICK, WHOLE, Sizes, measure
@@ -47,6 +49,8 @@ def main() -> int:
         )
         figures = Figures(OURS)
         say("Starting Postgres, Valkey and RabbitMQ in a temporary folder …")
+        if options.costs is not None:
+            return _tell_costs([spec for spec in page.specs if options.costs in spec.backlog], options)
         with Stack("rabbitmq") as stack:
             page.servers = _servers(stack)
             _run(stack, page, figures, options, began)
@@ -116,14 +120,32 @@ def _run(stack: Stack, page: Page, figures: Figures, options: argparse.Namespace
         longest = max(longest, time.perf_counter() - round_began)
 
 
+def _tell_costs(specs: Sequence[Spec], options: argparse.Namespace) -> int:
+    """Print where the processor time of one job of each peer goes."""
+    sizes = QUICK if options.quick else WHOLE
+    with Stack("rabbitmq", postgres=costs.SETTINGS) as stack:
+        for number, spec in enumerate(specs):
+            say(f"{spec.title}: {options.costs}")
+            with _at_work(stack, spec, f"peer_costs_{number}") as peer:
+                count = int(spec.backlog[options.costs] * sizes.backlog)
+                print(costs.measure(peer, options.costs, count).table(spec.title), flush=True)
+    return 0
+
+
 def _turn(stack: Stack, spec: Spec, name: str, sizes: Sizes) -> dict[str, float]:
+    with _at_work(stack, spec, name) as peer:
+        figures = measure(peer, sizes)
+        say("  " + ", ".join(f"{line} {value:,.1f}" for line, value in figures.items()))
+        return figures
+
+
+@contextmanager
+def _at_work(stack: Stack, spec: Spec, name: str) -> Iterator[Peer]:
     place = Place(stack, name, spec.redis)
     peer = _OURS.get(spec.name, Peer)(spec, place)
     try:
         place.open()
-        figures = measure(peer, sizes)
-        say("  " + ", ".join(f"{line} {value:,.1f}" for line, value in figures.items()))
-        return figures
+        yield peer
     finally:
         peer.stop()
         place.close()
@@ -151,6 +173,9 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     parser.add_argument(
         "--minutes", type=float, default=40, help="begin no round that would end later (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--costs", choices=EXECUTE, metavar="KIND", help=f"tell what a job costs, by process and statement: {EXECUTE}"
     )
     parser.add_argument("--quick", action="store_true", help="one round, a tenth of the jobs; Celery unless --only")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the page there, too")

@@ -116,9 +116,13 @@ class Peer:
         """Return how many rows the jobs with an effect have written."""
         return self.place.effects()
 
+    def all_pids(self) -> dict[str, int]:
+        """Return the leading processes of the peer and of the servers, by name."""
+        return {name: each.pid for name, each in self._running.items()} | self.place.servers()
+
     def cpu_seconds(self) -> float:
         """Return the processor time that the servers and what works on jobs have used so far."""
-        return sum(_used(each) for pid in (*self.frozen_pids(), *self.place.server_pids()) for each in family(pid))
+        return sum(used(each) for pid in (*self.frozen_pids(), *self.place.servers().values()) for each in family(pid))
 
     def empty(self) -> None:
         """Forget all jobs."""
@@ -209,7 +213,7 @@ def family(pid: int) -> list[psutil.Process]:
     return []
 
 
-def _used(each: psutil.Process) -> float:
+def used(each: psutil.Process) -> float:
     """Return the seconds of a process and of those of its children that have ended: RQ has one for each job."""
     with contextlib.suppress(psutil.NoSuchProcess):
         times = each.cpu_times()

@@ -95,10 +95,10 @@ class Place:
             cursor.execute("SELECT count(*) FROM effects")
             return int(cursor.fetchall()[0][0])
 
-    def server_pids(self) -> list[int]:
-        """Return the servers' leading processes."""
+    def servers(self) -> dict[str, int]:
+        """Return the servers' leading processes, by name."""
         servers = (self.stack.postgres, self.stack.valkey, self.rabbitmq)
-        return [server.process.pid for server in servers if server.process is not None]
+        return {server.name: server.process.pid for server in servers if server.process is not None}
 
     def log(self, name: str) -> Path:
         """Return where a process' output goes."""

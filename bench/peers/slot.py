@@ -49,7 +49,7 @@ def measure(peer: Peer, sizes: Sizes) -> Figures:
         return figures
     peer.empty()
     peer.start_workers()
-    _wait_for_workers(peer)
+    wait_for_workers(peer)
     for kind in EXECUTE:
         if kind in works:
             figures |= _executing(peer, kind, sizes)
@@ -73,11 +73,11 @@ def _accepting(peer: Peer, sizes: Sizes) -> Figures:
     return figures
 
 
-def _wait_for_workers(peer: Peer) -> None:
+def wait_for_workers(peer: Peer) -> None:
     """Have the workers run some jobs, so that they are known to be there, and warm."""
     peer.place.marks.forget()
     peer.ask("fill", kind="effect", count=FIRST_JOBS)
-    _until(peer, FIRST_JOBS)
+    until(peer, FIRST_JOBS)
 
 
 def _executing(peer: Peer, kind: str, sizes: Sizes) -> Figures:
@@ -95,7 +95,7 @@ def _executing(peer: Peer, kind: str, sizes: Sizes) -> Figures:
         spent = peer.cpu_seconds()
     finally:
         peer.thaw()
-    _until(peer, count)
+    until(peer, count)
     figures = {kind: steady_rate([begun for begun, _ in marks.read()])}
     if kind == "effect":
         _until_written(peer, before + count)
@@ -103,7 +103,12 @@ def _executing(peer: Peer, kind: str, sizes: Sizes) -> Figures:
     return figures
 
 
-def _until(peer: Peer, count: int) -> None:
+def until(peer: Peer, count: int) -> None:
+    """Wait until so many jobs have begun.
+
+    Raises:
+        ServiceFailedError: it took too long, or a process of the peer ended.
+    """
     ends_at = time.monotonic() + _PATIENCE
     while (there := peer.place.marks.count()) < count:
         peer.look_after()
@@ -129,6 +134,6 @@ def _latencies(peer: Peer, line: str, kind: str, rate: float, count: int) -> Fig
     """Send jobs at a rate, and return how long after being sent they began."""
     peer.place.marks.forget()
     peer.ask("paced", kind=kind, rate=rate, count=count, at_once=4)
-    _until(peer, count)
+    until(peer, count)
     taken = latencies(peer.place.marks.read())
     return {f"{line}_p50": percentile(taken, 50), f"{line}_p95": percentile(taken, 95)}

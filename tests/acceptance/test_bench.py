@@ -52,3 +52,13 @@ def test_other_job_queues_are_compared(tmp_path: Path) -> None:
     assert "| Celery |" in page.read_text()
     measured = json.loads(figures.read_text())["rounds"]["1"]["celery"]
     assert measured.keys() == {line.name for line in LINES} - {"batch"}, "Celery has no call for many"
+
+
+@pytest.mark.skipif(find_rabbitmq() is None, reason=INSTALL)
+@pytest.mark.timeout(600)
+def test_what_a_job_costs_is_told_by_process_and_by_statement() -> None:
+    told = run("bench.peers", "--quick", "--costs", "noop", "--only", "gristmill", "gristmill-alone")
+    assert told.count("µs of processor a job") == 2
+    assert "worker's children" in told
+    assert "`WITH claimed AS ( UPDATE jobs" in told, "the claim of a bundle"
+    assert "`UPDATE jobs SET state = $1, attempt = attempt" in told, "the claim of a job alone"

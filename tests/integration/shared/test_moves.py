@@ -131,6 +131,8 @@ def test_of_many_attempts_those_are_fenced_that_are_still_current(table_database
     asked = [(ended, ATTEMPT), *((job, ATTEMPT - number % 2) for number, job in enumerate(jobs))]
     with table_database.transaction() as session:
         assert leases.fence(session, asked, patience=5) == {jobs[0], jobs[2]}
+        with table_database.transaction() as other:
+            assert leases.try_lock(other, jobs) == {jobs[1], jobs[3]}, "of the others it takes no lock"
     for attempt, fenced in ((ATTEMPT, {jobs[0]}), (ATTEMPT - 1, set())):
         with table_database.transaction() as session:
             assert leases.fence(session, [(jobs[0], attempt)], patience=5) == fenced
