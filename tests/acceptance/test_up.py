@@ -135,6 +135,15 @@ def test_nothing_is_left_running_after_it_was_killed(broker: str) -> None:
         eventually(lambda: all_have_ended(family), within=10)
 
 
+@pytest.fixture
+def heard_hang_ups() -> Iterator[None]:
+    """What is started hears SIGHUP, also when the tests themselves were started by nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("heard_hang_ups")
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP])
 def test_it_can_be_ended_while_it_starts(sig: signal.Signals) -> None:
     with starting("--no-flower") as up:
