@@ -1,5 +1,6 @@
 """What a job waits for: the first thing on its way, as the rows tell it. Real processes: tests/acceptance."""
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -143,6 +144,11 @@ def test_a_queue_without_workers_is_told_with_the_one_that_was_last(database: Da
     assert waiting(database, job).reason == "broker_unreachable"
 
 
+def looked_at_once(message: str, seconds: int) -> str:
+    """What a message would have been `seconds` after what it tells of: a busy machine looks later."""
+    return re.sub(r"\d+(?= s\b)", lambda told: str(seconds if 0 <= int(told[0]) - seconds < 60 else told[0]), message)
+
+
 def test_a_job_in_line_says_how_many_older_ones_there_are_and_how_long_the_oldest_waits(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,8 +156,9 @@ def test_a_job_in_line_says_how_many_older_ones_there_are_and_how_long_the_oldes
     change(database, "DELETE FROM outbox")
     report(database, "worker", children=2)
     age(database, jobs[0], 100)
-    assert waiting(database, jobs[4]).message == f"behind 4 older jobs of {DATA}; the oldest has waited 100 s"
-    assert waiting(database, jobs[1]).message == f"behind 1 older job of {DATA}; the oldest has waited 100 s"
+    behind = f"of {DATA}; the oldest has waited 100 s"
+    assert looked_at_once(waiting(database, jobs[4]).message, 100) == f"behind 4 older jobs {behind}"
+    assert looked_at_once(waiting(database, jobs[1]).message, 100) == f"behind 1 older job {behind}"
     monkeypatch.setattr(queries, "MOST_COUNTED", 2)
     assert waiting(database, jobs[4]).message.startswith("behind more than 2 older jobs")
 
@@ -166,7 +173,7 @@ def test_the_next_in_line_says_whether_the_workers_are_busy_or_its_hint_may_be_l
         assert succeed(session, [(first, 1, None)])
     assert waiting(database, third).message == f"published, a worker of {DATA} takes it next"
     age(database, third, 60)
-    assert waiting(database, third).message == (
+    assert looked_at_once(waiting(database, third).message, 60) == (
         f"due for 60 s with a free worker of {DATA}; whether its hint is lost nobody finds out: "
         "start `gristmill maintenance`"
     )
