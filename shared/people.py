@@ -12,7 +12,8 @@ from uuid_utils.compat import uuid7
 
 from shared.keys import ADMIN, OPERATOR, Asker
 from shared.queries import sessions
-from shared.tokens import hash_refresh_token, make_refresh_token, read_refresh_token, write_access_token
+from shared.sealing import hash_token
+from shared.tokens import make_refresh_token, read_refresh_token, write_access_token
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -81,7 +82,7 @@ def begin_session(session: Session, account: Account, settings: Settings) -> Tok
         session,
         account,
         session_id=session_id,
-        refresh_hash=hash_refresh_token(refresh_token),
+        refresh_hash=hash_token(refresh_token),
         valid_for=timedelta(days=settings.refresh_token_days),
     )
     return _tokens(settings, session_id, begun, refresh_token)
@@ -98,12 +99,12 @@ def renew_session(session: Session, refresh_token: str, settings: Settings) -> T
     session_id = read_refresh_token(settings.secret_key, refresh_token)
     if session_id is None:
         return None
-    shown, successor = hash_refresh_token(refresh_token), make_refresh_token(settings.secret_key, session_id)
+    shown, successor = hash_token(refresh_token), make_refresh_token(settings.secret_key, session_id)
     begun = sessions.rotate_session(
         session,
         session_id,
         old_hash=shown,
-        new_hash=hash_refresh_token(successor),
+        new_hash=hash_token(successor),
         valid_for=timedelta(days=settings.refresh_token_days),
     )
     if begun is None and sessions.revoke_reused(session, session_id, shown_hash=shown):

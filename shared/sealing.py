@@ -21,6 +21,16 @@ def derive(secret_key: Secret, purpose: str, message: str = "") -> bytes:
     return hmac.new(secret_key.reveal().encode(), f"{purpose}\x00{message}".encode(), hashlib.sha256).digest()
 
 
+def derive_text(secret_key: Secret, purpose: str, message: str) -> str:
+    """Return what `derive` returns as 43 characters that a URL may hold."""
+    return base64.urlsafe_b64encode(derive(secret_key, purpose, message)).rstrip(b"=").decode()
+
+
+def hash_token(token: str) -> bytes:
+    """Return what is stored of a token: SHA-256 is enough for what nobody can guess."""
+    return hashlib.sha256(token.encode()).digest()
+
+
 def _fernet(secret_key: Secret, purpose: str = "sealed-args") -> Fernet:
     return Fernet(base64.urlsafe_b64encode(derive(secret_key, purpose)))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
 import re
 import secrets
@@ -13,7 +11,7 @@ from uuid import UUID
 
 import jwt
 
-from shared.sealing import derive
+from shared.sealing import derive, derive_text
 
 if TYPE_CHECKING:
     from shared.settings import Secret
@@ -96,10 +94,5 @@ def read_refresh_token(secret_key: Secret, token: str) -> UUID | None:
     return UUID(match[1])
 
 
-def hash_refresh_token(token: str) -> bytes:
-    """Return what is stored of it: SHA-256 is enough for what nobody can guess."""
-    return hashlib.sha256(token.encode()).digest()
-
-
 def _proof(secret_key: Secret, session: str, nonce: str) -> str:
-    return base64.urlsafe_b64encode(derive(secret_key, _REFRESH, f"{session}.{nonce}")).rstrip(b"=").decode()
+    return derive_text(secret_key, _REFRESH, f"{session}.{nonce}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
@@ -11,7 +9,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from shared.queries import users
-from shared.sealing import derive
+from shared.sealing import derive_text, hash_token
 from shared.settings import Secret
 
 if TYPE_CHECKING:
@@ -23,13 +21,7 @@ VALID_FOR: Final = timedelta(hours=24)
 
 def reveal_token(secret_key: Secret, token_id: UUID) -> str:
     """Return the token as its owner is to have it: `<id>.<HMAC>`; the id finds its row, the HMAC proves it."""
-    proof = base64.urlsafe_b64encode(derive(secret_key, "one-time-token", token_id.hex)).rstrip(b"=").decode()
-    return f"{token_id.hex}.{proof}"
-
-
-def hash_token(token: str) -> bytes:
-    """Return the hash that is stored: SHA-256 is enough for 256 bits that nobody can guess."""
-    return hashlib.sha256(token.encode()).digest()
+    return f"{token_id.hex}.{derive_text(secret_key, 'one-time-token', token_id.hex)}"
 
 
 def create_token(ctx: Context, user_id: UUID, purpose: str) -> UUID:

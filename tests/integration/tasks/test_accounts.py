@@ -13,7 +13,8 @@ import tasks
 from shared.db import Database
 from shared.models import Job, OneTimeToken, User, UserProfile
 from shared.outcomes import Discard
-from tasks.one_time_tokens import hash_token, reveal_token
+from shared.sealing import hash_token
+from tasks.one_time_tokens import reveal_token
 from tasks.passwords import password_matches
 from tests.contexts import database_context, perform
 from tests.eventually import eventually

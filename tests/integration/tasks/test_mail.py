@@ -18,9 +18,9 @@ from shared.errors import PermanentError, TransientError
 from shared.failure import describe
 from shared.models import EmailMessageRow, Job
 from shared.outcomes import Discard
+from shared.sealing import hash_token
 from shared.settings import Secret
 from tasks.mail import smtp
-from tasks.one_time_tokens import hash_token
 from tests.contexts import perform
 from tests.integration.tasks.smtp_servers import (
     PASSWORD,

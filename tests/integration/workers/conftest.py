@@ -10,6 +10,7 @@ from shared.db import Database
 from shared.task import Task
 from tests.factories import declared, reached
 from workers.executor import Executor
+from workers.stopping import Stopping
 
 Declare = Callable[..., Task]
 
@@ -19,6 +20,11 @@ def database(database_url: str) -> Iterator[Database]:
     """A migrated database of this test's own."""
     with reached(database_url) as database:
         yield database
+
+
+@pytest.fixture
+def stopping() -> Stopping:
+    return Stopping()
 
 
 @pytest.fixture

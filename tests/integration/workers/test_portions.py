@@ -23,11 +23,6 @@ pytestmark = pytest.mark.timeout(300, method="thread")
 
 
 @pytest.fixture
-def stopping() -> Stopping:
-    return Stopping()
-
-
-@pytest.fixture
 def child(database: Database, stopping: Stopping) -> Iterator[Child]:
     child = Child(database.settings, "data_processing_queue", Tally(1), stopping)
     yield child

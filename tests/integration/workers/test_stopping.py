@@ -24,11 +24,6 @@ pytestmark = pytest.mark.timeout(300, method="thread")
 
 
 @pytest.fixture
-def stopping() -> Stopping:
-    return Stopping()
-
-
-@pytest.fixture
 def executor(database: Database, stopping: Stopping) -> Executor:
     return Executor(database, worker="test@here", queue="data_processing_queue", is_stopping=stopping.is_told)
 
