@@ -13,14 +13,16 @@ from workers.portions import most_in_hint
 from workers.publisher import Hint
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from shared.queries.outbox import Due
     from workers.publisher import Publisher
 
 # Hints that each worker process of a queue shall have before two jobs share one: then nobody idles beside a bundle.
 SHARES: Final = 4
-REST: Final = 0.05  # seconds that new jobs of a queue with a backlog wait for company; they would wait there anyway
+# New jobs of a queue with a backlog rest until they have company, but no longer than they would wait there anyway.
+AT_LEAST: Final = 0.003  # seconds that a hint takes its worker process, whatever it carries
+REST: Final = 0.05  # seconds at most
 
 
 def pack(due: Sequence[Due], *, deep: Collection[str] = ()) -> list[Hint]:
@@ -46,14 +48,10 @@ def pack(due: Sequence[Due], *, deep: Collection[str] = ()) -> list[Hint]:
 
 
 def _size(row: Due, count: int, deep: Collection[str]) -> int:
-    most = _most(row)
+    most = most_in_hint(registry.find(row.task))
     if most == 1 or row.queue in deep:
         return most
     return min(most, max(1, count // (SHARES * QUEUES[row.queue].concurrency)))
-
-
-def _most(row: Due) -> int:
-    return most_in_hint(registry.find(row.task))
 
 
 def _hint(rows: Sequence[Due]) -> Hint:
@@ -85,17 +83,18 @@ class Backlog:
         now = time.monotonic()
         return min((until - now for until in self._deep.values() if until > now), default=None)
 
-    def look(self, published: Iterable[Due], *, more: bool) -> None:
-        """Ask the broker how deep the queues of `published` rows are, where that can matter.
+    def look(self, published: Sequence[Hint], *, more: bool) -> None:
+        """Ask the broker how deep the queues of `published` hints are, where that can matter.
 
         Args:
             more: the outbox holds more rows that are due: bundles fill without a rest.
         """
-        for queue in {row.queue for row in published if _most(row) > 1}:
+        for queue in {hint.queue for hint in published if most_in_hint(registry.find(hint.task)) > 1}:
             self._deep.pop(queue, None)
             try:
                 depth = self._publisher.depth(queue)
             except BROKER_AWAY:  # the next hints find out, and say so
                 return
-            if depth >= SHARES * QUEUES[queue].concurrency:
-                self._deep[queue] = 0.0 if more else time.monotonic() + REST
+            share = depth / QUEUES[queue].concurrency
+            if share >= SHARES:
+                self._deep[queue] = 0.0 if more else time.monotonic() + min(REST, share * AT_LEAST)

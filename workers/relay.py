@@ -78,14 +78,14 @@ class Relay:
             due = take_due(session, limit=self._settings.relay_batch, without=self._backlog.resting)
             if held := [hint for hint in due if hint.paused]:
                 hold(session, held)
-            wanted = [hint for hint in due if not hint.paused]
+            hints = pack([hint for hint in due if not hint.paused], deep=self._backlog.deep)
             if due:
                 crash_point("relay.before_publish")
-                self._publisher.publish(pack(wanted, deep=self._backlog.deep))
+                self._publisher.publish(hints)
                 crash_point("relay.after_publish")
         if due:
             crash_point("relay.after_commit")
-            self._backlog.look(wanted, more=len(due) == self._settings.relay_batch)
+            self._backlog.look(hints, more=len(due) == self._settings.relay_batch)
         return len(due)
 
     def release_held(self) -> int:

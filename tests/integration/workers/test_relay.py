@@ -14,11 +14,13 @@ import tasks
 from gristmill.services.rabbitmq import RabbitMQ
 from shared.db import Database
 from shared.producer import JobOptions
+from shared.queues import QUEUES
 from tests.eventually import eventually
 from tests.factories import hints, post, post_many, reached
 from tests.integration.workers.messages import count, take
 from workers.app import make_app
 from workers.loop import Stop
+from workers.packing import SHARES
 from workers.publisher import PublishError, make_publisher
 from workers.relay import AWAY, Relay
 
@@ -103,6 +105,7 @@ def test_new_jobs_of_a_queue_with_a_backlog_wait_a_moment_for_company_and_hold_u
     relay = make_relay(broker_url)
     assert publish_all(relay) == 10
     monkeypatch.setattr("workers.packing.REST", 50.0)
+    monkeypatch.setattr("workers.packing.AT_LEAST", 50.0)
     post(database, tasks.echo, message="it finds the queue deep")
     eventually(lambda: relay.publish_due() == 1)  # when the rest of the first ones is over
     company = post_many(database, 30, tasks.echo, message="m")
@@ -114,6 +117,17 @@ def test_new_jobs_of_a_queue_with_a_backlog_wait_a_moment_for_company_and_hold_u
     assert publish_all(relay) == 30
     *_, (_, body) = take(broker_url, DATA)
     assert body[0][0] == [str(job) for job in company]
+
+
+def test_new_jobs_rest_no_longer_than_what_waits_before_them_takes(
+    database: Database, make_relay: MakeRelay, broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.packing.REST", 5_000.0)
+    monkeypatch.setattr("workers.packing.AT_LEAST", 100.0)
+    relay = make_relay(broker_url)
+    post_many(database, SHARES * QUEUES[DATA].concurrency, tasks.fail, times=0)
+    assert publish_all(relay) == SHARES * QUEUES[DATA].concurrency
+    assert relay._backlog.pause == pytest.approx(SHARES * 100.0, abs=60.0)
 
 
 def test_a_hint_that_is_not_due_stays(database: Database, make_relay: MakeRelay, broker_url: str) -> None:
