@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import os
 import signal
 import socket
@@ -18,6 +17,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
+from shared import garbage
 from shared.settings import Settings, environment
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ CONNECTIONS: Final = 1_024  # open at once for each process; those beyond wait i
 HEAD_SECONDS: Final = 30  # for a request's head, and until the next one of a connection that is kept
 LARGEST_HEAD: Final = 64 * 1024  # bytes; more headers than any client of ours sends, and little for each connection
 STOP_SECONDS: Final = 25  # to finish what was begun; below the 30 s that supervisors usually give
-NEW_OBJECTS: Final = 7_000  # until the garbage collector looks at the young ones; Python's default is 700
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -69,19 +68,8 @@ def load() -> Flask:
     from ingress.wsgi import app
 
     _when_told_to_end(services_of(app).waiters.close)
-    _look_for_garbage_seldom()
+    garbage.look_seldom()
     return app
-
-
-def _look_for_garbage_seldom() -> None:
-    """Leave the app itself out of what the garbage collector looks at, and let it look a tenth as often.
-
-    Requests that wait for a commit keep thousands of objects alive, so that it ran over all of the app, again and
-    again: every tenth POST a second was lost to it. What is garbage is mostly freed without it.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(NEW_OBJECTS, *gc.get_threshold()[1:])
 
 
 def _when_told_to_end(close: Callable[[], None]) -> None:

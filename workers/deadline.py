@@ -27,17 +27,22 @@ def alarm_clock() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-@contextmanager
-def time_limit(limit: timedelta) -> Iterator[None]:
-    """Raise TimeLimitExceededError in the handler when `limit` is over. Inside `alarm_clock()` only.
+class TimeLimit:
+    """Raises TimeLimitExceededError in the handler when `limit` is over. Inside `alarm_clock()` only.
 
     It is armed around the handler and nothing else, so that it never strikes inside a COMMIT (Celery's soft limit
     would). Code that does not return to Python is ended by the hard limit, which kills the process.
     """
-    signal.setitimer(signal.ITIMER_REAL, limit.total_seconds())
-    try:
-        yield
-    finally:
+
+    __slots__ = ("_seconds",)
+
+    def __init__(self, limit: timedelta) -> None:
+        self._seconds = limit.total_seconds()
+
+    def __enter__(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, self._seconds)
+
+    def __exit__(self, *_: object) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 

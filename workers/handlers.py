@@ -13,7 +13,7 @@ from shared.context import Call, Context
 from shared.errors import PermanentError
 from shared.outcomes import Cancel, Discard, Snooze
 from shared.sealing import unseal
-from workers.deadline import time_limit
+from workers.deadline import TimeLimit
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -70,7 +70,7 @@ class Handlers:
                     break
                 outcomes.append(_run(task, call))
             return outcomes
-        with time_limit(task.time_limit * len(calls)):
+        with TimeLimit(task.time_limit * len(calls)):
             outcomes = list(task.many(calls))
         if len(outcomes) != len(calls):
             msg = f"The handler for many of {task.name} returned {len(outcomes)} results for {len(calls)} jobs"
@@ -100,7 +100,7 @@ class Handlers:
 
 
 def _run(task: Task, call: Call) -> Any:
-    with time_limit(task.time_limit):
+    with TimeLimit(task.time_limit):
         return task(call.ctx, **call.args)
 
 

@@ -11,6 +11,7 @@ import psycopg2.extensions
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from shared import garbage
 from shared.crashpoints import crash_point
 from shared.db import Database, connect_options, libpq_url
 from shared.queries.jobs import OUTBOX_CHANNEL
@@ -141,6 +142,7 @@ def run(settings: Settings) -> None:
     database = Database(settings, application_name="gristmill relay", pool_size=1)
     relay = Relay(settings, database, make_publisher(make_app(settings), settings), stop)
     log.info("relay.started", batch=settings.relay_batch, poll=settings.relay_poll)
+    garbage.look_seldom()
     try:
         repeat(relay.tick, stop, name="relay", expected=AWAY)
     finally:

@@ -17,6 +17,7 @@ from celery.signals import worker_process_init, worker_process_shutdown, worker_
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from shared import garbage
 from shared.db import Database
 from shared.settings import broker_kind
 from workers import topology
@@ -138,6 +139,7 @@ def run(settings: Settings, *, queue: str, concurrency: int) -> None:
         without_mingle=True,
         loglevel=settings.log_level,
     )
+    garbage.look_seldom()  # its children inherit it
     worker.start()
     told.stop()
     raise SystemExit(worker.exitcode or 0)

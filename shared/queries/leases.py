@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy import text
 
-from shared.queries.direct import Direct, array_of
+from shared.queries.direct import Direct, array_of, array_of_ids
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,15 +38,16 @@ def try_lock(session: Session, ids: Sequence[UUID]) -> set[UUID]:
 _FENCE = Direct(
     text(
         """
-    SELECT array_position(ids, id)
+    SELECT place
     FROM (SELECT set_config('idle_in_transaction_session_timeout', :patience, true),
                  set_config('statement_timeout', :patience, true)) AS limits,
          (SELECT CAST(:ids AS uuid[]) AS ids, CAST(:attempts AS int[]) AS attempts,
                  CAST(:keys AS bigint[]) AS keys) AS mine,
-         jobs
-    WHERE id = ANY(ids)
-      AND CASE WHEN attempt = attempts[array_position(ids, id)] AND state || '' = 'running'
-               THEN pg_try_advisory_xact_lock(keys[array_position(ids, id)]) END
+         jobs,
+         LATERAL (SELECT array_position(ids, id) AS place OFFSET 0) AS found
+    WHERE id = ANY(ids) AND
+          CASE WHEN attempt = attempts[place] AND state || '' = 'running'
+               THEN pg_try_advisory_xact_lock(keys[place]) END
     """
     )
 )
@@ -77,7 +78,7 @@ def fence(session: Session, attempts: Sequence[tuple[UUID, int]], *, patience: f
         one = {"id": job_id, "attempt": attempt, "key": lock_key(job_id), "patience": lasting}
         return {row[0] for row in _FENCE_ONE.rows(session, one)}
     values = {
-        "ids": array_of(job_id for job_id, _ in attempts),
+        "ids": array_of_ids(job_id for job_id, _ in attempts),
         "attempts": array_of(attempt for _, attempt in attempts),
         "keys": array_of(lock_key(job_id) for job_id, _ in attempts),
         "patience": lasting,

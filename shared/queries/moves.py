@@ -6,16 +6,15 @@ attempt is no longer the caller's, does not move, and the caller is told.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
 import orjson
 from sqlalchemy import CursorResult
 from uuid_utils.compat import uuid7
 
-from shared.queries.direct import array_of
+from shared.queries.direct import array_of, array_of_ids
 from shared.queries.ends import end
 from shared.queries.giving_back import give_back
 from shared.queries.moves_by_hand import (
@@ -58,8 +57,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A job that this worker may execute now: its attempt number is the fence of everything that follows."""
 
     id: UUID
@@ -73,7 +71,7 @@ class Claimed:
     started_at: datetime
 
 
-_CLAIMED: Final = tuple(each.name for each in fields(Claimed))
+_CLAIMED: Final = Claimed._fields
 _FENCED: Final = "id = :id AND attempt = :attempt AND state || '' IN ({sources})"
 _WANTED: Final = f"{_FENCED} AND cancel_requested_at IS NULL"  # a job that is to be cancelled does not go on to wait
 _ATTEMPT_ROW: Final = """
@@ -134,8 +132,8 @@ def claim(
     if len(ids) == 1:
         rows = _CLAIM_ONE.rows(session, values | {"id": ids[0]})
     else:
-        rows = _CLAIM.rows(session, values | {"ids": array_of(ids)})
-    return [Claimed(**dict(zip(_CLAIMED, row, strict=False))) for row in rows]
+        rows = _CLAIM.rows(session, values | {"ids": array_of_ids(ids)})
+    return [Claimed._make(row[: len(_CLAIMED)]) for row in rows]
 
 
 # Each row finds its place in the arrays by itself, as in `shared.queries.leases`, and for the same reason.
@@ -170,9 +168,9 @@ def succeed(session: Session, done: Sequence[tuple[UUID, int, Any]]) -> set[UUID
         ((job_id, attempt, _),) = done
         return end(session, _SUCCEED_ONE, {"id": job_id, "attempt": attempt, "result": encoded[0]})
     values = {
-        "ids": array_of(job_id for job_id, _, _ in done),
+        "ids": array_of_ids(job_id for job_id, _, _ in done),
         "attempts": array_of(attempt for _, attempt, _ in done),
-        "results": encoded,
+        "results": encoded if any(encoded) else None,  # then nobody looks for a place in it
     }
     return {done[at - 1][0] for at in end(session, _SUCCEED, values)}
 

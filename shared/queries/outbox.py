@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
+
+from shared.queries.direct import Direct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
+class Due(NamedTuple):
     """One hint that is due: which job, of which task, through which queue, and whether that is paused."""
 
     id: int
@@ -32,14 +32,20 @@ class Due:
 # statement_timestamp() and not clock_timestamp(): a volatile function cannot bound an index scan, and the hints of
 # all scheduled jobs would be read each time.
 # ARRAY(…) and not IN (…): the planner may run a sub-select with LIMIT again for each row, and take them all.
-_TAKE = text(
+_TAKE = Direct(
+    text(
+        f"""
+    WITH taken AS (
+        DELETE FROM outbox WHERE id = ANY(ARRAY(
+            SELECT id FROM outbox WHERE due_at <= statement_timestamp() AND queue <> ALL(CAST(:without AS text[]))
+            ORDER BY due_at, job_id LIMIT :limit FOR UPDATE SKIP LOCKED))
+        RETURNING *
+    )
+    SELECT {", ".join(Due._fields[:-1])},
+           queue = ANY(ARRAY(SELECT queue FROM queue_controls WHERE paused_at IS NOT NULL)) AS paused
+    FROM taken ORDER BY due_at, job_id
     """
-    DELETE FROM outbox WHERE id = ANY(ARRAY(
-        SELECT id FROM outbox WHERE due_at <= statement_timestamp() AND queue <> ALL(:without)
-        ORDER BY due_at, job_id LIMIT :limit FOR UPDATE SKIP LOCKED))
-    RETURNING id, job_id, task, queue, due_at, alone, revivals,
-              queue = ANY(ARRAY(SELECT queue FROM queue_controls WHERE paused_at IS NOT NULL)) AS paused
-    """
+    )
 )
 
 
@@ -49,22 +55,7 @@ def take_due(session: Session, *, limit: int, without: Sequence[str] = ()) -> li
     Args:
         without: queues whose hints stay; a few of them at most are due, or each call reads them all.
     """
-    rows = sorted(
-        session.execute(_TAKE, {"limit": limit, "without": list(without)}), key=lambda row: (row.due_at, row.job_id)
-    )
-    return [
-        Due(
-            id=row.id,
-            job_id=row.job_id,
-            task=row.task,
-            queue=row.queue,
-            due_at=row.due_at,
-            alone=row.alone,
-            revivals=row.revivals,
-            paused=row.paused,
-        )
-        for row in rows
-    ]
+    return [Due._make(row) for row in _TAKE.rows(session, {"limit": limit, "without": list(without)})]
 
 
 _NEXT_DUE = text(
