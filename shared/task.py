@@ -22,7 +22,7 @@ ManyHandler = Callable[..., Sequence[Any]]
 
 SHORTEST_LIMIT: Final = timedelta(seconds=1)
 LONGEST_LIMIT: Final = timedelta(hours=6)  # RabbitMQ is told to wait this long for an ack, and a little more
-LARGEST_BUNDLE: Final = 100
+LARGEST_BUNDLE: Final = 250
 
 
 @dataclass(frozen=True, kw_only=True)

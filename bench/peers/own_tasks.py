@@ -25,7 +25,7 @@ class WorkArgs(Schema):
     sent = fields.Float(required=True)
 
 
-@task(name="bench.bundled", queue=QUEUE, args=WorkArgs, bundle=100, demo=True)
+@task(name="bench.bundled", queue=QUEUE, args=WorkArgs, bundle=250, demo=True)
 def bundled(ctx: Context, *, kind: str, sent: float) -> None:
     """Do one job of a bundle. Repeating is harmless: the row belongs to the job's transaction."""
     _work(ctx, kind, sent)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 import psycopg2
@@ -12,6 +12,9 @@ from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 if TYPE_CHECKING:
     from sqlalchemy import Connection, TextClause
     from sqlalchemy.orm import Session
+
+
+_Row = TypeVar("_Row", bound=tuple[Any, ...])
 
 
 class Direct:
@@ -45,6 +48,11 @@ def array_of(numbers: Iterable[int]) -> str:
 def array_of_ids(ids: Iterable[UUID]) -> str:
     """Return ids as Postgres reads an array. Without their dashes: those take Python longer than the rest."""
     return f"{{{','.join([one.hex for one in ids])}}}"
+
+
+def in_order_of_ids(rows: Iterable[_Row]) -> list[_Row]:
+    """Return rows that begin with an id in the order in which Postgres sorts their ids."""
+    return sorted(rows, key=lambda row: row[0].int)
 
 
 def rows_of(connection: Connection, sql: str, values: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:

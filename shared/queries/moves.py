@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import CursorResult
 from uuid_utils.compat import uuid7
 
-from shared.queries.direct import array_of, array_of_ids
+from shared.queries.direct import array_of, array_of_ids, in_order_of_ids
 from shared.queries.ends import end
 from shared.queries.giving_back import give_back
 from shared.queries.moves_by_hand import (
@@ -136,16 +136,16 @@ def claim(
     return [Claimed._make(row[: len(_CLAIMED)]) for row in rows]
 
 
-# Each row finds its place in the arrays by itself, as in `shared.queries.leases`, and for the same reason.
+# Each row looks its place in the arrays up by itself, as in `shared.queries.leases`, and for the same reason.
 _SUCCEED = _direct(
     Move.SUCCEED,
     """
-    UPDATE jobs SET state = {target}, result = results[array_position(ids, id)], finished_at = clock_timestamp(),
+    UPDATE jobs SET state = {target}, result = results[width_bucket(id, ids)], finished_at = clock_timestamp(),
         lease_until = NULL
     FROM (SELECT CAST(:ids AS uuid[]) AS ids, CAST(:attempts AS int[]) AS attempts,
                  CAST(:results AS jsonb[]) AS results) AS done
-    WHERE id = ANY(ids) AND attempt = attempts[array_position(ids, id)] AND state || '' IN ({sources})
-    RETURNING array_position(ids, id), {callback}, {tell}
+    WHERE id = ANY(ids) AND attempt = attempts[width_bucket(id, ids)] AND state || '' IN ({sources})
+    RETURNING width_bucket(id, ids), {callback}, {tell}
     """,
 )
 
@@ -163,6 +163,7 @@ _SUCCEED_ONE = _direct(
 
 def succeed(session: Session, done: Sequence[tuple[UUID, int, Any]]) -> set[UUID]:
     """End jobs with success: `done` holds (id, attempt, result). Returns the ids that moved; the caller compares."""
+    done = in_order_of_ids(done)
     encoded = [None if result is None else orjson.dumps(result).decode() for _, _, result in done]
     if len(done) == 1:
         ((job_id, attempt, _),) = done

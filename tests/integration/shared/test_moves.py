@@ -139,12 +139,16 @@ def test_of_many_attempts_those_are_fenced_that_are_still_current(table_database
             assert session.execute(text("SHOW statement_timeout")).scalar_one() == ("5s" if fenced else "30s")
 
 
-def test_many_succeed_by_one_statement_and_the_caller_is_told_which(table_database: Database) -> None:
-    jobs = [insert_job(table_database, state=State.RUNNING) for _ in range(5)]
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [3, 0, 4, 1, 2]])
+def test_many_succeed_by_one_statement_in_any_order_and_the_caller_is_told_which(
+    table_database: Database, order: list[int]
+) -> None:
+    jobs = [insert_job(table_database, state=State.RUNNING, attempt=1 + number) for number in range(5)]
     ended = insert_job(table_database, state=State.CANCELLED)
     with table_database.transaction() as session:
-        done = [(job, 1, {"number": number}) for number, job in enumerate(jobs)]
-        assert moves.succeed(session, [*done, (ended, 1, None)]) == set(jobs)
+        done = [(jobs[number], 1 + number, {"number": number}) for number in order]
+        assert leases.fence(session, [(job, attempt) for job, attempt, _ in done], patience=5) == set(jobs)
+        assert moves.succeed(session, [(ended, 1, None), *done]) == set(jobs)
     assert [find(table_database, job).result for job in jobs] == [{"number": number} for number in range(5)]
 
 
