@@ -33,9 +33,9 @@ _PEERS: Final[tuple[Spec, ...]] = (
         packages=("gristmill", "celery", "flask", "granian"),
         module="own",
         setup="asked over HTTP: key, schema and quota are looked at; job and outbox row in one commit; the relay "
-        "publishes bundles of 250 to quorum queues with confirms; the effect and the job's end in one commit. A job "
-        "that waits allows no bundles. Relay and maintenance run beside the worker; the relay stands still with it, so that "
-        "publishing counts as execution",
+        "publishes bundles of 250 to quorum queues with confirms; the effect and the job's end in one commit. Jobs "
+        "that wait allow no bundles. Relay and maintenance run beside the worker; the relay stands still with it, so "
+        "that publishing counts as execution",
         backlog={"noop": 15_000, "effect": 10_000, "wait": 600},
     ),
     Spec(
