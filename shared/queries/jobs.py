@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -27,7 +26,7 @@ _INCOMING: Final = """
         SELECT r.*, statement_timestamp() AS created_at,
                greatest(coalesce(r.run_at, statement_timestamp() + coalesce(r.delay, 0) * interval '1 second'),
                         statement_timestamp()) AS due_at
-        FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(
+        FROM json_to_recordset(CAST(:rows AS json)) AS r(
             id uuid, task text, queue text, args jsonb, priority text, max_attempts int, run_at timestamptz,
             delay double precision, expires_at timestamptz, time_to_live double precision, unique_key text,
             callback_url text, tags text[], parent_id uuid, producer_id uuid, traceparent text,
@@ -64,14 +63,13 @@ _UNLESS_KNOWN: Final = """
             WHERE unique_key IS NOT NULL AND state IN ('scheduled', 'queued', 'running', 'retrying')
             DO NOTHING"""
 _WITH_HINTS: Final = """
-        RETURNING id, task, queue, state, priority, run_at, expires_at, created_at
+        RETURNING id, task, queue, state, run_at, expires_at, created_at
     ), hinted AS (
         INSERT INTO outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at FROM inserted
     ), notified AS (
         SELECT pg_notify('gristmill_outbox', '') FROM inserted WHERE state = 'queued' LIMIT 1
     )
-    SELECT id, task, queue, state, priority, run_at, expires_at, created_at, (SELECT count(*) FROM notified) AS notified
-    FROM inserted
+    SELECT id, state, run_at, expires_at, created_at, (SELECT count(*) FROM notified) AS notified FROM inserted
     """
 _INSERT = Prepared("accept_jobs", text(_INCOMING + _KEYED + _JOBS + _UNLESS_KNOWN + _WITH_HINTS), {"rows": "text"})
 # Of jobs without keys, which no earlier one can stand in the way of. Looking for one takes a fifth of the statement.
@@ -87,8 +85,7 @@ _WRITTEN = text(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
+class Accepted(NamedTuple):
     """What a producer is told of a job that was accepted. Its times are the database's."""
 
     id: UUID
@@ -112,19 +109,14 @@ def insert_new(session: Session, rows: list[dict[str, Any]]) -> dict[UUID, Accep
     has_keys = any("idempotency_key" in row or "unique_key" in row for row in given)
     statement = _INSERT if has_keys else _INSERT_WITHOUT_KEYS
     found = statement.rows(session, {"rows": orjson.dumps(given).decode()})
-    return {
-        id_: Accepted(
-            id=id_,
-            task=task,
-            queue=queue,
-            state=state,
-            priority=priority,
-            run_at=run_at,
-            expires_at=expires_at,
-            created_at=created_at,
+    by_id = {row["id"]: row for row in rows}
+    accepted = {}
+    for job_id, state, run_at, expires_at, created_at, _ in found:
+        row = by_id[job_id]
+        accepted[job_id] = Accepted(
+            job_id, row["task"], row["queue"], state, row["priority"], run_at, expires_at, created_at
         )
-        for id_, task, queue, state, priority, run_at, expires_at, created_at, _ in found
-    }
+    return accepted
 
 
 def insert_jobs(session: Session, rows: list[dict[str, Any]]) -> list[Accepted | IdempotencyConflictError]:
