@@ -111,10 +111,8 @@ def parse(body: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         msg = f"The body is not valid JSON: {error}"
         raise MalformedError(msg) from None
-    # The looks at the raw bytes are cheap and never miss; only what they suspect is walked.
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
-        _refuse_deep_nesting(value)
     members = _count_members(value)
+    # The looks at the raw bytes are cheap and never miss; only what they suspect is walked.
     if members != body.count(b":") and members != _STRING.sub(b"", body).count(b":"):
         json.loads(body, object_pairs_hook=_refuse_duplicates)
     if _ESCAPED_NUL in body:
@@ -124,27 +122,24 @@ def parse(body: bytes) -> Any:
     return value
 
 
-def _refuse_deep_nesting(value: Any) -> None:
-    level = [value]
+def _count_members(value: Any) -> int:
+    """Return how many names with a value all objects hold; of a name that is there twice, the parser keeps one.
+
+    Raises:
+        MalformedError: they nest too deep.
+    """
+    count, level = 0, [value]
     for _ in range(MAX_DEPTH):
-        level = [inner for outer in level for inner in _children(outer) if isinstance(inner, (dict, list))]
-        if not level:
-            return
+        inner: list[Any] = []
+        for item in level:
+            if type(item) is dict:
+                count += len(item)
+            inner += [child for child in _children(item) if type(child) is dict or type(child) is list]
+        if not inner:
+            return count
+        level = inner
     msg = f"The body nests deeper than {MAX_DEPTH} levels; flatten it"
     raise MalformedError(msg)
-
-
-def _count_members(value: Any) -> int:
-    """Return how many names with a value all objects hold; of a name that is there twice, the parser keeps one."""
-    count, todo = 0, [value]
-    while todo:
-        item = todo.pop()
-        if isinstance(item, dict):
-            count += len(item)
-            todo += [inner for inner in item.values() if isinstance(inner, (dict, list))]
-        elif isinstance(item, list):
-            todo += [inner for inner in item if isinstance(inner, (dict, list))]
-    return count
 
 
 def _refuse_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:

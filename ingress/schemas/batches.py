@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from marshmallow import Schema, ValidationError, fields
 from marshmallow.validate import Length
@@ -41,8 +41,17 @@ class BatchEntry(JobRequest):
     )
 
 
+class Entries(fields.List[Any]):
+    """A list of objects. That they are is seen at a glance; what is not is refused by the way of marshmallow."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> list[Any]:
+        if type(value) is list and all(type(entry) is dict for entry in value):
+            return value
+        return super()._deserialize(value, attr, data, **options)
+
+
 class BatchRequest(Schema):
-    jobs = fields.List(
+    jobs = Entries(
         fields.Dict(),
         required=True,
         validate=Length(1, MOST_ENTRIES),
