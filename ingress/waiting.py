@@ -173,7 +173,7 @@ class Waiters:
     def _hear(self) -> None:
         settings = self.database.settings
         options: dict[str, Any] = connect_options(settings, "gristmill web (listen)")
-        ear = psycopg2.connect(libpq_url(settings.database_url.reveal()), **options)
+        ear = psycopg2.connect(libpq_url(settings.direct_url.reveal()), **options)
         try:
             ear.set_session(autocommit=True)
             with ear.cursor() as cursor:

@@ -52,6 +52,9 @@ class _Url(Validator):
         return value
 
 
+_POSTGRES: Final = _Url("postgresql", "postgresql+psycopg2", "postgres")
+
+
 def _are_origins(values: list[str]) -> list[str]:
     """Accept origins as a browser sends them: scheme, host, and a port that is not the scheme's."""
     for value in values:
@@ -66,6 +69,7 @@ class Settings:
     """The settings of one process. Times are seconds, sizes are counts unless the name says otherwise."""
 
     database_url: Secret
+    database_direct_url: Secret | None
     broker_url: Secret
     redis_url: Secret
     smtp_url: Secret
@@ -109,6 +113,11 @@ class Settings:
     flower_user: str
     flower_password: Secret | None
 
+    @property
+    def direct_url(self) -> Secret:
+        """The database itself, past a pooler that gives each transaction another session: for LISTEN and migrations."""
+        return self.database_direct_url or self.database_url
+
 
 def load_settings(dotenv: Path | None = Path(".env")) -> Settings:
     """Read the settings from the environment, and what it lacks from `dotenv`.
@@ -123,7 +132,8 @@ def load_settings(dotenv: Path | None = Path(".env")) -> Settings:
     if dotenv is not None and dotenv.is_file():
         env.read_env(str(dotenv), recurse=False, override=False)
     values: dict[str, Any] = {
-        "database_url": env.str("DATABASE_URL", validate=_Url("postgresql", "postgresql+psycopg2", "postgres")),
+        "database_url": env.str("DATABASE_URL", validate=_POSTGRES),
+        "database_direct_url": env.str("DATABASE_DIRECT_URL", None, validate=_POSTGRES),
         "broker_url": env.str("BROKER_URL", validate=_Url("amqp", "amqps", "redis", "rediss")),
         "redis_url": env.str("REDIS_URL", validate=_Url("redis", "rediss")),
         "smtp_url": env.str("SMTP_URL", validate=_Url("smtp", "smtps", "smtp+starttls")),
@@ -182,7 +192,16 @@ def load_settings(dotenv: Path | None = Path(".env")) -> Settings:
 
 
 SECRETS: Final = frozenset(
-    {"database_url", "broker_url", "redis_url", "smtp_url", "secret_key", "sentry_dsn", "flower_password"}
+    {
+        "database_url",
+        "database_direct_url",
+        "broker_url",
+        "redis_url",
+        "smtp_url",
+        "secret_key",
+        "sentry_dsn",
+        "flower_password",
+    }
 )
 
 

@@ -119,7 +119,7 @@ class Relay:
     def _listening(self) -> psycopg2.extensions.connection:
         if self._ear is None or self._ear.closed:
             options: dict[str, Any] = connect_options(self._settings, "gristmill relay (listen)")
-            ear = psycopg2.connect(libpq_url(self._settings.database_url.reveal()), **options)
+            ear = psycopg2.connect(libpq_url(self._settings.direct_url.reveal()), **options)
             ear.set_session(autocommit=True)
             with ear.cursor() as cursor:
                 cursor.execute(f"LISTEN {OUTBOX_CHANNEL}")

@@ -20,7 +20,7 @@ def upgrade() -> None:
     import migrations
     from gristmill.commands.settings import command_settings
 
-    migrations.upgrade(command_settings().database_url.reveal())
+    migrations.upgrade(command_settings().direct_url.reveal())
     click.echo(f"The schema is at {migrations.head()}")
 
 

@@ -60,6 +60,7 @@ def test_everything_that_is_wrong_is_told_at_once_and_no_value_is_repeated(monke
 def test_a_secret_shows_itself_in_no_text(name: str) -> None:
     scheme = {
         "database_url": "postgresql://u:{}@h/d",
+        "database_direct_url": "postgresql://u:{}@h/d",
         "broker_url": "amqp://u:{}@h/",
         "redis_url": "redis://:{}@h",
         "smtp_url": "smtp://u:{}@h",
