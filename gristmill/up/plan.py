@@ -60,13 +60,19 @@ def choose_embedded(options: Options, folder: Folder, given: Mapping[str, str], 
         mail_port: Where caught mail is read.
 
     Raises:
-        ServiceFailedError: RabbitMQ was asked for and is not installed, or is replaced by a setting.
+        ServiceFailedError: RabbitMQ was asked for and is not installed, or is replaced by a setting; or the way past a
+            pooler is given, and not the pooler.
     """
     servers: list[Service] = []
     settings: dict[str, str] = {}
     kept = folder.ports(["postgres", "valkey", "rabbitmq", "rabbitmq_management", "smtp"])
 
     if "GRISTMILL_DATABASE_URL" not in given:
+        if "GRISTMILL_DATABASE_DIRECT_URL" in given:
+            raise ServiceFailedError(
+                "GRISTMILL_DATABASE_DIRECT_URL names the database behind a pooler, and GRISTMILL_DATABASE_URL, which "
+                "names the pooler, is missing: set both or none"
+            )
         postgres = Postgres(folder.path / "postgres", kept["postgres"])
         servers.append(postgres)
         settings["GRISTMILL_DATABASE_URL"] = postgres.url

@@ -104,7 +104,7 @@ def _import_what_comes_next() -> None:
 def _migrate(settings: Settings) -> None:
     import migrations
 
-    migrations.upgrade(settings.database_url.reveal())
+    migrations.upgrade(settings.direct_url.reveal())
 
 
 def _make_key(prepared: _Prepared, folder: Folder) -> None:

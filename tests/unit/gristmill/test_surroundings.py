@@ -54,6 +54,13 @@ def test_a_private_rabbitmq_and_another_broker_contradict_each_other(tmp_path: P
         names(tmp_path, {"GRISTMILL_BROKER_URL": URLS["GRISTMILL_BROKER_URL"]}, rabbitmq=True)
 
 
+def test_the_way_past_a_pooler_is_of_no_use_without_the_pooler(tmp_path: Path) -> None:
+    direct = {"GRISTMILL_DATABASE_DIRECT_URL": URLS["GRISTMILL_DATABASE_URL"]}
+    with pytest.raises(ServiceFailedError, match="set both or none"):
+        names(tmp_path, direct)
+    assert names(tmp_path, {**URLS, **direct}) == []
+
+
 def test_rabbitmq_that_is_not_installed_is_named_with_the_way_to_install_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
