@@ -44,11 +44,8 @@ class PlainArgs:
 
     def load(self, args: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return what the schema would load from `args`; None when only it can say."""
-        if not self._is_known:
+        if not self._is_known or not self._required <= args.keys():
             return None
-        for name in self._required:  # a comparison of sets takes three times as long
-            if name not in args:
-                return None
         try:
             for name, value in args.items():
                 look, validators = self._looks[name]
