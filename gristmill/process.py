@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+import psutil
+
 from gristmill.tether import NOBODY
 
 Identity = Literal["same", "namespace", "nobody"]
@@ -82,9 +84,13 @@ def stop(process: Process, sig: signal.Signals = signal.SIGTERM, deadline_second
         deadline_seconds: How long it may take before it is killed.
     """
     if process.returncode is None:
+        paused = _paused_below(process.pid)
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, sig)
             os.kill(process.pid, signal.SIGCONT)  # a paused process could not hear us
+        for each in paused:
+            with contextlib.suppress(psutil.Error):
+                each.resume()
         _wait_without_reaping(process, deadline_seconds)
         # Not reaped yet, so the number of the group is still its own: nobody else can be hit.
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -93,6 +99,15 @@ def stop(process: Process, sig: signal.Signals = signal.SIGTERM, deadline_second
     if process.stdout is not None:
         process.stdout.close()
     return code
+
+
+def _paused_below(pid: int) -> list[psutil.Process]:
+    """Return what a paused program has started: paused with it, in groups of their own, and blind to its end."""
+    with contextlib.suppress(psutil.Error):
+        leader = psutil.Process(pid)
+        if leader.status() == psutil.STATUS_STOPPED:
+            return leader.children(recursive=True)
+    return []
 
 
 def wait_until_ready(

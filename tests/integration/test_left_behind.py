@@ -82,6 +82,21 @@ def test_a_stopped_service_leaves_no_process_and_no_open_password(make: Make, ki
             assert secret.encode() not in path.read_bytes() or not path.stat().st_mode & 0o077, path
 
 
+@pytest.mark.parametrize("end", ["stop", "kill"])
+@pytest.mark.parametrize("kind", [Postgres, Valkey, RabbitMQ, MailCatcher])
+def test_a_service_that_ends_while_it_is_paused_leaves_no_process(make: Make, kind: type[Service], end: str) -> None:
+    service = make(kind)
+    service.start()
+    assert service.process is not None
+    leader = psutil.Process(service.process.pid)
+    processes = [leader, *leader.children(recursive=True)]
+    service.pause()
+
+    getattr(service, end)()
+
+    eventually(lambda: all_have_ended(processes))
+
+
 @pytest.mark.parametrize("kind", [Postgres, Valkey, RabbitMQ, MailCatcher])
 def test_nothing_is_left_when_the_parent_is_killed(kind: type[Service], servers_folder: Path) -> None:
     killed_parent_leaves_nothing(kind, servers_folder, [sys.executable], uid=None)
