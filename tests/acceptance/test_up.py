@@ -147,7 +147,7 @@ def heard_hang_ups() -> Iterator[None]:
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP])
 def test_it_can_be_ended_while_it_starts(sig: signal.Signals) -> None:
     with starting("--no-flower") as up:
-        eventually(lambda: any("web" in command_line(each) for each in up.family()), within=START_SECONDS)
+        up.wait_until_it_starts("web")
         family = up.family()
         up.process.send_signal(sig)
         assert up.process.wait(timeout=60) == 0
@@ -179,7 +179,7 @@ def test_a_database_that_is_killed_comes_back_and_jobs_end(up: Up) -> None:
 
 def test_a_second_ctrl_c_ends_everything_at_once() -> None:
     with starting("--no-flower") as up:
-        eventually(lambda: any("relay" in command_line(each) for each in up.family()), within=START_SECONDS)
+        up.wait_until_it_starts("relay")
         family = up.family()
         for each in family:
             if "web" in command_line(each):

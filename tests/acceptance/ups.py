@@ -11,7 +11,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -25,7 +25,7 @@ import pytest
 from gristmill import ports
 from gristmill.up.folder import read_exports
 from tests.eventually import eventually
-from tests.processes import has_ended
+from tests.processes import command_line, has_ended
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 240.0  # RabbitMQ alone takes 25 on a busy machine
@@ -80,12 +80,19 @@ class Up:
             )
 
     def wait_until_ready(self) -> None:
-        def is_ready() -> bool:
+        self._wait_until(lambda: re.search(r"^ready ", self.output, re.MULTILINE) is not None)
+
+    def wait_until_it_starts(self, name: str) -> None:
+        """Return when one of its processes is there."""
+        self._wait_until(lambda: any(name in command_line(each) for each in self.family()))
+
+    def _wait_until(self, is_so: Callable[[], bool]) -> None:
+        def is_so_yet() -> bool:
             if self.process.poll() is not None:
                 pytest.fail(f"up ended with {self.process.returncode}:\n{self.output}")
-            return re.search(r"^ready ", self.output, re.MULTILINE) is not None
+            return is_so()
 
-        eventually(is_ready, within=START_SECONDS, every=0.1)
+        eventually(is_so_yet, within=START_SECONDS)
 
     def family(self) -> list[psutil.Process]:
         """Everything that it has started, directly or not."""
