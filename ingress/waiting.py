@@ -7,15 +7,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-import psycopg2
-import psycopg2.extensions
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared.db import connect_options, libpq_url
+from shared.db import listening
 from shared.queries.statement import MOVED_CHANNEL
 from shared.queries.watching import watch
 from shared.states import FINAL
@@ -171,13 +169,8 @@ class Waiters:
             self._call(missed)  # what came meanwhile was not heard: each looks again
 
     def _hear(self) -> None:
-        settings = self.database.settings
-        options: dict[str, Any] = connect_options(settings, "gristmill web (listen)")
-        ear = psycopg2.connect(libpq_url(settings.direct_url.reveal()), **options)
+        ear = listening(self.database.settings, MOVED_CHANNEL, application_name="gristmill web (listen)")
         try:
-            ear.set_session(autocommit=True)
-            with ear.cursor() as cursor:
-                cursor.execute(f"LISTEN {MOVED_CHANNEL}")
             self.listens.set()
             reading = select.poll()  # select.select() takes no descriptor above 1023, and each client has one
             reading.register(ear, select.POLLIN)

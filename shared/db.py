@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import psycopg2
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session
 
 if TYPE_CHECKING:
+    from psycopg2.extensions import connection as PostgresConnection  # noqa: N812  a class with a lower-case name
     from sqlalchemy import URL, Connection, Engine
 
     from shared.settings import Settings
@@ -56,6 +58,24 @@ def connect_options(settings: Settings, application_name: str) -> dict[str, Any]
         "options": " ".join(f"-c {name}={value}" for name, value in milliseconds.items()),
         **KEEPALIVES,
     }
+
+
+def listening(settings: Settings, channel: str, *, application_name: str) -> PostgresConnection:
+    """Return a connection to the database itself, past a pooler, that listens on `channel`; the caller closes it.
+
+    Raises:
+        psycopg2.Error: the database is away.
+    """
+    options = connect_options(settings, application_name)
+    ear: PostgresConnection = psycopg2.connect(libpq_url(settings.direct_url.reveal()), **options)
+    try:
+        ear.set_session(autocommit=True)
+        with ear.cursor() as cursor:
+            cursor.execute(f"LISTEN {channel}")
+    except BaseException:
+        ear.close()
+        raise
+    return ear
 
 
 def _in_milliseconds(value: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import psycopg2
 import psycopg2.extensions
@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared import garbage
 from shared.crashpoints import crash_point
-from shared.db import Database, connect_options, libpq_url
+from shared.db import Database, listening
 from shared.queries.jobs import OUTBOX_CHANNEL
 from shared.queries.outbox import seconds_to_next, take_due
 from shared.queries.pausing import hold, list_releasable, release
@@ -118,12 +118,7 @@ class Relay:
 
     def _listening(self) -> psycopg2.extensions.connection:
         if self._ear is None or self._ear.closed:
-            options: dict[str, Any] = connect_options(self._settings, "gristmill relay (listen)")
-            ear = psycopg2.connect(libpq_url(self._settings.direct_url.reveal()), **options)
-            ear.set_session(autocommit=True)
-            with ear.cursor() as cursor:
-                cursor.execute(f"LISTEN {OUTBOX_CHANNEL}")
-            self._ear = ear
+            self._ear = listening(self._settings, OUTBOX_CHANNEL, application_name="gristmill relay (listen)")
         else:
             self._ear.poll()
         return self._ear
