@@ -84,11 +84,11 @@ def stop(process: Process, sig: signal.Signals = signal.SIGTERM, deadline_second
         deadline_seconds: How long it may take before it is killed.
     """
     if process.returncode is None:
-        paused = _paused_below(process.pid)
+        below = _below(process.pid)
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, sig)
             os.kill(process.pid, signal.SIGCONT)  # a paused process could not hear us
-        for each in paused:
+        for each in below:
             with contextlib.suppress(psutil.Error):
                 each.resume()
         _wait_without_reaping(process, deadline_seconds)
@@ -101,12 +101,13 @@ def stop(process: Process, sig: signal.Signals = signal.SIGTERM, deadline_second
     return code
 
 
-def _paused_below(pid: int) -> list[psutil.Process]:
-    """Return what a paused program has started: paused with it, in groups of their own, and blind to its end."""
+def _below(pid: int) -> list[psutil.Process]:
+    """Return what a program has started, to wake it: paused and in a group of its own, it is blind to the end.
+
+    Whether it is paused is not asked: the kernel stops a process some time after the signal that tells it to.
+    """
     with contextlib.suppress(psutil.Error):
-        leader = psutil.Process(pid)
-        if leader.status() == psutil.STATUS_STOPPED:
-            return leader.children(recursive=True)
+        return psutil.Process(pid).children(recursive=True)
     return []
 
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sys
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from gristmill import ports, process
 from tests.eventually import eventually
-from tests.processes import all_have_ended
+from tests.processes import all_have_ended, has_ended
 
 
 def test_a_taken_port_names_its_holder_and_the_setting() -> None:
@@ -49,6 +50,24 @@ def test_a_child_that_does_not_listen_is_killed_with_its_group() -> None:
     assert process.stop(stubborn, deadline_seconds=0.2) == -signal.SIGKILL
 
     eventually(lambda: all_have_ended(processes))
+
+
+def test_a_paused_helper_hears_of_the_end_of_its_program_whether_or_not_that_is_paused_yet() -> None:
+    helper = "import sys; print(flush=True); sys.stdin.read()"
+    program = f"""
+from subprocess import PIPE, Popen
+import sys
+Popen([sys.executable, "-c", {helper!r}], stdin=PIPE, start_new_session=True).wait()
+"""
+    running = process.spawn([sys.executable, "-c", program], env=process.plain_environment())
+    assert running.stdout is not None
+    running.stdout.readline()
+    [paused] = psutil.Process(running.pid).children()
+    paused.suspend()
+
+    process.stop(running, signal.SIGKILL)
+
+    eventually(lambda: has_ended(paused))
 
 
 def test_a_program_that_cannot_be_run_says_so(tmp_path: Path) -> None:
