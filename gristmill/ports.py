@@ -50,6 +50,18 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
     return True
 
 
+def is_answered(port: int) -> bool:
+    """Return whether a server listens on this port of loopback by now.
+
+    While it starts ask this, not `is_free`, which holds the port for a moment: the very one in which it wants it.
+    """
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
 def free_port() -> int:
     """Return a free port that this process has not been given before, nor another one just now.
 
@@ -58,7 +70,7 @@ def free_port() -> int:
     """
     for _ in range(_ATTEMPTS):
         port = secrets.choice(_RANGE)  # a generator that tests seed would give all of them the same ports
-        if port not in _given and is_free(port) and _mark(port):
+        if port not in _given and _mark(port) and is_free(port):  # the mark first: looking holds the port for a moment
             _given.add(port)
             return port
     raise PortInUseError(

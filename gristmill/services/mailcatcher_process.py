@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 
@@ -72,9 +71,4 @@ class MailCatcher(Service):
         return ["--smtp-port", str(self.smtp_port), "--http-port", str(self.http_port)]
 
     def _answers(self) -> bool:
-        try:
-            for port in (self.http_port, self.smtp_port):
-                socket.create_connection((ports.LOOPBACK, port), timeout=2).close()
-        except OSError:
-            return False
-        return True
+        return all(map(ports.is_answered, (self.http_port, self.smtp_port)))

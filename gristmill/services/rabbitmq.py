@@ -168,7 +168,7 @@ class RabbitMQ(Service):
         process.wait_until_ready(
             "epmd",
             self.epmd,
-            lambda: not ports.is_free(self._epmd_port),
+            lambda: ports.is_answered(self._epmd_port),
             log=self.data_dir / "epmd.log",
             deadline_seconds=10,
         )
