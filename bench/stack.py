@@ -34,7 +34,7 @@ from gristmill.up.surroundings import child_environment
 from gristmill.up.unit import READY_FILE, python_module
 from shared.db import Database
 from shared.keys import ADMIN
-from shared.producer import JobOptions, accept, prepare
+from shared.producer import JobOptions, accept, prepare_on, terms_of
 from shared.queries.producers import create_key, create_producer
 from shared.queues import QUEUES
 from shared.settings import Secret, Settings, load_settings
@@ -228,10 +228,11 @@ class Stack:
 
     def fill(self, task: str, args: dict[str, Any], count: int, tag: str) -> None:
         """Accept `count` jobs without HTTP, in transactions of a thousand."""
-        options, secret_key = JobOptions(tags=(tag,)), self.database.settings.secret_key
+        kind, secret_key = registry.get(task, demo=True), self.database.settings.secret_key
+        terms = terms_of(kind, JobOptions(tags=(tag,)))
         for first in range(0, count, _FILL):
             size = min(_FILL, count - first)
-            jobs = [prepare(registry.get(task, demo=True), args, options, secret_key=secret_key) for _ in range(size)]
+            jobs = [prepare_on(terms, kind, args, secret_key=secret_key) for _ in range(size)]
             with self.database.transaction() as session:
                 accept(session, jobs)
 

@@ -14,7 +14,7 @@ from shared.errors import GristmillError, UnavailableError
 
 if TYPE_CHECKING:
     from shared.db import Database
-    from shared.producer import NewJob
+    from shared.new_jobs import NewJob
 
 CAPACITY: Final = 2_000  # jobs that may wait: some seconds of work; a longer queue only makes everybody late
 BATCH_CAPACITY: Final = 5_000  # jobs of batches that may wait: five of the largest, well below a second of work

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from marshmallow import ValidationError
-
-from ingress.callbacks import Callbacks
+from ingress.alike import AlikeEntries, Entry
 from ingress.idempotency import Key, find_replays, fingerprint, key_of_entry
-from ingress.posting import prepare_job
-from ingress.schemas.batches import MOST_ENTRIES, BatchEntry
+from ingress.schemas.batches import MOST_ENTRIES
 from shared.errors import ForbiddenError, GristmillError, IdempotencyConflictError, InvalidError, UnavailableError
-from shared.queries.jobs import Accepted
-from shared.task import flatten
+from shared.queries.accepting import Accepted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ingress.services import Services
     from shared.keys import Principal
-    from shared.producer import NewJob
+    from shared.new_jobs import NewJob
 
-Entry = dict[str, Any]
 Outcome = Accepted | Exception
 
-_SCHEMA: Final = BatchEntry()
-INVALID: Final = "The entry is not valid: details names each wrong field"
 TWO_KEYS: Final = "Give idempotency_key in the entries or the header Idempotency-Key for the whole batch, not both"
 REFUSED: Final = "Nothing was accepted, since not every entry could be: details names each wrong one"
 
@@ -62,13 +55,13 @@ def post_batch(
         if key is not None:
             _refuse_misuse(replays.values())
         outcomes = [replays.get(number) for number in range(len(entries))]
-    callbacks = Callbacks(services, principal)
+    alike = AlikeEntries(services, principal, traceparent=traceparent)
     jobs: dict[int, NewJob] = {}
     for number, entry in enumerate(entries):
         if outcomes[number] is not None:
             continue
         try:
-            job = prepare_job(services, principal, _load(entry), callbacks=callbacks, traceparent=traceparent)
+            job = alike.prepare(entry)
         except GristmillError as error:
             outcomes[number] = error
         else:
@@ -80,14 +73,6 @@ def post_batch(
         for number, result in zip(jobs, results, strict=True):
             outcomes[number] = result
     return _settled(outcomes, atomic=atomic)
-
-
-def _load(entry: Entry) -> dict[str, Any]:
-    try:
-        loaded: dict[str, Any] = _SCHEMA.load(entry)
-    except ValidationError as error:
-        raise InvalidError(INVALID, flatten(error.messages, "")) from None
-    return loaded
 
 
 def _keys_of(entries: Sequence[Entry], key: str | None, body: Any) -> dict[int, Key]:

@@ -13,13 +13,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from shared.crashpoints import crash_point
 from shared.errors import UnavailableError
 from shared.producer import Refusal, accept, accept_new
-from shared.queries.jobs import Accepted, find_written
+from shared.queries.accepting import Accepted, find_written
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from shared.db import Database
-    from shared.producer import NewJob
+    from shared.new_jobs import NewJob
 
 Written = Accepted | Refusal
 Result = Written | Exception

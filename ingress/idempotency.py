@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from shared.errors import InvalidError
+from shared.queries.accepting import replay
 from shared.queries.earlier import find_by_keys
-from shared.queries.jobs import replay
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ingress.services import Services
     from shared.errors import IdempotencyConflictError
-    from shared.queries.jobs import Accepted
+    from shared.queries.accepting import Accepted
 
 HEADER: Final = "Idempotency-Key"
 LONGEST: Final = 255

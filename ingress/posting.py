@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ingress.callbacks import Callbacks
 from ingress.idempotency import Key, find_replays, fingerprint
 from ingress.times import check_times
 from shared.errors import ForbiddenError, GristmillError
-from shared.producer import JobOptions, NewJob, prepare
-from shared.queries.jobs import Accepted
+from shared.producer import JobOptions, prepare_on, terms_of
+from shared.queries.accepting import Accepted
 from shared.task import registry
 
 if TYPE_CHECKING:
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
 
     from ingress.services import Services
     from shared.keys import Principal
+    from shared.new_jobs import NewJob, Terms
+    from shared.settings import Secret
+    from shared.task import Task
 
 QUOTA_USED_UP: Final = "The producer has as many jobs in flight as its quota allows; wait as `Retry-After` says."
 _TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -48,9 +50,9 @@ def post(
     """
     known_as = Key(key, fingerprint(body)) if key is not None else None
     try:
-        job = prepare_job(
-            services, principal, wanted, callbacks=Callbacks(services, principal), traceparent=traceparent
-        )
+        callbacks = Callbacks(services, principal)
+        agreed = agree(services, principal, wanted, callbacks=callbacks, traceparent=traceparent)
+        job = agreed.prepare(wanted["args"], secret_key=services.settings.secret_key)
     except GristmillError:
         # What could be accepted yesterday may be too late or unknown today; its replay is answered all the same.
         earlier = find_replays(services, principal.producer_id, [known_as])[0] if known_as is not None else None
@@ -68,15 +70,30 @@ def _or_raise(result: Accepted | Exception) -> Accepted:
     raise result
 
 
-def prepare_job(
+class Agreed(NamedTuple):
+    """A task that its producer may post, and on which terms."""
+
+    task: Task
+    terms: Terms
+
+    def prepare(self, args: Mapping[str, Any], *, secret_key: Secret) -> NewJob:
+        """Return one job. Stores nothing.
+
+        Raises:
+            InvalidArgsError: the arguments do not fit the task.
+        """
+        return prepare_on(self.terms, self.task, args, secret_key=secret_key)
+
+
+def agree(
     services: Services,
     principal: Principal,
     wanted: Mapping[str, Any],
     *,
     callbacks: Callbacks,
     traceparent: str | None = None,
-) -> NewJob:
-    """Return the job that `wanted` (a loaded `JobRequest`) asks for, checked against its task. Stores nothing.
+) -> Agreed:
+    """Return what jobs like the one that `wanted` (a loaded `JobRequest`) asks for have in common, if they may be.
 
     Args:
         callbacks: one for all jobs of a request.
@@ -85,7 +102,6 @@ def prepare_job(
         ForbiddenError: the key may not post this task.
         UnknownTaskError: there is no such task.
         InternalTaskError: the platform alone enqueues it.
-        InvalidArgsError: the arguments do not fit it.
         InvalidError: its times are over or too far away, or its callback cannot be made.
     """
     if not principal.may_post(wanted["task"]):
@@ -109,8 +125,7 @@ def prepare_job(
         producer_id=principal.producer_id,
         traceparent=traceparent,
     )
-    job = prepare(task, wanted["args"], options, secret_key=services.settings.secret_key)
-    return job if principal.quota is None else replace(job, quota=principal.quota)
+    return Agreed(task, terms_of(task, options, quota=principal.quota))
 
 
 def read_traceparent(header: str | None) -> str | None:

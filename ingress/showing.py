@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shared.queries.jobs import Accepted
+    from shared.queries.accepting import Accepted
 
 
 def show_accepted(accepted: Accepted) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import tasks
 from shared.errors import EmailTakenError, UnauthorizedError
 from shared.people import Tokens, begin_session, end_session, renew_session
 from shared.producer import JobOptions, prepare
-from shared.queries.jobs import Accepted, get_job, list_attempts
+from shared.queries.accepting import Accepted
+from shared.queries.jobs import get_job, list_attempts
 from shared.queries.sessions import find_account
 from shared.queries.users import ShownUser, get_shown_user
 from shared.states import State

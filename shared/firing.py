@@ -14,9 +14,9 @@ import structlog
 
 from shared.db import SECRET_KEY
 from shared.errors import GristmillError
-from shared.producer import JobOptions, accept, prepare
+from shared.producer import JobOptions, accept, prepare_on, terms_of
 from shared.queries import schedules as queries
-from shared.queries.jobs import Accepted
+from shared.queries.accepting import Accepted
 from shared.recurrence import Recurrence
 from shared.task import Task, registry
 
@@ -129,9 +129,9 @@ def make_jobs(session: Session, schedule: Schedule, times: Sequence[datetime]) -
         InvalidArgsError: its arguments do not fit the task any more.
     """
     task = registry.get(schedule.task)
-    options = JobOptions(tags=(f"schedule:{schedule.name}",))
+    terms = terms_of(task, JobOptions(tags=(f"schedule:{schedule.name}",)))
     secret_key = session.info[SECRET_KEY]
-    jobs = [prepare(task, fill_in(schedule.args, time), options, secret_key=secret_key) for time in times]
+    jobs = [prepare_on(terms, task, fill_in(schedule.args, time), secret_key=secret_key) for time in times]
     accepted = accept(session, jobs)
     made = [each.id for each in accepted if isinstance(each, Accepted)]
     assert len(made) == len(times)  # noqa: S101  a job without an idempotency key has no conflict

@@ -13,7 +13,8 @@ from uuid_utils.compat import uuid7
 
 from shared.db import SECRET_KEY
 from shared.errors import IdempotencyConflictError, InvalidArgsError, QuotaExceededError
-from shared.queries.jobs import Accepted, find_known, insert_jobs, insert_new
+from shared.new_jobs import NewJob, Terms
+from shared.queries.accepting import Accepted, find_known, insert_jobs, insert_new
 from shared.queries.quotas import measure_room
 from shared.queues import PRIORITY_QUEUE
 from shared.sealing import seal
@@ -56,27 +57,26 @@ class JobOptions:
         return replace(self, parent_id=parent_id, traceparent=self.traceparent or traceparent)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewJob:
-    """A job that was checked and can be written.
-
-    Attributes:
-        row: what `shared.queries.jobs.insert_jobs` reads.
-        quota: the most jobs its producer may have in flight; None when nothing limits them.
-    """
-
-    id: UUID
-    row: dict[str, Any]
-    quota: int | None = None
-
-    @property
-    def takes_one_statement(self) -> bool:
-        """Whether one statement writes all of it: no room is counted before, and no key turned to a twin after it."""
-        return self.quota is None and (self.row["idempotency_key"] is None or self.row["unique_key"] is None)
-
-    def with_idempotency_key(self, key: str, body_hash: str) -> NewJob:
-        """Return the same job under a producer's idempotency key; `body_hash` tells a replay from a misuse."""
-        return replace(self, row={**self.row, "idempotency_key": key, "body_hash": body_hash})
+def terms_of(task: Task, options: JobOptions, *, quota: int | None = None) -> Terms:
+    """Return what jobs of `task` that are posted with these options have in common."""
+    queue = PRIORITY_QUEUE if options.priority == "high" else task.queue
+    columns = {
+        "task": task.name,
+        "queue": queue.name,
+        "priority": options.priority,
+        "max_attempts": options.max_attempts or task.retry.max_attempts,
+        "run_at": options.run_at,
+        "delay": options.delay.total_seconds() if options.delay is not None else None,
+        "expires_at": options.expires_at,
+        "time_to_live": queue.time_to_live.total_seconds() if queue.time_to_live is not None else None,
+        "unique_key": options.unique_key,
+        "callback_url": options.callback_url,
+        "tags": options.tags or None,
+        "parent_id": options.parent_id,
+        "producer_id": options.producer_id,
+        "traceparent": options.traceparent,
+    }
+    return Terms({name: value for name, value in columns.items() if value is not None}, quota)
 
 
 def prepare(task: Task, args: Mapping[str, Any], options: JobOptions, *, secret_key: Secret) -> NewJob:
@@ -85,32 +85,20 @@ def prepare(task: Task, args: Mapping[str, Any], options: JobOptions, *, secret_
     Raises:
         InvalidArgsError: the arguments do not fit the task's schema.
     """
+    return prepare_on(terms_of(task, options), task, args, secret_key=secret_key)
+
+
+def prepare_on(terms: Terms, task: Task, args: Mapping[str, Any], *, secret_key: Secret) -> NewJob:
+    """Do what `prepare` does for one of many jobs that are posted alike: what they share is worked out only once.
+
+    Args:
+        terms: made by `terms_of` for this task.
+
+    Raises:
+        InvalidArgsError: the arguments do not fit the task's schema.
+    """
     task.load_args(args)
-    queue = PRIORITY_QUEUE if options.priority == "high" else task.queue
-    job_id = uuid7()
-    return NewJob(
-        id=job_id,
-        row={
-            "id": job_id,
-            "task": task.name,
-            "queue": queue.name,
-            "args": seal(secret_key, args, task.secret_args),
-            "priority": options.priority,
-            "max_attempts": options.max_attempts or task.retry.max_attempts,
-            "run_at": options.run_at,
-            "delay": options.delay.total_seconds() if options.delay is not None else None,
-            "expires_at": options.expires_at,
-            "time_to_live": queue.time_to_live.total_seconds() if queue.time_to_live is not None else None,
-            "unique_key": options.unique_key,
-            "callback_url": options.callback_url,
-            "tags": options.tags,
-            "parent_id": options.parent_id,
-            "producer_id": options.producer_id,
-            "traceparent": options.traceparent,
-            "idempotency_key": None,
-            "body_hash": None,
-        },
-    )
+    return NewJob(uuid7(), seal(secret_key, args, task.secret_args), terms)
 
 
 def accept(session: Session, jobs: list[NewJob]) -> list[Accepted | Refusal]:
@@ -122,10 +110,10 @@ def accept(session: Session, jobs: list[NewJob]) -> list[Accepted | Refusal]:
         One result for each, in order: the job, the earlier job of the same idempotency or unique key, or (as a value)
         the error of an idempotency key that was used with another body, or of a quota that is used up.
     """
-    quotas: dict[UUID, int] = {job.row["producer_id"]: job.quota for job in jobs if job.quota is not None}
+    quotas = {job.producer_id: job.terms.quota for job in jobs if job.terms.quota is not None and job.producer_id}
     refused = _beyond_quota(session, jobs, quotas) if quotas else {}
-    rows = [job.row for job in jobs if job.id not in refused]
-    written = iter(insert_jobs(session, rows) if rows else [])
+    allowed = [job for job in jobs if job.id not in refused]
+    written = iter(insert_jobs(session, allowed) if allowed else [])
     return [refused.get(job.id) or next(written) for job in jobs]
 
 
@@ -136,17 +124,17 @@ def accept_new(session: Session, jobs: list[NewJob]) -> dict[UUID, Accepted]:
         session: may commit by itself (`Database.autocommit`).
         jobs: such that take one statement.
     """
-    return insert_new(session, [job.row for job in jobs])
+    return insert_new(session, jobs)
 
 
 def _beyond_quota(session: Session, jobs: list[NewJob], quotas: Mapping[UUID, int]) -> dict[UUID, QuotaExceededError]:
     """Return, by id, the refusals of those `jobs` that there is no room for."""
     refused: dict[UUID, QuotaExceededError] = {}
     for producer, room in measure_room(session, quotas).items():
-        rows = [job.row for job in jobs if job.row["producer_id"] == producer]
-        if len(rows) > room:
-            known = find_known(session, rows)  # these make no new job
-            new = [row["id"] for row in rows if row["id"] not in known]
+        theirs = [job for job in jobs if job.producer_id == producer]
+        if len(theirs) > room:
+            known = find_known(session, theirs)  # these make no new job
+            new = [job.id for job in theirs if job.id not in known]
             refused |= {job_id: _quota_exceeded(quotas[producer]) for job_id in new[room:]}
     return refused
 

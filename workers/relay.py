@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from shared import garbage
 from shared.crashpoints import crash_point
 from shared.db import Database, listening
-from shared.queries.jobs import OUTBOX_CHANNEL
+from shared.queries.accepting import OUTBOX_CHANNEL
 from shared.queries.outbox import seconds_to_next, take_due
 from shared.queries.pausing import hold, list_releasable, release
 from workers.app import BROKER_AWAY, make_app

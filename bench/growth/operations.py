@@ -6,7 +6,7 @@ An operation gets ready in transactions that are not measured, and acts in one t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -16,7 +16,7 @@ from uuid_utils.compat import uuid7
 import tasks  # noqa: F401  fills the registry
 from bench.growth.history import PRODUCERS
 from shared.failure import Failure
-from shared.producer import JobOptions, accept, prepare
+from shared.producer import JobOptions, accept, prepare_on, terms_of
 from shared.queries import leases, moves, outbox
 from shared.queries.dead_letters import find_latest_letter
 from shared.redrive import redrive_one
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from shared.db import Database
-    from shared.producer import NewJob
+    from shared.new_jobs import NewJob
 
 LEASE: Final = 60.0
 WORKER: Final = "growth@nowhere"
@@ -51,11 +51,12 @@ class Operation:
     ready: Callable[[Database], Any] = lambda _: None
 
 
-def new_job(database: Database, **options: Any) -> NewJob:
+def new_job(database: Database, *, quota: int | None = None, **options: Any) -> NewJob:
     """Return a job that can be accepted."""
     task = registry.get("demo.echo", demo=True)
     chosen = JobOptions(**{"producer_id": PRODUCER, "tags": ("history", "tag-0"), **options})
-    return prepare(task, {"message": "measured"}, chosen, secret_key=database.settings.secret_key)
+    terms = terms_of(task, chosen, quota=quota)
+    return prepare_on(terms, task, {"message": "measured"}, secret_key=database.settings.secret_key)
 
 
 def with_key(job: NewJob) -> NewJob:
@@ -102,7 +103,7 @@ def _replayed(database: Database) -> list[NewJob]:
     first, again = with_key(new_job(database)), new_job(database)
     with database.transaction() as session:
         accept(session, [first])
-    return [again.with_idempotency_key(first.row["idempotency_key"], first.row["body_hash"])]
+    return [again._replace(idempotency_key=first.idempotency_key, body_hash=first.body_hash)]
 
 
 def _fence(session: Session, ids: list[UUID]) -> object:
@@ -122,7 +123,7 @@ OPERATIONS: Final = [
     Operation(name=f"accept {FEW}", ready=lambda database: [new_job(database) for _ in range(FEW)], act=_accept),
     Operation(name="accept with a key", ready=lambda database: [with_key(new_job(database))], act=_accept),
     Operation(name="accept with a unique key", ready=lambda db: [new_job(db, unique_key=str(uuid7()))], act=_accept),
-    Operation(name="accept within a quota", ready=lambda db: [replace(new_job(db), quota=50)], act=_accept),
+    Operation(name="accept within a quota", ready=lambda db: [new_job(db, quota=50)], act=_accept),
     Operation(name="accept again, same key", ready=_replayed, act=_accept),
     Operation(
         name="take hints (relay)", ready=lambda db: accepted(db, FEW), act=lambda s, _: outbox.take_due(s, limit=FEW)

@@ -11,11 +11,11 @@ from ingress import serve
 from ingress.api import PREFIX, Blueprint
 from ingress.auth import producer, requires
 from ingress.callbacks import Callbacks
-from ingress.posting import prepare_job
+from ingress.posting import agree
 from ingress.schemas.jobs import AcceptedJob, JobRequest
 from ingress.services import services
 from ingress.showing import show_accepted
-from shared.queries.jobs import Accepted
+from shared.queries.accepting import Accepted
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -30,14 +30,15 @@ blueprint = Blueprint("validating", __name__)
 @blueprint.response(202, AcceptedJob)
 def validate_job(wanted: dict[str, Any]) -> Response:
     """Check a job, and forget it."""
-    job = prepare_job(services(), producer(), wanted, callbacks=Callbacks(services(), producer()))
-    row, now = job.row, datetime.now(UTC)
+    agreed = agree(services(), producer(), wanted, callbacks=Callbacks(services(), producer()))
+    job = agreed.prepare(wanted["args"], secret_key=services().settings.secret_key)
+    columns, now = job.terms.columns, datetime.now(UTC)
     accepted = Accepted(
         id=job.id,
-        task=row["task"],
-        queue=row["queue"],
+        task=columns["task"],
+        queue=columns["queue"],
         state="queued",
-        priority=row["priority"],
+        priority=columns["priority"],
         run_at=now,
         expires_at=now,
         created_at=now,

@@ -17,7 +17,7 @@ from ingress.schemas.batches import BatchAnswer, BatchRequest
 from ingress.schemas.errors import ErrorEnvelope
 from ingress.services import services
 from ingress.showing import show_accepted
-from shared.queries.jobs import Accepted
+from shared.queries.accepting import Accepted
 
 LARGEST_BATCH: Final = 1024 * 1024  # bytes; a thousand jobs of 1 KiB
 

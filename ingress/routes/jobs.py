@@ -26,7 +26,8 @@ from ingress.services import services
 from ingress.showing import show_accepted
 from shared.cancel import cancel_job
 from shared.models.jobs import Job
-from shared.queries.jobs import Accepted, get_job
+from shared.queries.accepting import Accepted
+from shared.queries.jobs import get_job
 from shared.run_now import run_job_now
 from shared.showing import show_job
 from shared.states import FINAL, State

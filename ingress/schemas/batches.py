@@ -17,6 +17,11 @@ from ingress.schemas.plain import Look
 MOST_ENTRIES: Final = 1_000
 
 
+def is_key(value: Any) -> bool:
+    """Say whether `value` is an idempotency key."""
+    return isinstance(value, str) and is_sound(value)
+
+
 def _check_key(key: str) -> None:
     if not is_sound(key):
         raise ValidationError(f"It {WRONG_FORM}.")
@@ -27,7 +32,7 @@ class BatchEntry(JobRequest):
 
     looks: ClassVar[Mapping[str, Look]] = {
         **JobRequest.looks,
-        "idempotency_key": lambda value: isinstance(value, str) and is_sound(value),
+        "idempotency_key": is_key,
     }
 
     idempotency_key = fields.String(

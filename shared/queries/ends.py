@@ -9,7 +9,8 @@ from uuid_utils.compat import uuid7
 from shared.callbacks import QUEUE, RETRY, TASK
 from shared.crashpoints import crash_point
 from shared.db import COMMITS_BY_ITSELF
-from shared.queries.jobs import insert_new
+from shared.new_jobs import NewJob, Terms
+from shared.queries.accepting import insert_new
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,17 +48,12 @@ def end(session: Session, move: Direct, values: Mapping[str, Any]) -> set[Any]:
 
 def _enqueue(session: Session, wanted: Sequence[Mapping[str, Any]]) -> None:
     crash_point("callback.before_enqueue")
-    insert_new(session, [_row(one) for one in wanted])
+    insert_new(session, [_delivery(one) for one in wanted])
     crash_point("callback.after_enqueue")
 
 
-def _row(wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the row of a delivery; it has no time to live, for its tries take longer than that of its queue."""
-    return {
-        **wanted,
-        "id": uuid7(),
-        "task": TASK,
-        "queue": QUEUE.name,
-        "priority": "normal",
-        "max_attempts": RETRY.max_attempts,
-    }
+def _delivery(wanted: Mapping[str, Any]) -> NewJob:
+    """Return the job of a delivery; it has no time to live, for its tries take longer than that of its queue."""
+    told = {name: value for name, value in wanted.items() if name != "args"}
+    kind = {"task": TASK, "queue": QUEUE.name, "priority": "normal", "max_attempts": RETRY.max_attempts}
+    return NewJob(uuid7(), wanted["args"], Terms(told | kind))

@@ -22,8 +22,8 @@ from shared.models import DeadLetter, DemoEffect
 from shared.outcomes import Cancel, Discard, Snooze
 from shared.pausing import expire_held, pause_queue, resume_queue
 from shared.producer import JobOptions, prepare
+from shared.queries.accepting import Accepted
 from shared.queries.evidence import write_missing_letters
-from shared.queries.jobs import Accepted
 from shared.redrive import discard_one, redrive_one
 from shared.run_now import run_job_now
 from shared.task import registry

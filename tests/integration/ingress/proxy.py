@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 # What commits, and what Postgres says after it: COMMIT, or the one statement that accepts three jobs by itself.
 COMMIT = (b"COMMIT", b"C\x00\x00\x00\x0bCOMMIT\x00")
-STATEMENT = (b"WITH incoming AS", b"SELECT 3\x00")
+STATEMENT = (b"WITH terms AS", b"SELECT 3\x00")
 
 
 class Proxy:

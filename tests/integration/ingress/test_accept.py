@@ -10,8 +10,9 @@ from sqlalchemy.exc import DBAPIError
 from ingress.accept import Acceptor
 from shared.db import Database
 from shared.errors import IdempotencyConflictError, UnavailableError
-from shared.producer import JobOptions, NewJob, prepare
-from shared.queries.jobs import Accepted
+from shared.new_jobs import NewJob
+from shared.producer import JobOptions, prepare
+from shared.queries.accepting import Accepted
 from shared.queries.producers import create_producer
 from shared.settings import Settings
 from shared.task import registry
@@ -34,8 +35,7 @@ def new_job(settings: Settings, **options: Any) -> NewJob:
 
 def bad_job(settings: Settings) -> NewJob:
     """One that no check of ours lets through, to see what happens if one did: jsonb knows no NUL."""
-    job = new_job(settings)
-    return NewJob(id=job.id, row={**job.row, "args": {"message": "\0"}})
+    return new_job(settings)._replace(args={"message": "\0"})
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from ingress.app import create_app
@@ -67,6 +68,43 @@ def test_each_entry_gets_its_result_in_order(client: FlaskClient, make_key: KeyM
     assert results[6] == results[5] | {"duplicate": True}
     assert client.get(f"/api/v1/jobs/{results[0]['id']}", headers=key).get_json()["args"] == ECHO["args"]
     assert everything_stored(database) == {"jobs": 2, "outbox": 2, "idempotency_keys": 0}
+
+
+def test_entries_that_look_alike_are_each_judged_by_what_is_their_own(
+    client: FlaskClient, key: Headers, database: Database
+) -> None:
+    entries = [
+        echo("a", max_attempts=1, tags=["x"]),
+        echo("b", max_attempts=True, tags=["x"]),
+        ECHO | {"max_attempts": 1, "tags": ["x"], "args": ["c"]},
+        echo("d", max_attempts=1, tags=["x"], idempotency_key="two words"),
+        echo("e", max_attempts=1, tags=["x"], idempotency_key=7),
+        BAD | {"max_attempts": 1, "tags": ["x"]},
+        echo("f", max_attempts=1.0, tags=["x"]),
+        echo("g", max_attempts=1, tags=["x"], idempotency_key="one"),
+        echo("h", delay=3600, tags=["x"]),
+        echo("i", max_attempts=1, tags=["x"]),
+    ]
+    results = post(client, key, entries).get_json()["results"]
+    wrong = [list(result["error"]["details"]) if "error" in result else None for result in results]
+    assert wrong == [
+        None,
+        ["max_attempts"],
+        ["args"],
+        ["idempotency_key"],
+        ["idempotency_key"],
+        ["args.message"],
+        None,
+        None,
+        None,
+        None,
+    ]
+    assert [result.get("state") for result in results if "id" in result] == 3 * ["queued"] + ["scheduled", "queued"]
+    with database.transaction() as session:
+        stored = session.execute(text("SELECT args->>'message', max_attempts, tags FROM jobs ORDER BY id")).all()
+    assert [row[0] for row in stored] == ["a", "f", "g", "h", "i"]
+    assert {row[1] for row in stored if row[0] != "h"} == {1}
+    assert all(row[2] == ["x"] for row in stored)
 
 
 def test_a_thousand_jobs_share_one_commit(client: FlaskClient, key: Headers, database: Database) -> None:

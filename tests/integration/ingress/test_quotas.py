@@ -15,8 +15,9 @@ from ingress.services import services_of
 from shared.db import Database
 from shared.errors import QuotaExceededError
 from shared.keys import Principal
-from shared.producer import JobOptions, NewJob, prepare
-from shared.queries.jobs import Accepted
+from shared.new_jobs import NewJob
+from shared.producer import JobOptions, prepare_on, terms_of
+from shared.queries.accepting import Accepted
 from shared.queries.producers import create_producer
 from shared.settings import Settings
 from shared.task import registry
@@ -34,8 +35,8 @@ def producer_id(database: Database) -> UUID:
 
 def new_job(settings: Settings, producer_id: UUID, quota: int | None, **options: Any) -> NewJob:
     chosen = JobOptions(producer_id=producer_id, **options)
-    job = prepare(registry.get("demo.echo"), {"message": "x"}, chosen, secret_key=settings.secret_key)
-    return replace(job, quota=quota)
+    echo = registry.get("demo.echo")
+    return prepare_on(terms_of(echo, chosen, quota=quota), echo, {"message": "x"}, secret_key=settings.secret_key)
 
 
 def end_jobs(database: Database, number: int) -> None:

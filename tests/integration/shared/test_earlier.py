@@ -9,9 +9,10 @@ from sqlalchemy import text
 
 import tasks
 from shared.db import Database
-from shared.producer import JobOptions, NewJob, accept, prepare
+from shared.new_jobs import NewJob
+from shared.producer import JobOptions, accept, prepare
+from shared.queries.accepting import Accepted
 from shared.queries.earlier import find_by_keys, prune_keys
-from shared.queries.jobs import Accepted
 from shared.queries.producers import create_producer
 
 

@@ -15,8 +15,9 @@ import tasks
 from shared.db import Database
 from shared.errors import IdempotencyConflictError, InvalidArgsError, UnknownTaskError
 from shared.models import IdempotencyKey, Job, Outbox
-from shared.producer import JobOptions, NewJob, Refusal, accept, enqueue, prepare
-from shared.queries.jobs import Accepted
+from shared.new_jobs import NewJob
+from shared.producer import JobOptions, Refusal, accept, enqueue, prepare
+from shared.queries.accepting import Accepted
 from shared.states import State
 from tests.factories import begin, change, find, hints, post
 

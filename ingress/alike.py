@@ -1,0 +1,66 @@
+"""Entries of a batch: those that differ in arguments and keys only are checked, but for these, once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from marshmallow import ValidationError
+
+from ingress.callbacks import Callbacks
+from ingress.posting import Agreed, agree
+from ingress.schemas.batches import BatchEntry, is_key
+from shared.errors import InvalidError
+from shared.task import flatten
+
+if TYPE_CHECKING:
+    from ingress.services import Services
+    from shared.keys import Principal
+    from shared.new_jobs import NewJob
+
+Entry = dict[str, Any]
+
+INVALID: Final = "The entry is not valid: details names each wrong field"
+_SCHEMA: Final = BatchEntry()
+_ITS_OWN: Final = frozenset({"args", "idempotency_key"})
+
+
+class AlikeEntries:
+    """The entries of one batch, and what those that are alike have in common."""
+
+    def __init__(self, services: Services, principal: Principal, *, traceparent: str | None) -> None:
+        self._services = services
+        self._principal = principal
+        self._traceparent = traceparent
+        self._callbacks = Callbacks(services, principal)
+        self._agreed: dict[bytes, Agreed] = {}
+
+    def prepare(self, entry: Entry) -> NewJob:
+        """Return the job that `entry` asks for, without its idempotency key. Stores nothing.
+
+        Raises:
+            InvalidError: a field is wrong, or as `ingress.posting.agree` and `Agreed.prepare` raise it.
+            ForbiddenError, UnknownTaskError, InternalTaskError: as they do.
+        """
+        # Written out, true and 1 are different, as they are for the schema.
+        alike = orjson.dumps({name: value for name, value in entry.items() if name not in _ITS_OWN})
+        agreed, args = self._agreed.get(alike), entry.get("args", {})
+        if (
+            agreed is None
+            or type(args) is not dict
+            or ("idempotency_key" in entry and not is_key(entry["idempotency_key"]))
+        ):
+            wanted = _load(entry)
+            args = wanted["args"]
+            agreed = self._agreed[alike] = agree(
+                self._services, self._principal, wanted, callbacks=self._callbacks, traceparent=self._traceparent
+            )
+        return agreed.prepare(args, secret_key=self._services.settings.secret_key)
+
+
+def _load(entry: Entry) -> dict[str, Any]:
+    try:
+        loaded: dict[str, Any] = _SCHEMA.load(entry)
+    except ValidationError as error:
+        raise InvalidError(INVALID, flatten(error.messages, "")) from None
+    return loaded
