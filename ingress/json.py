@@ -27,7 +27,7 @@ MAX_DEPTH: Final = 32
 SMALLEST_INTEGER: Final = -(2**63)
 LARGEST_INTEGER: Final = 2**64 - 1
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_MANY_DIGITS: Final = re.compile(rb"\d{19}")  # the shortest that 64 bit may not hold
+_LARGE: Final = float(-SMALLEST_INTEGER)
 _ESCAPED_NUL: Final = b"\\u0000"
 _OPTIONS: Final = orjson.OPT_UTC_Z
 
@@ -111,32 +111,40 @@ def parse(body: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         msg = f"The body is not valid JSON: {error}"
         raise MalformedError(msg) from None
-    members = _count_members(value)
-    # The looks at the raw bytes are cheap and never miss; only what they suspect is walked.
+    members, has_large_float = _look_over(value)
+    # These looks are cheap and never miss; only what they suspect is read again, or walked.
     if members != body.count(b":") and members != _STRING.sub(b"", body).count(b":"):
         json.loads(body, object_pairs_hook=_refuse_duplicates)
     if _ESCAPED_NUL in body:
         _refuse_nul(value)
-    if _MANY_DIGITS.search(body):
+    if has_large_float:
         json.loads(body, parse_int=_refuse_large_integer)
     return value
 
 
-def _count_members(value: Any) -> int:
-    """Return how many names with a value all objects hold; of a name that is there twice, the parser keeps one.
+def _look_over(value: Any) -> tuple[int, bool]:
+    """Return how many names with a value all objects hold, and whether there is a float as large as a 64 bit integer.
+
+    Of a name that is there twice the parser keeps one, and what does not fit in 64 bit it turns into a float.
 
     Raises:
         MalformedError: they nest too deep.
     """
-    count, level = 0, [value]
-    for _ in range(MAX_DEPTH):
+    members, has_large_float = 0, False
+    level: list[Any] = [[value]]
+    for _ in range(MAX_DEPTH + 1):
         inner: list[Any] = []
         for item in level:
             if type(item) is dict:
-                count += len(item)
-            inner += [child for child in _children(item) if type(child) is dict or type(child) is list]
+                members += len(item)
+            for child in _children(item):
+                kind = type(child)
+                if kind is dict or kind is list:
+                    inner.append(child)
+                elif kind is float and abs(child) >= _LARGE:
+                    has_large_float = True
         if not inner:
-            return count
+            return members, has_large_float
         level = inner
     msg = f"The body nests deeper than {MAX_DEPTH} levels; flatten it"
     raise MalformedError(msg)

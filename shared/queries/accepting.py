@@ -31,14 +31,17 @@ _INCOMING: Final = """
         FROM json_to_recordset(CAST(:terms AS json)) AS t(
             number int, task text, queue text, priority text, max_attempts int, run_at timestamptz,
             delay double precision, expires_at timestamptz, time_to_live double precision, unique_key text,
-            callback_url text, tags text[], parent_id uuid, producer_id uuid, traceparent text, jobs json),
+            callback_url text, tags text[], parent_id uuid, producer_id uuid, traceparent text,
+            ids uuid[], args jsonb, idempotency_keys text[], body_hashes text[]),
         LATERAL (
             SELECT greatest(coalesce(t.run_at, statement_timestamp() + coalesce(t.delay, 0) * interval '1 second'),
                             statement_timestamp()) AS due_at) AS start
     ), incoming AS (
         SELECT task, queue, state, priority, max_attempts, due_at, ends_at, unique_key, callback_url, tags, parent_id,
                producer_id, traceparent, created_at, job.*
-        FROM terms, json_to_recordset(terms.jobs) AS job(id uuid, args jsonb, idempotency_key text, body_hash text)
+        FROM terms, ROWS FROM (unnest(terms.ids), jsonb_array_elements(terms.args),
+                               unnest(terms.idempotency_keys), unnest(terms.body_hashes))
+                    AS job(id, args, idempotency_key, body_hash)
     )"""
 # Both inserts of keys go by their order: two of these statements wait for each other instead of deadlocking.
 _KEYED: Final = """, keyed AS (
@@ -124,23 +127,25 @@ def insert_new(session: Session, jobs: Sequence[NewJob]) -> dict[UUID, Accepted]
     alike: dict[Terms, list[NewJob]] = {}
     for job in jobs:
         alike.setdefault(job.terms, []).append(job)
-    terms = [
-        {"number": number, **terms.columns, "jobs": list(map(_row, theirs))}
-        for number, (terms, theirs) in enumerate(alike.items())
+    groups = list(alike.values())
+    written = [
+        {"number": number, **theirs[0].terms.columns, **_columns(theirs)} for number, theirs in enumerate(groups)
     ]
-    values = {"terms": orjson.dumps(terms).decode()}
+    values = {"terms": orjson.dumps(written).decode()}
     if any(job.idempotency_key is not None or job.unique_key is not None for job in jobs):
         by_id = {job.id: job for job in jobs}
         return {told[0]: _accepted_as(by_id[told[0]], told) for told in _INSERT.rows(session, values)}
-    groups = list(alike.values())
     answers = _INSERT_WITHOUT_KEYS.rows(session, values)
     return {job.id: _accepted_as(job, told) for told in answers for job in groups[told[0]]}
 
 
-def _row(job: NewJob) -> dict[str, Any]:
-    if job.idempotency_key is None:
-        return {"id": job.id, "args": job.args}
-    return {"id": job.id, "args": job.args, "idempotency_key": job.idempotency_key, "body_hash": job.body_hash}
+def _columns(jobs: Sequence[NewJob]) -> dict[str, list[Any]]:
+    """Return what is each job's own, of all that share their terms."""
+    columns: dict[str, list[Any]] = {"ids": [job.id for job in jobs], "args": [job.args for job in jobs]}
+    if any(job.idempotency_key is not None for job in jobs):
+        columns["idempotency_keys"] = [job.idempotency_key for job in jobs]
+        columns["body_hashes"] = [job.body_hash for job in jobs]
+    return columns
 
 
 def _accepted_as(job: NewJob, told: tuple[Any, ...]) -> Accepted:
