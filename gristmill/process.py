@@ -111,6 +111,26 @@ def _below(pid: int) -> list[psutil.Process]:
     return []
 
 
+def wait_until_stopped(paused: Sequence[psutil.Process], deadline_seconds: float = 10.0) -> None:
+    """Return once those that were sent SIGSTOP stand still, or have ended: the kernel takes a moment.
+
+    Raises:
+        ServiceFailedError: one of them still runs after the deadline.
+    """
+    ends_at = time.monotonic() + deadline_seconds
+    while not all(map(_stands_still, paused)):
+        if time.monotonic() > ends_at:
+            pids = ", ".join(str(each.pid) for each in paused if not _stands_still(each))
+            raise ServiceFailedError(f"Not paused within {deadline_seconds:g} s: process {pids}")
+        time.sleep(_POLL_SECONDS / 10)
+
+
+def _stands_still(each: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return each.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
+    return True
+
+
 def wait_until_ready(
     name: str, process: Process, is_ready: Callable[[], bool], *, log: Path, deadline_seconds: float
 ) -> None:

@@ -63,18 +63,24 @@ class Service(ABC):
         process.stop(self._running(), signal.SIGKILL)
 
     def pause(self) -> None:
-        """Make it silent without ending it: connections stay open and nothing is answered."""
-        self._signal_all(signal.SIGSTOP)
+        """Make it silent without ending it: connections stay open and, when this returns, nothing is answered.
+
+        Raises:
+            ServiceFailedError: it did not come to a stop in time.
+        """
+        process.wait_until_stopped(self._signal_all(signal.SIGSTOP))
 
     def resume(self) -> None:
         """Let it go on after a pause; harmless without one."""
         self._signal_all(signal.SIGCONT)
 
-    def _signal_all(self, sig: signal.Signals) -> None:
+    def _signal_all(self, sig: signal.Signals) -> list[psutil.Process]:
         leader = psutil.Process(self._running().pid)
-        for each in (leader, *leader.children(recursive=True)):
+        everybody = [leader, *leader.children(recursive=True)]
+        for each in everybody:
             with contextlib.suppress(psutil.NoSuchProcess):
                 each.send_signal(sig)
+        return everybody
 
     def _running(self) -> Process:
         if self.process is None or self.process.poll() is not None:
