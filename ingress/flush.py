@@ -12,8 +12,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from shared.crashpoints import crash_point
 from shared.errors import UnavailableError
-from shared.producer import Refusal, accept, accept_new
-from shared.queries.accepting import Accepted, find_written
+from shared.producer import Refusal, accept
+from shared.queries.accepting import Accepted, find_written, insert_new
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -88,7 +88,7 @@ def _write_by_statement(database: Database, jobs: list[NewJob]) -> dict[UUID, Re
     try:
         with database.autocommit() as session:
             sent = True
-            answers = accept_new(session, jobs)
+            answers = insert_new(session, jobs)
     except DBAPIError as error:
         if not (sent and error.connection_invalidated):
             raise

@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 from shared.db import SECRET_KEY
 from shared.errors import IdempotencyConflictError, InvalidArgsError, QuotaExceededError
 from shared.new_jobs import NewJob, Terms
-from shared.queries.accepting import Accepted, find_known, insert_jobs, insert_new
+from shared.queries.accepting import Accepted, find_known, insert_jobs
 from shared.queries.quotas import measure_room
 from shared.queues import PRIORITY_QUEUE
 from shared.sealing import seal
@@ -115,16 +115,6 @@ def accept(session: Session, jobs: list[NewJob]) -> list[Accepted | Refusal]:
     allowed = [job for job in jobs if job.id not in refused]
     written = iter(insert_jobs(session, allowed) if allowed else [])
     return [refused.get(job.id) or next(written) for job in jobs]
-
-
-def accept_new(session: Session, jobs: list[NewJob]) -> dict[UUID, Accepted]:
-    """Write those of `jobs` that nothing stands in the way of, by one statement, and return them by id.
-
-    Args:
-        session: may commit by itself (`Database.autocommit`).
-        jobs: such that take one statement.
-    """
-    return insert_new(session, jobs)
 
 
 def _beyond_quota(session: Session, jobs: list[NewJob], quotas: Mapping[UUID, int]) -> dict[UUID, QuotaExceededError]:

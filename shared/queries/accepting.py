@@ -122,7 +122,11 @@ class Accepted(NamedTuple):
 def insert_new(session: Session, jobs: Sequence[NewJob]) -> dict[UUID, Accepted]:
     """Write those of `jobs` that nothing stands in the way of, with their keys and hints; return them by id.
 
-    It is one statement: in a session that commits by itself all of it is there at once, or nothing is.
+    It is one statement: in a session that commits by itself (`Database.autocommit`) all of it is there at once, or
+    nothing is.
+
+    Args:
+        jobs: in a session that commits by itself, such that take one statement.
     """
     alike: dict[Terms, list[NewJob]] = {}
     for job in jobs:
