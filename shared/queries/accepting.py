@@ -136,7 +136,7 @@ def insert_new(session: Session, jobs: Sequence[NewJob]) -> dict[UUID, Accepted]
         {"number": number, **theirs[0].terms.columns, **_columns(theirs)} for number, theirs in enumerate(groups)
     ]
     values = {"terms": orjson.dumps(written).decode()}
-    if any(job.idempotency_key is not None or job.unique_key is not None for job in jobs):
+    if any("idempotency_keys" in each or each.get("unique_key") is not None for each in written):
         by_id = {job.id: job for job in jobs}
         return {told[0]: _accepted_as(by_id[told[0]], told) for told in _INSERT.rows(session, values)}
     answers = _INSERT_WITHOUT_KEYS.rows(session, values)
