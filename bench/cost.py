@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from gristmill import process
+
 if TYPE_CHECKING:
     from bench.stack import Stack
 
@@ -29,9 +31,8 @@ def families(stack: Stack) -> dict[str, list[psutil.Process]]:
     """Return every process that runs for us, by name: the leading one first, then its children."""
     found: dict[str, list[psutil.Process]] = {}
     for name, pid in stack.pids().items():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            leader = psutil.Process(pid)
-            found[name] = [leader, *leader.children(recursive=True)]
+        if members := process.family(pid):
+            found[name] = members
     return found
 
 

@@ -84,11 +84,13 @@ def stop(process: Process, sig: signal.Signals = signal.SIGTERM, deadline_second
         deadline_seconds: How long it may take before it is killed.
     """
     if process.returncode is None:
-        below = _below(process.pid)
+        # Paused, and in groups of their own, they would be blind to the end. Whether they are is not asked: the kernel
+        # stops a process some time after the signal that tells it to.
+        started = family(process.pid)[1:]
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, sig)
             os.kill(process.pid, signal.SIGCONT)  # a paused process could not hear us
-        for each in below:
+        for each in started:
             with contextlib.suppress(psutil.Error):
                 each.resume()
         _wait_without_reaping(process, deadline_seconds)
@@ -101,13 +103,11 @@ def stop(process: Process, sig: signal.Signals = signal.SIGTERM, deadline_second
     return code
 
 
-def _below(pid: int) -> list[psutil.Process]:
-    """Return what a program has started, to wake it: paused and in a group of its own, it is blind to the end.
-
-    Whether it is paused is not asked: the kernel stops a process some time after the signal that tells it to.
-    """
-    with contextlib.suppress(psutil.Error):
-        return psutil.Process(pid).children(recursive=True)
+def family(pid: int) -> list[psutil.Process]:
+    """Return a process and its descendants, itself first; nothing when it has ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        leader = psutil.Process(pid)
+        return [leader, *leader.children(recursive=True)]
     return []
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bench.peers.marks import steady_rate
-from bench.peers.peer import family, used
+from bench.peers.peer import used
 from bench.peers.slot import until, wait_for_workers
+from gristmill.process import family
 
 if TYPE_CHECKING:
     from bench.peers.peer import Peer

@@ -19,7 +19,7 @@ import psutil
 from bench.peers import environments
 from bench.peers.inside.work import CONTROL
 from gristmill import ports, process
-from gristmill.process import Process, ServiceFailedError, tail
+from gristmill.process import Process, ServiceFailedError, family, tail
 
 if TYPE_CHECKING:
     from bench.peers.place import Place
@@ -203,14 +203,6 @@ class Peer:
             for each in family(pid):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     each.send_signal(number)
-
-
-def family(pid: int) -> list[psutil.Process]:
-    """Return a process and its descendants."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        leader = psutil.Process(pid)
-        return [leader, *leader.children(recursive=True)]
-    return []
 
 
 def used(each: psutil.Process) -> float:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from bench.client import percentile
 from bench.cost import share_of
 from bench.peers.marks import latencies, steady_rate
-from bench.peers.peer import ACCEPT, EXECUTE, family
-from gristmill.process import ServiceFailedError
+from bench.peers.peer import ACCEPT, EXECUTE
+from gristmill.process import ServiceFailedError, family
 
 if TYPE_CHECKING:
     from bench.peers.peer import Peer

@@ -75,8 +75,7 @@ class Service(ABC):
         self._signal_all(signal.SIGCONT)
 
     def _signal_all(self, sig: signal.Signals) -> list[psutil.Process]:
-        leader = psutil.Process(self._running().pid)
-        everybody = [leader, *leader.children(recursive=True)]
+        everybody = process.family(self._running().pid)
         for each in everybody:
             with contextlib.suppress(psutil.NoSuchProcess):
                 each.send_signal(sig)
