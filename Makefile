@@ -41,7 +41,7 @@ lint: dev ## look at style, imports, security, containers and manifests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo --cache-dir .cache/imports
-	$(BIN)/bandit -q -c pyproject.toml -r gristmill ingress workers tasks shared migrations
+	$(BIN)/bandit -q -c pyproject.toml -r gristmill ingress workers tasks shared migrations # real folders: links are not followed
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/kubernetes-validate --strict --quiet deploy/k8s/*.yaml
 	$(BIN)/docker-compose config --quiet --no-interpolate

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bench import cost, recovery
 from bench import memory as weighing
 from bench.client import percentile
-from bench.driving import drive
+from bench.clients import drive
 from bench.stack import QUEUE, say
 from gristmill import ports
 from gristmill.process import ServiceFailedError

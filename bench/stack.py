@@ -22,23 +22,26 @@ from typing import Any, Final, Self
 import psycopg2
 from psycopg2.extensions import connection as PostgresConnection  # noqa: N812  a class with a lower-case name
 
-import migrations
-import tasks  # noqa: F401  fills the registry, for the jobs that are written without HTTP
-from gristmill import ports, process
+from gristmill import (
+    migrations,
+    ports,
+    process,
+    tasks,  # noqa: F401  fills the registry, for the jobs that are written without HTTP
+)
 from gristmill.process import Process, ServiceFailedError, tail
 from gristmill.services.postgres import Postgres
 from gristmill.services.rabbitmq import RabbitMQ, find_rabbitmq
 from gristmill.services.service import Service
 from gristmill.services.valkey import Valkey
-from gristmill.up.surroundings import child_environment
+from gristmill.shared.database.connect import Database
+from gristmill.shared.jobs.enqueue import JobOptions, accept, prepare_on, terms_of
+from gristmill.shared.producers.keys import ADMIN
+from gristmill.shared.producers.queries import create_key, create_producer
+from gristmill.shared.queues import QUEUES
+from gristmill.shared.settings import Secret, Settings, load_settings
+from gristmill.shared.task import registry
+from gristmill.up.environment import child_environment
 from gristmill.up.unit import READY_FILE, python_module
-from shared.db import Database
-from shared.keys import ADMIN
-from shared.producer import JobOptions, accept, prepare_on, terms_of
-from shared.queries.producers import create_key, create_producer
-from shared.queues import QUEUES
-from shared.settings import Secret, Settings, load_settings
-from shared.task import registry
 
 QUEUE: Final = QUEUES["data_processing_queue"]  # the demo tasks' queue
 PROGRAMS: Final = {

@@ -15,26 +15,25 @@ from typing import Final
 
 import psycopg2
 
-import migrations
 from chaos.faults import Arena
 from chaos.ledger import read_ledger
 from chaos.logs import read_logs
-from chaos.looks import Redeliveries, live_jobs
 from chaos.nemesis import Nemesis
 from chaos.network import Network
+from chaos.observations import Redeliveries, live_jobs
 from chaos.outcome import Options, Outcome, Verdict
 from chaos.plan import make_plan
 from chaos.programs import Programs
 from chaos.servers import Servers
 from chaos.verdict import MAIL_FROM, TICK, judge
-from gristmill import ports, process
+from gristmill import migrations, ports, process
 from gristmill.process import Process, ServiceFailedError
 from gristmill.services.secret import write_private
-from gristmill.up.surroundings import child_environment
-from shared.db import Database
-from shared.keys import ADMIN
-from shared.queries.producers import create_key, create_producer
-from shared.settings import load_settings
+from gristmill.shared.database.connect import Database
+from gristmill.shared.producers.keys import ADMIN
+from gristmill.shared.producers.queries import create_key, create_producer
+from gristmill.shared.settings import load_settings
+from gristmill.up.environment import child_environment
 
 READY_SECONDS: Final = 90.0
 ACCEPTED_SECONDS: Final = 30.0  # after healing, until a client gives a request up

@@ -14,7 +14,7 @@ from chaos.invariants import CRASH_LOOPS, INVARIANTS
 from chaos.mix import TRIES
 from chaos.outcome import Verdict
 from gristmill import ports
-from tasks.mail.message import message_id
+from gristmill.tasks.mail.message import message_id
 
 if TYPE_CHECKING:
     from chaos.ledger import Entry

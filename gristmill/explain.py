@@ -19,7 +19,7 @@ def explain(error: BaseException) -> str | None:
 
 
 def _explain_ours(error: BaseException) -> str | None:
-    errors = sys.modules.get("shared.errors")
+    errors = sys.modules.get("gristmill.shared.errors")
     if errors is None or not isinstance(error, errors.GristmillError):
         return None
     details = "".join(f"\n  {path}: {problem}" for path, problem in error.details.items())
@@ -48,6 +48,6 @@ def _explain_broker(error: BaseException) -> str | None:
 
 
 def _first_line(error: object) -> str:
-    from shared.logging import hide_secrets
+    from gristmill.shared.base.logging import hide_secrets
 
     return hide_secrets((str(error).strip() or type(error).__name__).splitlines()[0]).rstrip(".")

@@ -16,12 +16,13 @@ from typing import BinaryIO, Literal
 
 import psutil
 
-from gristmill.tether import NOBODY
+from gristmill.shared.base import die_with_parent
+from gristmill.shared.base.die_with_parent import NOBODY
 
 Identity = Literal["same", "namespace", "nobody"]
 Process = subprocess.Popen[bytes]
 
-_TETHER = Path(__file__).with_name("tether.py")
+_TETHER = Path(die_with_parent.__file__)
 _LOG_LIMIT_BYTES = 10 * 1024 * 1024  # a longer log is moved to <name>.1 at the next start, so that two files bound it
 _POLL_SECONDS = 0.02
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "TZ")  # what a program needs to be found and to run; nothing secret

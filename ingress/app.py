@@ -10,20 +10,21 @@ from flask import Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
 
-import tasks  # noqa: F401  importing it fills the registry
-from ingress.accept import BATCH_CAPACITY, BATCH_WRITERS, WRITERS, Acceptor
-from ingress.api import make_api
-from ingress.auth import KeyRing, authenticate, refuse_undeclared_routes
-from ingress.bodies import Bodies
-from ingress.cors import register_cors
-from ingress.front import Front
-from ingress.json import OrjsonProvider
-from ingress.limits import Limits
-from ingress.metrics import Metrics
-from ingress.openapi import prepare_document
-from ingress.password_checks import PasswordChecks
-from ingress.readiness import Readiness
-from ingress.routes import (
+from gristmill import tasks  # noqa: F401  importing it fills the registry
+from gristmill.ingress.accepting.group_commit import BATCH_CAPACITY, BATCH_WRITERS, WRITERS, Acceptor
+from gristmill.ingress.access.authenticate import KeyRing, authenticate, refuse_undeclared_routes
+from gristmill.ingress.access.password_checks import PasswordChecks
+from gristmill.ingress.access.rate_counters import Limits
+from gristmill.ingress.document.openapi import prepare_document
+from gristmill.ingress.following.follow import Waiters
+from gristmill.ingress.health.metrics import Metrics
+from gristmill.ingress.health.readiness import Readiness
+from gristmill.ingress.http.api import make_api
+from gristmill.ingress.http.bodies import Bodies
+from gristmill.ingress.http.cors import register_cors
+from gristmill.ingress.http.every_request import Front
+from gristmill.ingress.http.json import OrjsonProvider
+from gristmill.ingress.routes import (
     auth,
     batches,
     dead_letters,
@@ -41,11 +42,10 @@ from ingress.routes import (
     users,
     webhook_secrets,
 )
-from ingress.routes import tasks as task_routes
-from ingress.services import EXTENSION, Services
-from ingress.waiting import Waiters
-from shared.db import Database
-from shared.settings import Settings
+from gristmill.ingress.routes import tasks as task_routes
+from gristmill.ingress.services import EXTENSION, Services
+from gristmill.shared.database.connect import Database
+from gristmill.shared.settings import Settings
 
 LARGEST_BODY: Final = 256 * 1024  # bytes; a job's arguments point at large things, they do not hold them
 
@@ -80,7 +80,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     Raises:
         RuntimeError: a route declares neither a scope nor that it is public.
     """
-    app = Ingress("ingress", static_folder=None)
+    app = Ingress(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.json = OrjsonProvider(app)
     app.url_map.merge_slashes = False  # a redirect of a POST loses its body in many clients: 404 tells more

@@ -13,7 +13,8 @@ from flask import current_app, request
 from sqlalchemy import exc as database_errors
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
-from shared.errors import (
+from gristmill.shared.base.logging import REQUEST_ID
+from gristmill.shared.errors import (
     ConflictError,
     ForbiddenError,
     GristmillError,
@@ -23,8 +24,7 @@ from shared.errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from shared.logging import REQUEST_ID
-from shared.task import flatten
+from gristmill.shared.task import flatten
 
 if TYPE_CHECKING:
     from flask import Flask, Response

@@ -17,8 +17,8 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
-from shared import garbage
-from shared.settings import Settings, environment
+from gristmill.shared.base import garbage_collection
+from gristmill.shared.settings import Settings, environment
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -30,7 +30,7 @@ STOP_SECONDS: Final = 25  # to finish what was begun; below the 30 s that superv
 _PR_SET_PDEATHSIG: Final = 1
 
 
-def run(settings: Settings, target: str = "ingress.serve:load") -> None:
+def run(settings: Settings, target: str = "gristmill.ingress.serve:load") -> None:
     """Serve until SIGTERM or SIGINT, then finish the requests that are there, and return.
 
     Args:
@@ -64,11 +64,11 @@ def _head_milliseconds(settings: Settings) -> int:
 def load() -> Flask:
     """Return the app of a worker process; granian calls it there."""
     _die_with_parent()
-    from ingress.services import services_of
-    from ingress.wsgi import app
+    from gristmill.ingress.services import services_of
+    from gristmill.ingress.wsgi import app
 
     _when_told_to_end(services_of(app).waiters.close)
-    garbage.look_seldom()
+    garbage_collection.look_seldom()
     return app
 
 

@@ -10,16 +10,16 @@ from flask import current_app
 if TYPE_CHECKING:
     from flask import Flask
 
-    from ingress.accept import Acceptor
-    from ingress.auth import KeyRing
-    from ingress.bodies import Bodies
-    from ingress.limits import Limits
-    from ingress.metrics import Metrics
-    from ingress.password_checks import PasswordChecks
-    from ingress.readiness import Readiness
-    from ingress.waiting import Waiters
-    from shared.db import Database
-    from shared.settings import Settings
+    from gristmill.ingress.accepting.group_commit import Acceptor
+    from gristmill.ingress.access.authenticate import KeyRing
+    from gristmill.ingress.access.password_checks import PasswordChecks
+    from gristmill.ingress.access.rate_counters import Limits
+    from gristmill.ingress.following.follow import Waiters
+    from gristmill.ingress.health.metrics import Metrics
+    from gristmill.ingress.health.readiness import Readiness
+    from gristmill.ingress.http.bodies import Bodies
+    from gristmill.shared.database.connect import Database
+    from gristmill.shared.settings import Settings
 
 EXTENSION: Final = "gristmill"
 

@@ -1,10 +1,10 @@
-"""The WSGI app for a server to load: `ingress.wsgi:app`."""
+"""The WSGI app for a server to load: `gristmill.ingress.wsgi:app`."""
 
 from __future__ import annotations
 
-from ingress.app import create_app
-from shared.logging import configure_logging
-from shared.settings import load_settings
+from gristmill.ingress.app import create_app
+from gristmill.shared.base.logging import configure_logging
+from gristmill.shared.settings import load_settings
 
 settings = load_settings()
 configure_logging(settings, "web")

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
-from shared.db import driver_url
+from gristmill.shared.database.connect import driver_url
 
 
 def alembic_config(database_url: str) -> Config:

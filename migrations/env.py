@@ -5,8 +5,8 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import create_engine, pool, text
 
-from shared.db import driver_url
-from shared.models import Base
+from gristmill.shared.database.columns import Base
+from gristmill.shared.database.connect import driver_url
 
 MIGRATION_LOCK = 0x6772697374  # "grist": the advisory lock that lets one process migrate at a time
 LOCK_TIMEOUT = "5s"  # a migration that waits for a table lock blocks every statement behind it: give up and try again

@@ -11,11 +11,11 @@ from uuid import UUID
 from psycopg2.extensions import TRANSACTION_STATUS_INERROR
 from sqlalchemy.orm import Session
 
-from shared.producer import JobOptions, enqueue
+from gristmill.shared.jobs.enqueue import JobOptions, enqueue
 
 if TYPE_CHECKING:
-    from shared.settings import Settings
-    from shared.task import Task
+    from gristmill.shared.settings import Settings
+    from gristmill.shared.task import Task
 
 
 class TaskSession(Session):

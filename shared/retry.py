@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from shared.errors import PermanentError, TransientError, WorkerLostError
-from shared.states import DeadReason
+from gristmill.shared.errors import PermanentError, TransientError, WorkerLostError
+from gristmill.shared.states import DeadReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

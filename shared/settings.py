@@ -11,7 +11,7 @@ from environs import Env, EnvValidationError
 from marshmallow import ValidationError as Invalid
 from marshmallow.validate import Length, OneOf, Range, Validator
 
-from shared.errors import SettingsError
+from gristmill.shared.errors import SettingsError
 
 PREFIX: Final = "GRISTMILL_"
 SECRET_KEY_BYTES: Final = 32  # as many as the HMAC-SHA256 that the key feeds has output bytes

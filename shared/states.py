@@ -19,7 +19,7 @@ class State(StrEnum):
 
 
 class Move(StrEnum):
-    """What can happen to a job. `shared.queries.moves` has one function of each name."""
+    """What can happen to a job. `gristmill.shared.jobs.moves` has one function of each name."""
 
     CLAIM = "claim"
     SUCCEED = "succeed"

@@ -11,10 +11,10 @@ from typing import Any, Final, Literal
 
 from marshmallow import Schema, ValidationError, missing
 
-from shared.errors import InternalTaskError, InvalidArgsError, TaskDefinitionError, UnknownTaskError
-from shared.plain_args import PlainArgs
-from shared.queues import QUEUES, Queue
-from shared.retry import RetryPolicy
+from gristmill.shared.args import PlainArgs
+from gristmill.shared.errors import InternalTaskError, InvalidArgsError, TaskDefinitionError, UnknownTaskError
+from gristmill.shared.queues import QUEUES, Queue
+from gristmill.shared.retry import RetryPolicy
 
 Effects = Literal["database", "outside"]
 Handler = Callable[..., Any]
@@ -34,7 +34,7 @@ class Task:
         effects: `database`: the handler works on `ctx.session`, and its effects commit with the job's completion.
             `outside`: it talks to the world under a lease, and keeps what it did in a ledger.
         bundle: how many jobs one hint may carry, one commit ending them all.
-        many: takes all jobs of a bundle at once (a list of `shared.context.Call`, which share one session) and returns
+        many: takes all jobs of a bundle at once (a list of `context.Call`, which share one session) and returns
             their results in order. When it raises, or a result is an outcome, all it did is undone, and each job goes
             through the handler by itself.
         demo: only there when GRISTMILL_DEMO_TASKS is on.

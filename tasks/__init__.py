@@ -1,14 +1,14 @@
 """What the platform does: importing this registers every task; one that is not named here does not exist."""
 
-from tasks.aggregate_stats import aggregate_hour
-from tasks.create_user import create_user
-from tasks.deliver_webhook import deliver_webhook
-from tasks.demo import crash, echo, effect, fail, linger, sleep
-from tasks.notify_in_app import notify_in_app
-from tasks.process_record import process_record
-from tasks.send_email import send_email
-from tasks.send_notification import send_notification
-from tasks.send_verification import send_verification
+from gristmill.tasks.accounts.create_user import create_user
+from gristmill.tasks.accounts.send_verification import send_verification
+from gristmill.tasks.callbacks.deliver_webhook import deliver_webhook
+from gristmill.tasks.demo.tasks import crash, echo, effect, fail, linger, sleep
+from gristmill.tasks.mail.send_email import send_email
+from gristmill.tasks.notifications.notify_in_app import notify_in_app
+from gristmill.tasks.notifications.send_notification import send_notification
+from gristmill.tasks.records.aggregate_stats import aggregate_hour
+from gristmill.tasks.records.process_record import process_record
 
 __all__ = [
     "aggregate_hour",

@@ -14,7 +14,7 @@ import psutil
 
 from gristmill import ports, process
 from gristmill.process import Process
-from shared.settings import Settings, environment
+from gristmill.shared.settings import Settings, environment
 from tests.eventually import eventually
 from tests.processes import all_have_ended
 

@@ -89,7 +89,7 @@ def database_url(postgres_server: Postgres, migrated_template: str) -> Iterator[
 @pytest.fixture(scope="session")
 def migrated_template(postgres_server: Postgres) -> str:
     """The name of the migrated database that each test gets a copy of."""
-    import migrations
+    from gristmill import migrations
 
     revive(postgres_server)
     execute(postgres_server, "CREATE DATABASE {}", TEMPLATE)

@@ -12,11 +12,11 @@ import orjson
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from shared.context import Context, TaskSession
-from shared.db import Database
-from shared.outcomes import Cancel, Discard
-from shared.settings import Settings, load_settings
-from shared.task import Task
+from gristmill.shared.context import Context, TaskSession
+from gristmill.shared.database.connect import Database
+from gristmill.shared.outcomes import Cancel, Discard
+from gristmill.shared.settings import Settings, load_settings
+from gristmill.shared.task import Task
 
 NOWHERE = {
     "GRISTMILL_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",

@@ -13,19 +13,21 @@ from sqlalchemy import delete, insert, select, text
 from uuid_utils.compat import uuid7
 
 from gristmill.services.postgres import Postgres
-from shared.context import Context
-from shared.db import Database
-from shared.failure import Failure
-from shared.models import Attempt, DeadLetter, DemoEffect, Job, Outbox
-from shared.producer import JobOptions, enqueue
-from shared.queries.moves import Claimed, claim
-from shared.retry import RetryPolicy
-from shared.states import FINAL, State
-from shared.task import Task, registry, task
+from gristmill.shared.context import Context
+from gristmill.shared.database.connect import Database
+from gristmill.shared.dead_letters.models import DeadLetter
+from gristmill.shared.jobs.enqueue import JobOptions, enqueue
+from gristmill.shared.jobs.failure import Failure
+from gristmill.shared.jobs.models import Attempt, Job, Outbox
+from gristmill.shared.jobs.moves import Claimed, claim
+from gristmill.shared.retry import RetryPolicy
+from gristmill.shared.states import FINAL, State
+from gristmill.shared.task import Task, registry, task
+from gristmill.tasks.demo.models import DemoEffect
+from gristmill.workers.celery.app import make_app
+from gristmill.workers.relay.publish import Hint, make_publisher
 from tests.conftest import execute, revive
 from tests.contexts import make_settings
-from workers.app import make_app
-from workers.publisher import Hint, make_publisher
 
 AT_ONCE: Final = RetryPolicy(max_attempts=3, first_delay=timedelta(0))
 FAILURE: Final = Failure(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from shared.breaker import Backoff
+from gristmill.shared.base.breaker import Backoff
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from bench.growth.bloat import measure_bloat
+from bench.growth.database import Place
 from bench.growth.partitions import MOST, measure_partitions
-from bench.growth.place import Place
 from bench.growth.relays import measure_relays
 from bench.growth.tables import measure_tables
 from bench.report import Report, sync_time

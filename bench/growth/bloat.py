@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from bench.growth.operations import LEASE, WORKER, new_job
 from bench.stack import say
-from shared.producer import accept
-from shared.queries import moves
-from shared.queries.outbox import take_due
+from gristmill.shared.jobs import moves
+from gristmill.shared.jobs.enqueue import accept
+from gristmill.shared.jobs.outbox import take_due
 
 if TYPE_CHECKING:
-    from bench.growth.place import Place
+    from bench.growth.database import Place
     from bench.report import Report
-    from shared.db import Database
+    from gristmill.shared.database.connect import Database
 
 _BATCH: Final = 500  # jobs of one transaction
 _NAME: Final = "bloat"

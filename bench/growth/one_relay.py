@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 import time
 
-from shared.db import Database
-from shared.queries.outbox import take_due
-from shared.settings import load_settings
+from gristmill.shared.database.connect import Database
+from gristmill.shared.jobs.outbox import take_due
+from gristmill.shared.settings import load_settings
 
 
 def main(pause: float, limit: int) -> None:

@@ -13,21 +13,21 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-import tasks  # noqa: F401  fills the registry
 from bench.growth.history import PRODUCERS
-from shared.failure import Failure
-from shared.producer import JobOptions, accept, prepare_on, terms_of
-from shared.queries import leases, moves, outbox
-from shared.queries.dead_letters import find_latest_letter
-from shared.redrive import redrive_one
-from shared.states import DeadReason
-from shared.task import registry
+from gristmill import tasks  # noqa: F401  fills the registry
+from gristmill.shared.dead_letters.queries import find_latest_letter
+from gristmill.shared.dead_letters.redrive import redrive_one
+from gristmill.shared.jobs import leases, moves, outbox
+from gristmill.shared.jobs.enqueue import JobOptions, accept, prepare_on, terms_of
+from gristmill.shared.jobs.failure import Failure
+from gristmill.shared.states import DeadReason
+from gristmill.shared.task import registry
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from shared.db import Database
-    from shared.new_jobs import NewJob
+    from gristmill.shared.database.connect import Database
+    from gristmill.shared.jobs.terms import NewJob
 
 LEASE: Final = 60.0
 WORKER: Final = "growth@nowhere"

@@ -11,17 +11,17 @@ from uuid import UUID
 from bench.growth.history import write_history
 from bench.growth.operations import FEW, LEASE, WORKER
 from bench.stack import say
-from shared.queries import leases, moves
-from shared.queries.job_lists import list_jobs
-from shared.queries.jobs import get_job
-from shared.specifications.choices import choose_jobs
+from gristmill.shared.filters.everyday import choose_jobs
+from gristmill.shared.jobs import leases, moves
+from gristmill.shared.jobs.find import get_job
+from gristmill.shared.operating.queries_job_lists import list_jobs
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from bench.growth.place import Place
+    from bench.growth.database import Place
     from bench.report import Report
-    from shared.db import Database
+    from gristmill.shared.database.connect import Database
 
 COUNTS: Final = (1, 13, 90)  # a table that is one piece; a piece a week, or a day, of the 90 days
 MOST: Final = 100_000  # jobs: more make no plan slower

@@ -13,7 +13,7 @@ from bench.stack import say
 from gristmill.process import ServiceFailedError
 
 if TYPE_CHECKING:
-    from bench.growth.place import Place
+    from bench.growth.database import Place
     from bench.report import Report
 
 LIMIT: Final = 500  # hints of one transaction, as relays take them

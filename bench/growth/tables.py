@@ -11,16 +11,16 @@ from sqlalchemy import text
 
 from bench.growth.explaining import explained
 from bench.growth.history import write_history
-from bench.growth.looks import COUNTS, LOOKS
+from bench.growth.lists import COUNTS, LOOKS
 from bench.growth.operations import FEW, OPERATIONS, Operation
 from bench.stack import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bench.growth.place import Place
+    from bench.growth.database import Place
     from bench.report import Report
-    from shared.db import Database
+    from gristmill.shared.database.connect import Database
 
 LIVE: Final = 1_000  # jobs that have not ended, in each table: a backlog does not come from history
 CALLS: Final = 5  # of an operation in a round, at each table; the fastest counts: others use this machine, too

@@ -19,7 +19,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from shared.db import driver_url
+from gristmill.shared.database.connect import driver_url
 
 DATABASE: Final = "BASELINE_DATABASE_URL"
 BROKER: Final = "BASELINE_BROKER_URL"

@@ -8,15 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import migrations
-from bench.driving import drive
+from bench.clients import drive
 from bench.ingress import validating
 from bench.ingress.history import write_history
 from bench.ingress.sign_ins import SignIns, make_people
 from bench.ingress.slow_clients import SlowClients
 from bench.stack import say
-from gristmill import ports
-from shared.queries.producers import create_key, create_producer
+from gristmill import migrations, ports
+from gristmill.shared.producers.queries import create_key, create_producer
 
 if TYPE_CHECKING:
     from bench.ingress.servers import Servers

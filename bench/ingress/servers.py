@@ -24,7 +24,8 @@ _ROOT: Final = Path(bench.__file__).parents[1]
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 5.0
 _SERVE: Final = (
-    "from ingress.serve import run; from shared.settings import load_settings; run(load_settings(None), {!r})"
+    "from gristmill.ingress.serve import run; from gristmill.shared.settings import load_settings; "
+    "run(load_settings(None), {!r})"
 )
 
 
@@ -59,7 +60,7 @@ class Servers:
     def start_ingress(
         self,
         name: str,
-        target: str = "ingress.serve:load",
+        target: str = "gristmill.ingress.serve:load",
         *,
         database_url: str | None = None,
         trusted_proxies: int = 0,

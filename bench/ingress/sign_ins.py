@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final, Self
 
 from uuid_utils.compat import uuid7
 
-from shared.queries.users import insert_user
-from tasks.passwords import hash_password
+from gristmill.shared.people.passwords import hash_password
+from gristmill.shared.people.queries import insert_user
 
 if TYPE_CHECKING:
-    from shared.db import Database
+    from gristmill.shared.database.connect import Database
 
 _PASSWORD: Final = "Correct-horse-1"  # noqa: S105  of nobody but these
 _HEADERS: Final = {"Content-Type": "application/json"}

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flask import Response, current_app
 
-from ingress import serve
-from ingress.api import PREFIX, Blueprint
-from ingress.auth import producer, requires
-from ingress.callbacks import Callbacks
-from ingress.posting import agree
-from ingress.schemas.jobs import AcceptedJob, JobRequest
-from ingress.services import services
-from ingress.showing import show_accepted
-from shared.queries.accepting import Accepted
+from gristmill.ingress import serve
+from gristmill.ingress.accepting.accepted import show_accepted
+from gristmill.ingress.accepting.callbacks import Callbacks
+from gristmill.ingress.accepting.post import agree
+from gristmill.ingress.access.authenticate import producer, requires
+from gristmill.ingress.http.api import PREFIX, Blueprint
+from gristmill.ingress.schemas.jobs import AcceptedJob, JobRequest
+from gristmill.ingress.services import services
+from gristmill.shared.jobs.insert import Accepted
 
 if TYPE_CHECKING:
     from flask import Flask

@@ -20,8 +20,8 @@ from bench.peers.figures import Figures
 from bench.peers.markdown import Page
 from bench.peers.own import Naive, Own
 from bench.peers.peer import EXECUTE, Peer, Spec, versions
-from bench.peers.place import Place
 from bench.peers.roster import BY_NAME, OURS, PEERS
+from bench.peers.servers import Place
 from bench.peers.slot import QUICK, WHOLE, Sizes, measure
 from bench.report import sync_time
 from bench.stack import Stack, say

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import bench.peers.own_tasks  # noqa: F401  fills the registry, for the backlogs that are written without HTTP
 from bench.client import Connection, request_of
-from bench.driving import drive
+from bench.clients import drive
 from bench.ingress.servers import Servers
 from bench.peers.environments import ROOT
 from bench.peers.inside.serving import paced
@@ -21,7 +21,7 @@ from gristmill import ports, process
 
 if TYPE_CHECKING:
     from bench.peers.peer import Spec
-    from bench.peers.place import Place
+    from bench.peers.servers import Place
 
 POSTS: Final = "/api/v1/jobs"
 _MAIN: Final = "import bench.peers.own_tasks; from gristmill.cli import main; main()"

@@ -9,10 +9,10 @@ from marshmallow import Schema, fields
 from marshmallow.validate import OneOf
 
 from bench.peers.inside.work import WAIT, mark
-from shared.context import Context
-from shared.models.flags import DemoEffect
-from shared.task import task
-from tasks.demo import QUEUE
+from gristmill.shared.context import Context
+from gristmill.shared.task import task
+from gristmill.tasks.demo.models import DemoEffect
+from gristmill.tasks.demo.tasks import QUEUE
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -47,6 +47,6 @@ def _work(ctx: Context, kind: str, sent: float) -> None:
 
 def load() -> Flask:
     """Return the ingress' app, in which these tasks are known."""
-    from ingress import serve
+    from gristmill.ingress import serve
 
     return serve.load()

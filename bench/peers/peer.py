@@ -22,7 +22,7 @@ from gristmill import ports, process
 from gristmill.process import Process, ServiceFailedError, family, tail
 
 if TYPE_CHECKING:
-    from bench.peers.place import Place
+    from bench.peers.servers import Place
 
 ACCEPT: Final = ("one", "at_once", "batch")
 EXECUTE: Final = ("noop", "effect", "wait")

@@ -11,7 +11,7 @@ from chaos.faults.servers import down
 from chaos.servers import START_SECONDS, Servers
 from gristmill.process import ServiceFailedError
 from gristmill.services.service import Service
-from shared.queues import QUEUES
+from gristmill.shared.queues import QUEUES
 
 OLD_ENOUGH: Final = 3.0  # seconds: RabbitMQ 3.10 forgets a quorum queue that was declared just before a kill -9
 VHOST: Final = "%2F"

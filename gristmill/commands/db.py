@@ -17,7 +17,7 @@ def db() -> None:
 @db.command()
 def upgrade() -> None:
     """Apply the migrations that are missing. Several at once are safe."""
-    import migrations
+    from gristmill import migrations
     from gristmill.commands.settings import command_settings
 
     migrations.upgrade(command_settings().direct_url.reveal())
@@ -27,7 +27,7 @@ def upgrade() -> None:
 @db.command()
 def current() -> int:
     """Say which revision the database has; exit code 1 when it is not the one that this version needs."""
-    import migrations
+    from gristmill import migrations
     from gristmill.commands.settings import transaction
 
     with transaction() as session:

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import click
 
-from gristmill.commands.choosing import as_letters, filter_options, find_letter, summary_of
+from gristmill.commands.dead_letters_redrive import discard, redrive
+from gristmill.commands.options import as_letters, filter_options, find_letter, summary_of
 from gristmill.commands.output import json_option, show_fields, show_rows
-from gristmill.commands.redriving import discard, redrive
 
 
 @click.group()
@@ -34,7 +34,7 @@ def dead_letters() -> None:
 def list_(*, limit: int, as_json: bool, with_resolved: bool, **filters: Any) -> None:
     """List dead letters, newest first."""
     from gristmill.commands.settings import transaction
-    from shared.queries.dead_letters import list_letters
+    from gristmill.shared.dead_letters.queries import list_letters
 
     wanted = as_letters(filters, resolution="all" if with_resolved else "open")
     with transaction() as session:
@@ -47,7 +47,7 @@ def list_(*, limit: int, as_json: bool, with_resolved: bool, **filters: Any) -> 
 def count(**filters: Any) -> None:
     """Count open dead letters, up to 10,000."""
     from gristmill.commands.settings import transaction
-    from shared.queries.dead_letters import count_letters
+    from gristmill.shared.dead_letters.queries import count_letters
 
     with transaction() as session:
         click.echo(str(count_letters(session, as_letters(filters))))
@@ -60,7 +60,7 @@ def count(**filters: Any) -> None:
 def groups(*, limit: int, as_json: bool, **filters: Any) -> None:
     """Group open dead letters by task and by how they failed, the largest group first."""
     from gristmill.commands.settings import transaction
-    from shared.queries.letter_groups import list_groups
+    from gristmill.shared.dead_letters.queries_groups import list_groups
 
     with transaction() as session:
         rows = [

@@ -12,7 +12,7 @@ import click
 from gristmill.explain import explain
 
 if TYPE_CHECKING:
-    from shared.settings import Settings
+    from gristmill.shared.settings import Settings
 
 _SECONDS: Final = 5  # for each check
 _AGAIN_SECONDS: Final = 0.5  # until what was found wrong is looked at once more
@@ -52,7 +52,7 @@ def doctor(wait: float) -> int:
       GRISTMILL_BROKER_URL=amqp://me:secret@mq:5672/mill gristmill doctor
     """  # noqa: D301  click's mark for text that is not to be wrapped
     from gristmill.commands.settings import command_settings
-    from shared.errors import SettingsError
+    from gristmill.shared.errors import SettingsError
 
     try:
         settings = command_settings()
@@ -81,7 +81,7 @@ def _run(check: _Check, settings: "Settings", ends_at: float) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    from shared.logging import hide_secrets
+    from gristmill.shared.base.logging import hide_secrets
 
     text = (
         str(error).strip() if isinstance(error, _WrongError) else explain(error) or f"{type(error).__name__}: {error}"
@@ -104,7 +104,7 @@ def _place(url: str) -> str:
 def _look_at_postgres(settings: "Settings") -> str:
     from sqlalchemy import text
 
-    from shared.db import Database
+    from gristmill.shared.database.connect import Database
 
     database = Database(settings, application_name="gristmill doctor", pool_size=1)
     try:
@@ -116,8 +116,8 @@ def _look_at_postgres(settings: "Settings") -> str:
 
 
 def _look_at_schema(settings: "Settings") -> str:
-    import migrations
-    from shared.db import Database
+    from gristmill import migrations
+    from gristmill.shared.database.connect import Database
 
     database = Database(settings, application_name="gristmill doctor", pool_size=1)
     try:
@@ -131,9 +131,9 @@ def _look_at_schema(settings: "Settings") -> str:
 
 
 def _look_at_processes(settings: "Settings") -> str:
-    from shared.db import Database
-    from shared.queries.processes import list_processes
-    from shared.queues import QUEUES
+    from gristmill.shared.database.connect import Database
+    from gristmill.shared.operating.queries_process_reports import list_processes
+    from gristmill.shared.queues import QUEUES
 
     database = Database(settings, application_name="gristmill doctor", pool_size=1)
     try:
@@ -154,7 +154,7 @@ def _look_at_processes(settings: "Settings") -> str:
 def _look_at_broker(settings: "Settings") -> str:
     from kombu import Connection
 
-    from shared.settings import broker_kind
+    from gristmill.shared.settings import broker_kind
 
     with Connection(settings.broker_url.reveal(), connect_timeout=_SECONDS) as connection:
         connection.ensure_connection(max_retries=1, timeout=_SECONDS)

@@ -7,15 +7,15 @@ from uuid import UUID
 
 import click
 
-from gristmill.commands.acting import act_on_each, actor
-from gristmill.commands.cancelling import cancel, summary_of, would
-from gristmill.commands.choosing import as_jobs, job_options
+from gristmill.commands.bulk import act_on_each, actor
+from gristmill.commands.jobs_cancel import cancel, summary_of, would
+from gristmill.commands.options import as_jobs, job_options
 from gristmill.commands.output import json_option, show_fields, show_rows
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from shared.models.jobs import Attempt, Job
+    from gristmill.shared.jobs.models import Attempt, Job
 
 
 @click.group()
@@ -42,7 +42,7 @@ def jobs() -> None:
 def list_(*, limit: int, as_json: bool, **filters: Any) -> None:
     """List jobs, newest first."""
     from gristmill.commands.settings import transaction
-    from shared.queries.job_lists import list_jobs
+    from gristmill.shared.operating.queries_job_lists import list_jobs
 
     with transaction() as session:
         rows = [summary_of(job) for job in list_jobs(session, as_jobs(filters), limit=limit)]
@@ -54,7 +54,7 @@ def list_(*, limit: int, as_json: bool, **filters: Any) -> None:
 def count(**filters: Any) -> None:
     """Count jobs, up to 10,000."""
     from gristmill.commands.settings import transaction
-    from shared.queries.job_lists import count_jobs
+    from gristmill.shared.operating.queries_job_lists import count_jobs
 
     with transaction() as session:
         click.echo(str(count_jobs(session, as_jobs(filters))))
@@ -66,8 +66,8 @@ def count(**filters: Any) -> None:
 def show(*, job_id: UUID, as_json: bool) -> None:
     """Show all there is to know about one job."""
     from gristmill.commands.settings import transaction
-    from shared.queries.jobs import get_job, list_attempts, list_children
-    from shared.waiting import explain_waiting
+    from gristmill.shared.jobs.find import get_job, list_attempts, list_children
+    from gristmill.shared.operating.why_waiting import explain_waiting
 
     with transaction() as session:
         job = get_job(session, job_id)
@@ -117,9 +117,9 @@ def post(
 ) -> None:
     """Post a job of TASK and print its id. A VALUE that is JSON (3, true, [1]) is taken as such, else as text."""
     args = _arguments(pairs, document)
-    import tasks as _  # noqa: F401  fills the registry
+    from gristmill import tasks as _  # noqa: F401  fills the registry
     from gristmill.commands.settings import transaction
-    from shared.producer import JobOptions, enqueue
+    from gristmill.shared.jobs.enqueue import JobOptions, enqueue
 
     options = JobOptions(
         delay=timedelta(seconds=delay) if delay is not None else None,
@@ -137,7 +137,7 @@ def post(
 @click.option("--dry-run", is_flag=True, help="Only say in which state they are.")
 def retry(*, ids: tuple[UUID, ...], dry_run: bool) -> int:
     """Let jobs that wait for their time, or for their next attempt, run now."""
-    from shared.run_now import run_job_now
+    from gristmill.shared.operating.run_now import run_job_now
 
     def act(session: "Session", each: UUID) -> str:
         if dry_run:
@@ -175,9 +175,9 @@ def _arguments(pairs: tuple[str, ...], document: str | None) -> dict[str, Any]:
 
 
 def _shown_args(job: "Job") -> dict[str, Any]:
-    import tasks as _  # noqa: F401  fills the registry
-    from shared.sealing import redact
-    from shared.task import registry
+    from gristmill import tasks as _  # noqa: F401  fills the registry
+    from gristmill.shared.base.sealing import redact
+    from gristmill.shared.task import registry
 
     task = registry.find(job.task)
     # Of a task that is not known here, any argument may be a secret.

@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 from gristmill.commands.output import json_option, show_rows
-from shared.keys import SCOPES
+from gristmill.shared.producers.keys import SCOPES
 
 _SHOWN: Final = 100
 
@@ -50,7 +50,7 @@ def create(
 ) -> None:
     """Make a key for PRODUCER and print it; nobody can see it again. Makes the producer when there is none."""
     from gristmill.commands.settings import transaction
-    from shared.queries.producers import create_key, create_producer, find_producer
+    from gristmill.shared.producers.queries import create_key, create_producer, find_producer
 
     with transaction() as session:
         found = find_producer(session, producer)
@@ -81,7 +81,7 @@ def create(
 def list_(*, as_json: bool) -> None:
     """List the keys, newest first; of each only its public half."""
     from gristmill.commands.settings import transaction
-    from shared.queries.overview import list_all_keys
+    from gristmill.shared.operating.queries_overview import list_all_keys
 
     with transaction() as session:
         rows = [
@@ -107,10 +107,10 @@ def list_(*, as_json: bool) -> None:
 )
 def rotate(*, key: str, overlap: int) -> None:
     """Make a new key in the place of KEY (its public half, as `list` shows it), and print it."""
-    from gristmill.commands.acting import actor
+    from gristmill.commands.bulk import actor
     from gristmill.commands.settings import transaction
-    from shared.producers import rotate_key
-    from shared.queries.producers import find_key
+    from gristmill.shared.producers.manage import rotate_key
+    from gristmill.shared.producers.queries import find_key
 
     public = _public_half(key)
     with transaction() as session:
@@ -125,10 +125,10 @@ def rotate(*, key: str, overlap: int) -> None:
 @click.option("--force", is_flag=True, help="Also the last one that may make keys.")
 def revoke(*, key: str, force: bool) -> None:
     """Make KEY (its public half, as `list` shows it) worthless, within seconds everywhere."""
-    from gristmill.commands.acting import actor
+    from gristmill.commands.bulk import actor
     from gristmill.commands.settings import transaction
-    from shared.producers import revoke as revoke_it
-    from shared.queries.producers import find_key
+    from gristmill.shared.producers.manage import revoke as revoke_it
+    from gristmill.shared.producers.queries import find_key
 
     public = _public_half(key)
     with transaction() as session:
@@ -147,10 +147,10 @@ def revoke(*, key: str, force: bool) -> None:
 )
 def webhook_secret(*, producer: str, overlap: int) -> None:
     """Make the secret that signs PRODUCER's callbacks, or replace it, and print it; nobody can see it again."""
-    from gristmill.commands.acting import actor
+    from gristmill.commands.bulk import actor
     from gristmill.commands.settings import transaction
-    from shared.queries.producers import find_producer
-    from shared.webhook_secrets import make_secret
+    from gristmill.shared.producers.queries import find_producer
+    from gristmill.shared.producers.webhook_secrets import make_secret
 
     with transaction() as session:
         found = find_producer(session, producer)
@@ -166,8 +166,8 @@ def _public_half(key: str) -> str:
 
 
 def _require_known(names: tuple[str, ...]) -> None:
-    import tasks as _  # noqa: F401  fills the registry
-    from shared.task import registry
+    from gristmill import tasks as _  # noqa: F401  fills the registry
+    from gristmill.shared.task import registry
 
     for name in names:
         registry.get(name)

@@ -26,9 +26,9 @@ from datetime import timedelta
 from marshmallow import Schema, fields
 from marshmallow.validate import Length
 
-from shared.context import Context
-from shared.retry import RetryPolicy
-from shared.task import task
+from gristmill.shared.context import Context
+from gristmill.shared.retry import RetryPolicy
+from gristmill.shared.task import task
 
 
 class ${schema}(Schema):
@@ -58,7 +58,7 @@ _TEST: Final = Template('''\
 
 import pytest
 
-from shared.errors import InvalidArgsError
+from gristmill.shared.errors import InvalidArgsError
 from tasks.$function import $function
 
 
@@ -88,7 +88,7 @@ def new() -> None:
 @click.option("--queue", help="The queue of its jobs.  [default: the one of its name's first part]")
 def task(*, name: str, queue: str | None) -> None:
     """Write tasks/VERB_SUBJECT.py and its test for a task called NAME (`subject.verb`, as in `report.build`)."""
-    from shared.queues import QUEUES
+    from gristmill.shared.queues import QUEUES
 
     words = _NAME.fullmatch(name)
     if words is None:
@@ -119,8 +119,8 @@ def task(*, name: str, queue: str | None) -> None:
 
 
 def _refuse_taken(name: str) -> None:
-    import tasks as _  # noqa: F401  fills the registry
-    from shared.task import registry
+    from gristmill import tasks as _  # noqa: F401  fills the registry
+    from gristmill.shared.task import registry
 
     taken = registry.find(name)
     if taken is not None:

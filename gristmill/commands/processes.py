@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 import click
 
 if TYPE_CHECKING:
-    from shared.reporting import Framework
-    from shared.settings import Settings
+    from gristmill.shared.base.sentry import Framework
+    from gristmill.shared.settings import Settings
 
-# As in shared.queues, which costs --help nothing to leave alone; a test compares the two.
+# As in gristmill.shared.queues, which costs --help nothing to leave alone; a test compares the two.
 QUEUE_NAMES: Final = ("user_queue", "email_queue", "notification_queue", "data_processing_queue", "priority_queue")
 
 
@@ -25,8 +25,8 @@ def web() -> None:
       GRISTMILL_PORT=9000 gristmill web
     """  # noqa: D301  click's mark for text that is not to be wrapped
     settings = _begin("web", "flask")
+    from gristmill.ingress.serve import run
     from gristmill.lifeline import tie_forks
-    from ingress.serve import run
 
     tie_forks()
 
@@ -46,8 +46,8 @@ def worker(*, queue: str, concurrency: int | None) -> None:
     settings = _begin(f"worker_{queue.removesuffix('_queue')}", "celery")
     from celery.signals import worker_ready
 
-    from shared.queues import QUEUES
-    from workers.worker import run
+    from gristmill.shared.queues import QUEUES
+    from gristmill.workers.celery.worker import run
 
     # Root is what `up` runs as in a container. What Celery warns of is pickle, and we accept JSON only.
     warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
@@ -64,7 +64,7 @@ def relay() -> None:
       GRISTMILL_RELAY_BATCH=1000 gristmill relay
     """  # noqa: D301  the same
     settings = _begin("relay", "none")
-    from workers.relay import run
+    from gristmill.workers.relay.relay import run
 
     run(settings)
 
@@ -78,7 +78,7 @@ def beat() -> None:
       gristmill beat
     """  # noqa: D301  the same
     settings = _begin("beat", "celery")
-    from workers.beat import run
+    from gristmill.workers.celery.beat import run
 
     run(settings)
 
@@ -92,7 +92,7 @@ def maintenance() -> None:
       gristmill maintenance
     """  # noqa: D301  the same
     settings = _begin("maintenance", "none")
-    from workers.maintenance import run
+    from gristmill.workers.repair.maintenance import run
 
     run(settings)
 
@@ -107,15 +107,15 @@ def flower(*, allow_control: bool) -> None:
       GRISTMILL_FLOWER_PASSWORD=$(openssl rand -hex 16) gristmill flower
     """  # noqa: D301  the same
     settings = _begin("flower", "none")
-    from workers.flower import run
+    from gristmill.workers.celery.flower import run
 
     run(settings, read_only=not allow_control)
 
 
 def _begin(process: str, framework: "Framework") -> "Settings":
     from gristmill.commands.settings import command_settings
-    from shared.logging import configure_logging
-    from shared.reporting import configure_reporting
+    from gristmill.shared.base.logging import configure_logging
+    from gristmill.shared.base.sentry import configure_reporting
 
     settings = command_settings()
     configure_logging(settings, process)

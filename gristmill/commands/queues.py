@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gristmill.commands.acting import actor
+from gristmill.commands.bulk import actor
 from gristmill.commands.output import json_option, show_rows, text_of
 
 if TYPE_CHECKING:
-    from shared.queries.depths import Depth
+    from gristmill.shared.operating.queries_queue_depths import Depth
 
 
 @click.group()
@@ -29,7 +29,7 @@ def queues() -> None:
 def list_(*, as_json: bool) -> None:
     """List the queues: jobs by state, how long the first in line has waited, rates, workers, open dead letters."""
     from gristmill.commands.settings import transaction
-    from shared.queries.depths import list_depths
+    from gristmill.shared.operating.queries_queue_depths import list_depths
 
     with transaction() as session:
         rows = [asdict(depth) if as_json else _shown(depth) for depth in list_depths(session)]
@@ -42,8 +42,8 @@ def list_(*, as_json: bool) -> None:
 def pause(*, name: str, reason: str) -> None:
     """Pause a queue: its jobs are accepted and not started; what runs goes on to its end."""
     from gristmill.commands.settings import transaction
-    from shared.pausing import pause_queue
-    from shared.queries.pausing import find_control
+    from gristmill.shared.operating.pause import pause_queue
+    from gristmill.shared.operating.queries_pause import find_control
 
     with transaction() as session:
         paused = pause_queue(session, name, actor=actor(), reason=reason)
@@ -60,7 +60,7 @@ def pause(*, name: str, reason: str) -> None:
 def resume(*, name: str) -> None:
     """Let a paused queue go on: what has waited runs at once."""
     from gristmill.commands.settings import transaction
-    from shared.pausing import resume_queue
+    from gristmill.shared.operating.pause import resume_queue
 
     with transaction() as session:
         resumed = resume_queue(session, name, actor=actor())

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gristmill.commands.acting import actor
+from gristmill.commands.bulk import actor
 from gristmill.commands.output import json_option, show_fields, show_rows, text_of
 
 if TYPE_CHECKING:
-    from shared.models.schedules import Schedule
-    from shared.schedules import Actor
+    from gristmill.shared.schedules.define import Actor
+    from gristmill.shared.schedules.models import Schedule
 
 _SHOWN = 1000
 _NEXT = 5
@@ -49,7 +49,7 @@ def schedules() -> None:
 def list_(*, as_json: bool) -> None:
     """List the schedules by name, with the time of their next fire."""
     from gristmill.commands.settings import transaction
-    from shared.queries.overview import list_schedules
+    from gristmill.shared.operating.queries_overview import list_schedules
 
     with transaction() as session:
         rows = [
@@ -66,7 +66,9 @@ def list_(*, as_json: bool) -> None:
             }
             for each in list_schedules(session, limit=_SHOWN)
         ]
-    show_rows(rows, as_json=as_json, empty="No schedules: beat writes those of tasks/schedules.py when it starts")
+    show_rows(
+        rows, as_json=as_json, empty="No schedules: beat writes those of tasks/records/schedules.py when it starts"
+    )
 
 
 @schedules.command()
@@ -75,8 +77,8 @@ def list_(*, as_json: bool) -> None:
 def show(*, name: str, as_json: bool) -> None:
     """Show a schedule, with the times at which it is due next."""
     from gristmill.commands.settings import transaction
-    from shared.firing import next_fires
-    from shared.queries.schedules import get_schedule
+    from gristmill.shared.schedules.fire import next_fires
+    from gristmill.shared.schedules.queries import get_schedule
 
     with transaction() as session:
         schedule = get_schedule(session, name)
@@ -92,7 +94,7 @@ def show(*, name: str, as_json: bool) -> None:
 def fires(*, name: str, limit: int, as_json: bool) -> None:
     """List when a schedule was fired, the latest first, with what became of each job."""
     from gristmill.commands.settings import transaction
-    from shared.queries.schedules import get_schedule, list_fires
+    from gristmill.shared.schedules.queries import get_schedule, list_fires
 
     with transaction() as session:
         get_schedule(session, name)
@@ -116,7 +118,7 @@ def fires(*, name: str, limit: int, as_json: bool) -> None:
 def run(*, name: str, fire_at: datetime | None) -> None:
     """Fire a schedule now, also one that is switched off."""
     from gristmill.commands.settings import transaction
-    from shared.fires_by_hand import run_schedule
+    from gristmill.shared.schedules.fire_by_hand import run_schedule
 
     with transaction() as session:
         done = run_schedule(session, name, actor=_actor(), fire_at=fire_at)
@@ -149,7 +151,7 @@ def resume(*, name: str) -> None:
 def backfill(*, name: str, start: datetime, end: datetime, limit: int, dry_run: bool) -> None:
     """Make the jobs of times that have passed and have none. Asking again makes none twice."""
     from gristmill.commands.settings import transaction
-    from shared.fires_by_hand import backfill_schedule
+    from gristmill.shared.schedules.fire_by_hand import backfill_schedule
 
     with transaction() as session:
         done = backfill_schedule(session, name, actor=_actor(), start=start, end=end, limit=limit, dry_run=dry_run)
@@ -161,15 +163,15 @@ def backfill(*, name: str, start: datetime, end: datetime, limit: int, dry_run: 
 
 def _switch(name: str, *, on: bool) -> "Schedule":
     from gristmill.commands.settings import transaction
-    from shared.schedules import change_schedule
+    from gristmill.shared.schedules.define import change_schedule
 
     with transaction() as session:
         return change_schedule(session, name, {"enabled": on}, actor=_actor())
 
 
 def _actor() -> "Actor":
-    import tasks as _  # noqa: F401  fills the registry
-    from shared.schedules import Actor
+    from gristmill import tasks as _  # noqa: F401  fills the registry
+    from gristmill.shared.schedules.define import Actor
 
     return Actor(name=actor())
 

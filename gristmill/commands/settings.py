@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from shared.settings import Settings
+    from gristmill.shared.settings import Settings
 
 
 def command_settings() -> "Settings":
@@ -18,9 +18,9 @@ def command_settings() -> "Settings":
     Raises:
         SettingsError: with everything that is missing or wrong, and the cure.
     """
+    from gristmill.shared.settings import load_settings
+    from gristmill.up.environment import given_settings
     from gristmill.up.folder import DEFAULT, read_exports
-    from gristmill.up.surroundings import given_settings
-    from shared.settings import load_settings
 
     given = given_settings()
     if "GRISTMILL_DATABASE_URL" not in given:
@@ -31,7 +31,7 @@ def command_settings() -> "Settings":
 @contextmanager
 def transaction() -> "Iterator[Session]":
     """Open one transaction on the platform's database."""
-    from shared.db import Database
+    from gristmill.shared.database.connect import Database
 
     database = Database(command_settings(), application_name="gristmill command", pool_size=1)
     try:

@@ -19,8 +19,8 @@ def tasks() -> None:
 @json_option
 def list_(*, as_json: bool) -> None:
     """List the tasks by name; those of `demo.` are there when GRISTMILL_DEMO_TASKS is on."""
-    import tasks as _  # noqa: F401  fills the registry
-    from shared.task import registry
+    from gristmill import tasks as _  # noqa: F401  fills the registry
+    from gristmill.shared.task import registry
 
     rows = [
         {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from gristmill.commands.folder import FOLDER
+from gristmill.commands.data_folder import FOLDER
 
 
 @click.command()

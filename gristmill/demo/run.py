@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from gristmill.demo.client import Client, Seen, count_mails
-from gristmill.demo.place import Place, find_or_start
 from gristmill.demo.scenario import STREAM, STREAM_SCHEMA, Case, Scenario, make_scenario
+from gristmill.demo.target import Place, find_or_start
 from gristmill.demo.view import View
 
 DEADLINE: Final = 180.0  # seconds for all jobs; with back-off and a crash they take about ten
@@ -119,9 +119,9 @@ def _has_ended(seen: Seen | None) -> bool:
 
 def _make_stream(place: Place) -> None:
     """Write the stream of the demo's records, straight into the database."""
-    from shared.db import Database
-    from shared.queries.streams import put_stream
-    from shared.settings import load_settings
+    from gristmill.shared.database.connect import Database
+    from gristmill.shared.settings import load_settings
+    from gristmill.tasks.records.queries_streams import put_stream
 
     place.use_settings()
     database = Database(load_settings(dotenv=None), application_name="gristmill demo", pool_size=1)

@@ -2,11 +2,11 @@
 
 from typing import Final
 
+from gristmill.shared.database.connect import Database
+from gristmill.shared.producers.keys import ADMIN
+from gristmill.shared.producers.queries import create_key, create_producer, find_producer, find_producer_by_token
+from gristmill.shared.settings import Settings
 from gristmill.up.folder import Folder, read_exports
-from shared.db import Database
-from shared.keys import ADMIN
-from shared.queries.producers import create_key, create_producer, find_producer, find_producer_by_token
-from shared.settings import Settings
 
 PRODUCER: Final = "local-admin"
 

@@ -12,9 +12,9 @@ from gristmill.services.postgres import Postgres
 from gristmill.services.rabbitmq import INSTALL, RabbitMQ, find_rabbitmq
 from gristmill.services.service import Service
 from gristmill.services.valkey import Valkey
+from gristmill.shared.queues import QUEUES
 from gristmill.up.folder import Folder
 from gristmill.up.supervisor import Stage
-from shared.queues import QUEUES
 
 WORKER_PREFIX: Final = "worker_"
 STOP_SECONDS: Final = 9.5  # in all; ten are promised

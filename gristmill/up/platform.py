@@ -10,11 +10,11 @@ from typing import Final
 
 from gristmill import ports, process
 from gristmill.process import ServiceFailedError
+from gristmill.up.environment import child_environment
 from gristmill.up.folder import Folder
 from gristmill.up.plan import STOP_ORDER, STOP_SECONDS, WORKER_PREFIX, Embedded, programs
 from gristmill.up.signals import StopSignals
 from gristmill.up.supervisor import Supervisor
-from gristmill.up.surroundings import child_environment
 from gristmill.up.terminal import Terminal
 from gristmill.up.unit import Program, Server, python_module
 

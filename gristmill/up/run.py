@@ -5,14 +5,14 @@ import time
 from dataclasses import dataclass
 
 from gristmill.ports import LOOPBACK
+from gristmill.shared.settings import Settings, environment, load_settings
+from gristmill.up.environment import MAIL_PORT, given_settings, port_of, require_free
 from gristmill.up.folder import Folder
 from gristmill.up.plan import Embedded, Options, choose_embedded
 from gristmill.up.platform import Platform
 from gristmill.up.screen import ready_screen
 from gristmill.up.signals import StopRequestedError
-from gristmill.up.surroundings import MAIL_PORT, given_settings, port_of, require_free
 from gristmill.up.terminal import Terminal
-from shared.settings import Settings, environment, load_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +97,12 @@ def _screen(prepared: _Prepared, folder: Folder, options: Options) -> str:
 
 def _import_what_comes_next() -> None:
     """Spend the time in which the servers start: these take half a second to import."""
-    import migrations  # noqa: F401
-    import shared.db  # noqa: F401
+    import gristmill.shared.database.connect  # noqa: F401
+    from gristmill import migrations  # noqa: F401
 
 
 def _migrate(settings: Settings) -> None:
-    import migrations
+    from gristmill import migrations
 
     migrations.upgrade(settings.direct_url.reveal())
 

@@ -5,9 +5,9 @@ import shlex
 from typing import Final
 
 from gristmill.services.rabbitmq import RabbitMQ
+from gristmill.shared.settings import Settings
 from gristmill.up.folder import Folder
 from gristmill.up.plan import Embedded
-from shared.settings import Settings
 
 EXAMPLE: Final = {
     "task": "email.send",

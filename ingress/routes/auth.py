@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from flask import Response, current_app, request
 
-from ingress.api import PREFIX, Blueprint
-from ingress.auth import person, public, signed_in
-from ingress.limiting import TOO_OFTEN, limited
-from ingress.limits import Limits
-from ingress.posting import read_traceparent
-from ingress.prefer import PREFER, wanted_wait
-from ingress.schemas.errors import ErrorEnvelope
-from ingress.schemas.jobs import AcceptedJob
-from ingress.schemas.people import LoginRequest, RefreshRequest, RegisterRequest, TokensAnswer, UserAnswer
-from ingress.services import services
-from ingress.showing import show_accepted
-from ingress.signing_in import go_on, register, sign_in, sign_out, wait_for_user
+from gristmill.ingress.accepting.accepted import show_accepted
+from gristmill.ingress.accepting.post import read_traceparent
+from gristmill.ingress.access.authenticate import person, public, signed_in
+from gristmill.ingress.access.rate_counters import Limits
+from gristmill.ingress.access.rate_limits import TOO_OFTEN, limited
+from gristmill.ingress.access.sign_in import go_on, register, sign_in, sign_out, wait_for_user
+from gristmill.ingress.http.api import PREFIX, Blueprint
+from gristmill.ingress.http.prefer import PREFER, wanted_wait
+from gristmill.ingress.schemas.errors import ErrorEnvelope
+from gristmill.ingress.schemas.jobs import AcceptedJob
+from gristmill.ingress.schemas.people import LoginRequest, RefreshRequest, RegisterRequest, TokensAnswer, UserAnswer
+from gristmill.ingress.services import services
 
 if TYPE_CHECKING:
-    from shared.people import Tokens
+    from gristmill.shared.people.sessions import Tokens
 
 blueprint = Blueprint("auth", __name__, url_prefix=PREFIX, description="How people get in, and out.")
 

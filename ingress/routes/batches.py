@@ -6,18 +6,18 @@ from typing import Any, Final, cast
 
 from flask import Response, current_app, request
 
-from ingress.api import PREFIX, Blueprint
-from ingress.auth import producer, requires
-from ingress.batching import Outcome, post_batch
-from ingress.errors import explain
-from ingress.idempotency import HEADER, LONGEST, PATTERN, read_key
-from ingress.json import body, takes_up_to
-from ingress.posting import QUOTA_USED_UP, read_traceparent
-from ingress.schemas.batches import BatchAnswer, BatchRequest
-from ingress.schemas.errors import ErrorEnvelope
-from ingress.services import services
-from ingress.showing import show_accepted
-from shared.queries.accepting import Accepted
+from gristmill.ingress.accepting.accepted import show_accepted
+from gristmill.ingress.accepting.batches import Outcome, post_batch
+from gristmill.ingress.accepting.idempotency import HEADER, LONGEST, PATTERN, read_key
+from gristmill.ingress.accepting.post import QUOTA_USED_UP, read_traceparent
+from gristmill.ingress.access.authenticate import producer, requires
+from gristmill.ingress.errors import explain
+from gristmill.ingress.http.api import PREFIX, Blueprint
+from gristmill.ingress.http.json import body, takes_up_to
+from gristmill.ingress.schemas.batches import BatchAnswer, BatchRequest
+from gristmill.ingress.schemas.errors import ErrorEnvelope
+from gristmill.ingress.services import services
+from gristmill.shared.jobs.insert import Accepted
 
 LARGEST_BATCH: Final = 1024 * 1024  # bytes; a thousand jobs of 1 KiB
 

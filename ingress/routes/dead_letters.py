@@ -5,20 +5,15 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from ingress.api import PREFIX, OptionalBodyBlueprint
-from ingress.auth import principal, requires
-from ingress.letters import show_evidence, show_letter
-from ingress.schemas.dead_letters import (
-    DiscardRequest,
-    LetterAnswer,
-    LetterDetails,
-    RedriveRequest,
-)
-from ingress.schemas.errors import ErrorEnvelope
-from ingress.schemas.jobs import ListedJob
-from ingress.services import services
-from shared.queries.dead_letters import get_letter
-from shared.redrive import discard_one, redrive_one
+from gristmill.ingress.access.authenticate import principal, requires
+from gristmill.ingress.http.api import PREFIX, OptionalBodyBlueprint
+from gristmill.ingress.operating.dead_letter_details import show_evidence, show_letter
+from gristmill.ingress.schemas.dead_letters import DiscardRequest, LetterAnswer, LetterDetails, RedriveRequest
+from gristmill.ingress.schemas.errors import ErrorEnvelope
+from gristmill.ingress.schemas.jobs import ListedJob
+from gristmill.ingress.services import services
+from gristmill.shared.dead_letters.queries import get_letter
+from gristmill.shared.dead_letters.redrive import discard_one, redrive_one
 
 blueprint = OptionalBodyBlueprint(
     "dead_letters", __name__, url_prefix=PREFIX, description="Jobs that ended without success, with their evidence."

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ingress.api import PREFIX, Blueprint
-from ingress.auth import requires
-from ingress.schemas.demo import DemoEffectQuery, DemoEffects
-from ingress.services import services
-from shared.queries.demo import count_demo_effects, list_demo_effects
+from gristmill.ingress.access.authenticate import requires
+from gristmill.ingress.http.api import PREFIX, Blueprint
+from gristmill.ingress.schemas.demo import DemoEffectQuery, DemoEffects
+from gristmill.ingress.services import services
+from gristmill.tasks.demo.queries import count_demo_effects, list_demo_effects
 
 blueprint = Blueprint("demo", __name__, url_prefix=PREFIX, description="For trying things out.")
 

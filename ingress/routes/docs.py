@@ -7,9 +7,9 @@ from typing import Final
 
 from flask import Blueprint, Response, current_app
 
-from ingress.auth import public
-from ingress.openapi import document_of
-from ingress.security import PAGE
+from gristmill.ingress.access.authenticate import public
+from gristmill.ingress.document.openapi import document_of
+from gristmill.ingress.http.security_headers import PAGE
 
 blueprint = Blueprint("docs", __name__)
 

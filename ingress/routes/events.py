@@ -8,13 +8,13 @@ from uuid import UUID
 
 from flask import Response, request
 
-from ingress.api import PREFIX, Blueprint
-from ingress.auth import principal, requires
-from ingress.event_stream import stream
-from ingress.events import ID_PATTERN, KINDS, EventId
-from ingress.services import services
-from shared.errors import UnavailableError
-from shared.queries.jobs import get_job
+from gristmill.ingress.access.authenticate import principal, requires
+from gristmill.ingress.following.event_stream import stream
+from gristmill.ingress.following.events import ID_PATTERN, KINDS, EventId
+from gristmill.ingress.http.api import PREFIX, Blueprint
+from gristmill.ingress.services import services
+from gristmill.shared.errors import UnavailableError
+from gristmill.shared.jobs.find import get_job
 
 HEADER: Final = "Last-Event-ID"
 _RETRY_AFTER: Final = 5  # seconds; a stream ends when its job does, which nobody knows

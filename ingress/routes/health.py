@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ingress.api import Blueprint
-from ingress.auth import public
-from ingress.errors import Refusal, envelope
-from ingress.readiness import DEADLINE, Check
-from ingress.schemas.health import Alive, ReadyAnswer
-from ingress.services import services
-from shared.errors import UnavailableError
+from gristmill.ingress.access.authenticate import public
+from gristmill.ingress.errors import Refusal, envelope
+from gristmill.ingress.health.readiness import DEADLINE, Check
+from gristmill.ingress.http.api import Blueprint
+from gristmill.ingress.schemas.health import Alive, ReadyAnswer
+from gristmill.ingress.services import services
+from gristmill.shared.errors import UnavailableError
 
 blueprint = Blueprint("health", __name__, description="For supervisors and load balancers.")
 

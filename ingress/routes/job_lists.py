@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from ingress.api import PREFIX, OptionalBodyBlueprint
-from ingress.auth import principal, requires
-from ingress.cancelling import cancel_many, preview_cancel
-from ingress.choosing import wanted_jobs
-from ingress.cursor import read_cursor, write_cursor
-from ingress.schemas.job_lists import CancelManyAnswer, CancelManyRequest, JobCount, JobFilter, JobPage, JobSearch
-from ingress.schemas.lists import CountAnswer
-from ingress.services import services
-from shared.queries.job_lists import count_jobs, list_jobs
-from shared.queries.looking import Count
+from gristmill.ingress.access.authenticate import principal, requires
+from gristmill.ingress.http.api import PREFIX, OptionalBodyBlueprint
+from gristmill.ingress.http.cursor import read_cursor, write_cursor
+from gristmill.ingress.operating.cancel_many import cancel_many, preview_cancel
+from gristmill.ingress.operating.requested_filter import wanted_jobs
+from gristmill.ingress.schemas.job_lists import (
+    CancelManyAnswer,
+    CancelManyRequest,
+    JobCount,
+    JobFilter,
+    JobPage,
+    JobSearch,
+)
+from gristmill.ingress.schemas.lists import CountAnswer
+from gristmill.ingress.services import services
+from gristmill.shared.database.bounded import Count
+from gristmill.shared.operating.queries_job_lists import count_jobs, list_jobs
 
 blueprint = OptionalBodyBlueprint("job_lists", __name__, url_prefix=PREFIX, description="Jobs by a filter.")
 

@@ -7,30 +7,23 @@ from uuid import UUID
 
 from flask import Response, current_app, request
 
-from ingress.api import PREFIX, Blueprint
-from ingress.auth import principal, producer, requires
-from ingress.idempotency import HEADER, LONGEST, PATTERN, read_key
-from ingress.json import body
-from ingress.posting import QUOTA_USED_UP, post, read_traceparent
-from ingress.prefer import PREFER, wanted_wait
-from ingress.schemas.errors import ErrorEnvelope
-from ingress.schemas.jobs import (
-    AcceptedJob,
-    ChangedJob,
-    EndedJob,
-    JobDetails,
-    JobRequest,
-    JobWait,
-)
-from ingress.services import services
-from ingress.showing import show_accepted
-from shared.cancel import cancel_job
-from shared.models.jobs import Job
-from shared.queries.accepting import Accepted
-from shared.queries.jobs import get_job
-from shared.run_now import run_job_now
-from shared.showing import show_job
-from shared.states import FINAL, State
+from gristmill.ingress.accepting.accepted import show_accepted
+from gristmill.ingress.accepting.idempotency import HEADER, LONGEST, PATTERN, read_key
+from gristmill.ingress.accepting.post import QUOTA_USED_UP, post, read_traceparent
+from gristmill.ingress.access.authenticate import principal, producer, requires
+from gristmill.ingress.http.api import PREFIX, Blueprint
+from gristmill.ingress.http.json import body
+from gristmill.ingress.http.prefer import PREFER, wanted_wait
+from gristmill.ingress.schemas.errors import ErrorEnvelope
+from gristmill.ingress.schemas.jobs import AcceptedJob, ChangedJob, EndedJob, JobDetails, JobRequest, JobWait
+from gristmill.ingress.services import services
+from gristmill.shared.jobs.find import get_job
+from gristmill.shared.jobs.insert import Accepted
+from gristmill.shared.jobs.models import Job
+from gristmill.shared.operating.cancel import cancel_job
+from gristmill.shared.operating.job_details import show_job
+from gristmill.shared.operating.run_now import run_job_now
+from gristmill.shared.states import FINAL, State
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

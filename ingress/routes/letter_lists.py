@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ingress.api import PREFIX, OptionalBodyBlueprint
-from ingress.auth import principal, requires
-from ingress.choosing import wanted_letters
-from ingress.cursor import read_cursor, read_place, write_cursor, write_place
-from ingress.letters import show_group, show_letter
-from ingress.redriving import preview_redrive, redrive_many
-from ingress.schemas.letter_lists import (
+from gristmill.ingress.access.authenticate import principal, requires
+from gristmill.ingress.http.api import PREFIX, OptionalBodyBlueprint
+from gristmill.ingress.http.cursor import read_cursor, read_place, write_cursor, write_place
+from gristmill.ingress.operating.dead_letter_details import show_group, show_letter
+from gristmill.ingress.operating.redrive_many import preview_redrive, redrive_many
+from gristmill.ingress.operating.requested_filter import wanted_letters
+from gristmill.ingress.schemas.letter_lists import (
     GroupQuery,
     LetterCount,
     LetterGroups,
@@ -20,11 +20,11 @@ from ingress.schemas.letter_lists import (
     RedriveManyAnswer,
     RedriveManyRequest,
 )
-from ingress.schemas.lists import CountAnswer
-from ingress.services import services
-from shared.queries.dead_letters import count_letters, list_letters
-from shared.queries.letter_groups import Place, list_groups
-from shared.queries.looking import Count
+from gristmill.ingress.schemas.lists import CountAnswer
+from gristmill.ingress.services import services
+from gristmill.shared.database.bounded import Count
+from gristmill.shared.dead_letters.queries import count_letters, list_letters
+from gristmill.shared.dead_letters.queries_groups import Place, list_groups
 
 blueprint = OptionalBodyBlueprint("letter_lists", __name__, url_prefix=PREFIX, description="Dead letters by a filter.")
 

@@ -7,9 +7,9 @@ from typing import Final
 from flask import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from ingress.api import Blueprint
-from ingress.auth import requires
-from ingress.services import services
+from gristmill.ingress.access.authenticate import requires
+from gristmill.ingress.http.api import Blueprint
+from gristmill.ingress.services import services
 
 blueprint = Blueprint("metrics", __name__, description="For Prometheus.")
 _TEXT: Final = {"type": "string"}

@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from ingress.api import PREFIX, OptionalBodyBlueprint
-from ingress.auth import principal, requires
-from ingress.cursor import read_text_cursor, write_text_cursor
-from ingress.schemas.errors import ErrorEnvelope
-from ingress.schemas.producers import (
+from gristmill.ingress.access.authenticate import principal, requires
+from gristmill.ingress.http.api import PREFIX, OptionalBodyBlueprint
+from gristmill.ingress.http.cursor import read_text_cursor, write_text_cursor
+from gristmill.ingress.schemas.errors import ErrorEnvelope
+from gristmill.ingress.schemas.producers import (
     KeyAnswer,
     KeyList,
     KeyRequest,
@@ -22,13 +22,13 @@ from ingress.schemas.producers import (
     ProducerRequest,
     RotateRequest,
 )
-from ingress.services import services
-from shared.producers import change_producer, issue_key, make_producer, revoke, rotate_key
-from shared.queries.producers import get_producer, list_keys, list_producers
-from shared.task import registry
+from gristmill.ingress.services import services
+from gristmill.shared.producers.manage import change_producer, issue_key, make_producer, revoke, rotate_key
+from gristmill.shared.producers.queries import get_producer, list_keys, list_producers
+from gristmill.shared.task import registry
 
 if TYPE_CHECKING:
-    from shared.models.producers import ApiKey, Producer
+    from gristmill.shared.producers.models import ApiKey, Producer
 
 blueprint = OptionalBodyBlueprint(
     "producers", __name__, url_prefix=PREFIX, description="Who may post jobs, and their keys."

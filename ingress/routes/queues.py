@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ingress.api import PREFIX, Blueprint
-from ingress.auth import principal, requires
-from ingress.schemas.queues import PauseRequest, QueueAnswer, QueueList
-from ingress.services import services
-from shared.pausing import check_queue, pause_queue, resume_queue
-from shared.queries.depths import Depth, list_depths
-from shared.queues import QUEUES
+from gristmill.ingress.access.authenticate import principal, requires
+from gristmill.ingress.http.api import PREFIX, Blueprint
+from gristmill.ingress.schemas.queues import PauseRequest, QueueAnswer, QueueList
+from gristmill.ingress.services import services
+from gristmill.shared.operating.pause import check_queue, pause_queue, resume_queue
+from gristmill.shared.operating.queries_queue_depths import Depth, list_depths
+from gristmill.shared.queues import QUEUES
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -6,11 +6,11 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ingress.api import PREFIX, Blueprint, OptionalBodyBlueprint
-from ingress.auth import principal, requires
-from ingress.cursor import read_text_cursor, write_text_cursor
-from ingress.schemas.errors import ErrorEnvelope
-from ingress.schemas.schedules import (
+from gristmill.ingress.access.authenticate import principal, requires
+from gristmill.ingress.http.api import PREFIX, Blueprint, OptionalBodyBlueprint
+from gristmill.ingress.http.cursor import read_text_cursor, write_text_cursor
+from gristmill.ingress.schemas.errors import ErrorEnvelope
+from gristmill.ingress.schemas.schedules import (
     NAME,
     BackfillAnswer,
     BackfillRequest,
@@ -23,15 +23,15 @@ from ingress.schemas.schedules import (
     ScheduleQuery,
     ScheduleRequest,
 )
-from ingress.services import services
-from shared.errors import InvalidError
-from shared.fires_by_hand import backfill_schedule, run_schedule
-from shared.firing import next_fires
-from shared.models.schedules import Fire, Schedule
-from shared.queries.overview import list_schedules
-from shared.queries.schedules import get_schedule, list_fires
-from shared.schedules import Actor, Definition, change_schedule, define_schedule, delete_schedule
-from tasks.schedules import SCHEDULES
+from gristmill.ingress.services import services
+from gristmill.shared.errors import InvalidError
+from gristmill.shared.operating.queries_overview import list_schedules
+from gristmill.shared.schedules.define import Actor, Definition, change_schedule, define_schedule, delete_schedule
+from gristmill.shared.schedules.fire import next_fires
+from gristmill.shared.schedules.fire_by_hand import backfill_schedule, run_schedule
+from gristmill.shared.schedules.models import Fire, Schedule
+from gristmill.shared.schedules.queries import get_schedule, list_fires
+from gristmill.tasks.records.schedules import SCHEDULES
 
 blueprint: Blueprint = OptionalBodyBlueprint(
     "schedules", __name__, url_prefix=PREFIX, description="Rules that enqueue a job whenever they are due."

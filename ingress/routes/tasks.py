@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ingress.api import PREFIX, Blueprint
-from ingress.auth import requires
-from ingress.describing import describe_task
-from ingress.schemas.tasks import TaskAnswer, TaskList
-from ingress.services import services
-from shared.errors import NotFoundError
-from shared.task import registry
+from gristmill.ingress.access.authenticate import requires
+from gristmill.ingress.document.task_schemas import describe_task
+from gristmill.ingress.http.api import PREFIX, Blueprint
+from gristmill.ingress.schemas.tasks import TaskAnswer, TaskList
+from gristmill.ingress.services import services
+from gristmill.shared.errors import NotFoundError
+from gristmill.shared.task import registry
 
 blueprint = Blueprint("tasks", __name__, url_prefix=PREFIX, description="What the platform can do.")
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ingress.api import PREFIX, Blueprint
-from ingress.auth import person, signed_in
-from ingress.schemas.people import UserAnswer
-from ingress.services import services
-from shared.queries.users import get_shown_user
+from gristmill.ingress.access.authenticate import person, signed_in
+from gristmill.ingress.http.api import PREFIX, Blueprint
+from gristmill.ingress.schemas.people import UserAnswer
+from gristmill.ingress.services import services
+from gristmill.shared.people.queries import get_shown_user
 
 if TYPE_CHECKING:
-    from shared.queries.users import ShownUser
+    from gristmill.shared.people.queries import ShownUser
 
 blueprint = Blueprint("users", __name__, url_prefix=PREFIX, description="People.")
 

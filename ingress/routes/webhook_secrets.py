@@ -6,17 +6,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from ingress.api import PREFIX, OptionalBodyBlueprint
-from ingress.auth import principal, producer, requires
-from ingress.schemas.errors import ErrorEnvelope
-from ingress.schemas.webhook_secrets import Forgotten, NewSecret, SecretList, SecretRequest
-from ingress.services import services
-from shared.queries.producers import get_producer
-from shared.queries.webhook_secrets import list_secrets
-from shared.webhook_secrets import forget_secrets, make_secret
+from gristmill.ingress.access.authenticate import principal, producer, requires
+from gristmill.ingress.http.api import PREFIX, OptionalBodyBlueprint
+from gristmill.ingress.schemas.errors import ErrorEnvelope
+from gristmill.ingress.schemas.webhook_secrets import Forgotten, NewSecret, SecretList, SecretRequest
+from gristmill.ingress.services import services
+from gristmill.shared.producers.queries import get_producer
+from gristmill.shared.producers.queries_webhook_secrets import list_secrets
+from gristmill.shared.producers.webhook_secrets import forget_secrets, make_secret
 
 if TYPE_CHECKING:
-    from shared.models.producers import WebhookSecret
+    from gristmill.shared.producers.models import WebhookSecret
 
 blueprint = OptionalBodyBlueprint(
     "webhook_secrets", __name__, url_prefix=PREFIX, description="What callbacks are signed with."

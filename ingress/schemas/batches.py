@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Final
 from marshmallow import Schema, ValidationError, fields
 from marshmallow.validate import Length
 
-from ingress.idempotency import LONGEST, PATTERN, WRONG_FORM, is_sound
-from ingress.schemas.errors import ErrorBody
-from ingress.schemas.fields import Flag
-from ingress.schemas.jobs import AcceptedJob, JobRequest
-from ingress.schemas.plain import Look
+from gristmill.ingress.accepting.idempotency import LONGEST, PATTERN, WRONG_FORM, is_sound
+from gristmill.ingress.schemas.errors import ErrorBody
+from gristmill.ingress.schemas.fields import Flag
+from gristmill.ingress.schemas.jobs import AcceptedJob, JobRequest
+from gristmill.ingress.schemas.plain import Look
 
 MOST_ENTRIES: Final = 1_000
 

@@ -7,9 +7,9 @@ from typing import Final
 from marshmallow import Schema, fields
 from marshmallow.validate import OneOf
 
-from ingress.schemas.fields import Time, short_text
-from ingress.schemas.jobs import AttemptAnswer, AttemptError
-from shared.states import DeadReason
+from gristmill.ingress.schemas.fields import Time, short_text
+from gristmill.ingress.schemas.jobs import AttemptAnswer, AttemptError
+from gristmill.shared.states import DeadReason
 
 REASONS: Final = [str(reason) for reason in DeadReason]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from ingress.schemas.fields import Time, short_text
+from gristmill.ingress.schemas.fields import Time, short_text
 
 
 class DemoEffectQuery(Schema):

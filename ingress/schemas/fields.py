@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from marshmallow import ValidationError, fields
 from marshmallow.validate import Length
 
-from shared.specifications.kinds import STORABLE
+from gristmill.shared.filters.kinds import STORABLE
 
 LONGEST_URL: Final = 2_048  # characters; what proxies and browsers agree to pass on
 FIRST: Final = datetime(1, 1, 1, tzinfo=UTC)  # the ends of the calendar, ours and that of Postgres' driver

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from ingress.schemas.errors import ErrorBody
+from gristmill.ingress.schemas.errors import ErrorBody
 
 
 class Alive(Schema):

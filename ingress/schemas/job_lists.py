@@ -7,12 +7,18 @@ from typing import Any
 from marshmallow import Schema, fields, validates_schema
 from marshmallow.validate import OneOf, Range
 
-from ingress.schemas.fields import Flag, Time, Whole, short_text
-from ingress.schemas.jobs import LONGEST_TAG, LONGEST_TASK, ListedJob
-from ingress.schemas.lists import MOST_OF_A_PAGE, cursor_field, limit_field, refuse_everything_by_mistake, where_field
-from shared.cancel_many import MOST_AT_ONCE
-from shared.queues import QUEUES
-from shared.states import State
+from gristmill.ingress.schemas.fields import Flag, Time, Whole, short_text
+from gristmill.ingress.schemas.jobs import LONGEST_TAG, LONGEST_TASK, ListedJob
+from gristmill.ingress.schemas.lists import (
+    MOST_OF_A_PAGE,
+    cursor_field,
+    limit_field,
+    refuse_everything_by_mistake,
+    where_field,
+)
+from gristmill.shared.operating.cancel_many import MOST_AT_ONCE
+from gristmill.shared.queues import QUEUES
+from gristmill.shared.states import State
 
 
 class JobChoice(Schema):

@@ -8,12 +8,12 @@ from typing import Any, ClassVar, Final
 from marshmallow import Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import Length, OneOf, Range
 
-from ingress.schemas.fields import Seconds, Time, Whole, http_url, short_text
-from ingress.schemas.plain import Look, PlainFirst, is_text
-from ingress.times import FURTHEST
-from ingress.waiting import LONGEST_WAIT
-from shared.states import State
-from shared.waiting import REASONS
+from gristmill.ingress.accepting.times import FURTHEST
+from gristmill.ingress.following.follow import LONGEST_WAIT
+from gristmill.ingress.schemas.fields import Seconds, Time, Whole, http_url, short_text
+from gristmill.ingress.schemas.plain import Look, PlainFirst, is_text
+from gristmill.shared.operating.why_waiting import REASONS
+from gristmill.shared.states import State
 
 LONGEST_TASK: Final = 200
 MOST_SECONDS: Final = 3_600  # that may be asked for; the server waits less
@@ -75,7 +75,7 @@ class JobRequest(PlainFirst):
 
     @validates_schema
     def check_start(self, data: dict[str, Any], **_kwargs: Any) -> None:
-        """Refuse two starts; `ingress.times` looks at what the clock decides."""
+        """Refuse two starts; `gristmill.ingress.accepting.times` looks at what the clock decides."""
         if "run_at" in data and "delay" in data:
             raise ValidationError("Give run_at or delay, not both.", "delay")
 

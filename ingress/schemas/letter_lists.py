@@ -7,11 +7,17 @@ from typing import Any, Final
 from marshmallow import Schema, fields, validates_schema
 from marshmallow.validate import OneOf, Range
 
-from ingress.cursor import read_place
-from ingress.schemas.dead_letters import REASONS, LetterAnswer
-from ingress.schemas.fields import Flag, Seconds, Time, Whole, short_text
-from ingress.schemas.lists import MOST_OF_A_PAGE, cursor_field, limit_field, refuse_everything_by_mistake, where_field
-from shared.queues import QUEUES
+from gristmill.ingress.http.cursor import read_place
+from gristmill.ingress.schemas.dead_letters import REASONS, LetterAnswer
+from gristmill.ingress.schemas.fields import Flag, Seconds, Time, Whole, short_text
+from gristmill.ingress.schemas.lists import (
+    MOST_OF_A_PAGE,
+    cursor_field,
+    limit_field,
+    refuse_everything_by_mistake,
+    where_field,
+)
+from gristmill.shared.queues import QUEUES
 
 MOST_AT_ONCE: Final = 10_000  # letters a request: some seconds of work; who has more asks again
 _RESOLUTIONS: Final = ["open", "redriven", "discarded", "all"]

@@ -7,8 +7,8 @@ from typing import Any, Final
 from marshmallow import Schema, ValidationError, fields
 from marshmallow.validate import Range
 
-from ingress.cursor import read_cursor
-from shared.queries.looking import MOST_COUNTED
+from gristmill.ingress.http.cursor import read_cursor
+from gristmill.shared.database.bounded import MOST_COUNTED
 
 MOST_OF_A_PAGE: Final = 100
 DESCRIBED_BY: Final = "x-described-by"  # a component that the document refers to instead of the field
@@ -28,7 +28,7 @@ def cursor_field() -> fields.String:
 
 
 def where_field(component: str) -> fields.Raw:
-    """Return a field for a filter; `shared.specifications.parsing` reads it, and `component` describes it."""
+    """Return a field for a filter; `gristmill.shared.filters.parse` reads it, and `component` describes it."""
     return fields.Raw(metadata={DESCRIBED_BY: component})
 
 

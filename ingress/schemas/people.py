@@ -7,12 +7,12 @@ from typing import Final
 from marshmallow import Schema, ValidationError, fields
 from marshmallow.validate import Length, OneOf
 
-from ingress.schemas.fields import Flag, Time, short_text
-from shared.people import SCOPES_OF
-from shared.specifications.kinds import STORABLE
-from shared.tokens import LONGEST as LONGEST_TOKEN
-from tasks.mail.address import Address
-from tasks.passwords import LONGEST, SHORTEST, check_password
+from gristmill.ingress.schemas.fields import Flag, Time, short_text
+from gristmill.shared.filters.kinds import STORABLE
+from gristmill.shared.people.address import Address
+from gristmill.shared.people.passwords import LONGEST, SHORTEST, check_password
+from gristmill.shared.people.sessions import SCOPES_OF
+from gristmill.shared.people.tokens import LONGEST as LONGEST_TOKEN
 
 LONGEST_NAME: Final = 200
 _EMAIL: Final = {"example": "ada@example.com"}

@@ -42,5 +42,5 @@ class PlainFirst(Schema):
 
 
 def is_text(longest: int) -> Look:
-    """Return a look for what `ingress.schemas.fields.short_text` takes."""
+    """Return a look for what `gristmill.ingress.schemas.fields.short_text` takes."""
     return lambda value: isinstance(value, str) and 0 < len(value) <= longest and "\0" not in value

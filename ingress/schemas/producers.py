@@ -7,9 +7,9 @@ from typing import Final
 from marshmallow import Schema, fields
 from marshmallow.validate import Length, OneOf, Range
 
-from ingress.cursor import read_text_cursor
-from ingress.schemas.fields import Flag, Time, Whole, short_text
-from shared.keys import SCOPES
+from gristmill.ingress.http.cursor import read_text_cursor
+from gristmill.ingress.schemas.fields import Flag, Time, Whole, short_text
+from gristmill.shared.producers.keys import SCOPES
 
 LONGEST_NAME: Final = 100
 MOST_TASKS: Final = 200

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from ingress.schemas.fields import Time, short_text
-from shared.queries.waiting import MOST_COUNTED
+from gristmill.ingress.schemas.fields import Time, short_text
+from gristmill.shared.operating.queries_why_waiting import MOST_COUNTED
 
 LONGEST_REASON = 500  # characters: it stands in a sentence that producers read
 

@@ -7,7 +7,7 @@ from typing import Final
 from marshmallow import Schema, fields
 from marshmallow.validate import Range
 
-from ingress.schemas.fields import Time, Whole
+from gristmill.ingress.schemas.fields import Time, Whole
 
 _DAY: Final = 86_400
 

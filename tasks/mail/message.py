@@ -8,8 +8,8 @@ from email.message import EmailMessage
 from email.utils import localtime, parseaddr
 from uuid import UUID
 
-from shared.errors import PermanentError
-from tasks.mail.rendering import Rendered
+from gristmill.shared.errors import PermanentError
+from gristmill.tasks.mail.rendering import Rendered
 
 
 def sender_address(mail_from: str) -> str:

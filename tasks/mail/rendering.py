@@ -11,14 +11,14 @@ from typing import Any, Final
 from jinja2 import FileSystemLoader, StrictUndefined, UndefinedError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from shared.errors import PermanentError
+from gristmill.shared.errors import PermanentError
 
-FOLDER: Final = Path(__file__).parent.parent / "templates"
+FOLDER: Final = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """A mail that the platform can write: `<name>.subject`, `<name>.txt` and `<name>.html` in tasks/templates/.
+    """A mail that the platform can write: `<name>.subject`, `<name>.txt` and `<name>.html` in tasks/mail/templates/.
 
     Attributes:
         required: names that the context must hold.

@@ -12,9 +12,9 @@ from email.message import EmailMessage
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from shared.errors import PermanentError, TransientError
-from shared.settings import Secret
-from tasks.deadline import hang_up_after
+from gristmill.shared.errors import PermanentError, TransientError
+from gristmill.shared.outgoing.deadline import hang_up_after
+from gristmill.shared.settings import Secret
 
 PATIENCE: Final = 10.0  # seconds for each step of the conversation
 LONGEST: Final = timedelta(seconds=40)  # for all of it; shorter than the time limit of email.send

@@ -13,8 +13,8 @@ from gristmill.services.mailcatcher_process import MailCatcher
 from gristmill.services.postgres import Postgres
 from gristmill.services.rabbitmq import RabbitMQ
 from gristmill.services.service import Service
-from shared.db import Database
-from shared.queries.producers import create_key, create_producer
+from gristmill.shared.database.connect import Database
+from gristmill.shared.producers.queries import create_key, create_producer
 from tests.cluster import Cluster, cluster
 from tests.conftest import revive
 from tests.factories import own_database, reached

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
-from shared.db import Database
-from shared.models import Fire, Job, Outbox, Schedule
+from gristmill.shared.database.connect import Database
+from gristmill.shared.jobs.models import Job, Outbox
+from gristmill.shared.schedules.models import Fire, Schedule
 from tests.cluster import cluster
 from tests.eventually import eventually
 from tests.factories import change, reached

@@ -19,6 +19,8 @@ from sqlalchemy import text
 
 from gristmill import ports
 from gristmill.services.postgres import Postgres
+from gristmill.shared.database.connect import Database
+from gristmill.shared.producers.queries import create_key, create_producer
 from gristmill_client import (
     SPOOLED,
     Cancelled,
@@ -35,8 +37,6 @@ from gristmill_client import (
     job_body,
     verify_callback,
 )
-from shared.db import Database
-from shared.queries.producers import create_key, create_producer
 from tests.cluster import ROOT, Cluster, cluster
 from tests.eventually import eventually
 from tests.factories import own_database, reached

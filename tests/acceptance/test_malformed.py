@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import select
 from uuid_utils.compat import uuid7
 
-import tasks
+from gristmill import tasks
 from gristmill.services.rabbitmq import RabbitMQ
-from shared.models import DeadLetter
-from shared.states import DeadReason, State
+from gristmill.shared.dead_letters.models import DeadLetter
+from gristmill.shared.states import DeadReason, State
 from tests.acceptance.conftest import MakeMill, Mill, own_vhost
 from tests.eventually import eventually
 from tests.factories import have_ended, post, state

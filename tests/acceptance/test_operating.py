@@ -7,11 +7,11 @@ from uuid import UUID
 
 import pytest
 
-from shared.db import Database
-from shared.firing import sync_schedules
-from shared.queries import moves
-from shared.states import DeadReason
-from tasks.schedules import SCHEDULES
+from gristmill.shared.database.connect import Database
+from gristmill.shared.jobs import moves
+from gristmill.shared.schedules.fire import sync_schedules
+from gristmill.shared.states import DeadReason
+from gristmill.tasks.records.schedules import SCHEDULES
 from tests.acceptance.test_cli import Call, gristmill, of  # noqa: F401  a fixture
 from tests.factories import FAILURE, begin, reached, state
 

@@ -9,10 +9,10 @@ import pytest
 from pytest_celery import CeleryBrokerCluster, CeleryTestBroker, CeleryTestSetup, CeleryTestWorker, CeleryWorkerCluster
 from uuid_utils.compat import uuid7
 
-import tasks
+from gristmill import tasks
 from gristmill.services.service import Service
-from shared.db import Database
-from shared.states import State
+from gristmill.shared.database.connect import Database
+from gristmill.shared.states import State
 from tests.acceptance.local_nodes import broker_node, worker_node
 from tests.cluster import Cluster, Member, cluster
 from tests.eventually import eventually

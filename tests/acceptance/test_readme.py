@@ -15,12 +15,12 @@ from marshmallow import Schema, fields
 
 from gristmill import process
 from gristmill.ports import free_port
-from shared.context import Context
-from shared.db import Database
-from shared.models import FeatureFlag
-from shared.producer import enqueue
-from shared.queries.jobs import get_job
-from shared.task import Registry, task
+from gristmill.shared.context import Context
+from gristmill.shared.database.connect import Database
+from gristmill.shared.jobs.enqueue import enqueue
+from gristmill.shared.jobs.find import get_job
+from gristmill.shared.operating.models import FeatureFlag
+from gristmill.shared.task import Registry, task
 from tests.contexts import make_settings
 from tests.eventually import eventually
 

@@ -10,7 +10,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from gristmill.services.service import Service
-from shared.states import State
+from gristmill.shared.states import State
 from tests.acceptance.conftest import LONG_LEASE, MakeMill, Mill
 from tests.eventually import eventually
 from tests.factories import attempts, effects, have_ended, states

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import text
 from uuid_utils.compat import uuid7
 
-import tasks
+from gristmill import tasks
 from gristmill.services.service import Service
-from shared.db import Database
-from shared.states import State
+from gristmill.shared.database.connect import Database
+from gristmill.shared.states import State
 from tests.acceptance.conftest import LONG_LEASE, MakeMill, Mill
 from tests.eventually import eventually
 from tests.factories import attempts, change, effects, find, have_ended, post_bundle, states

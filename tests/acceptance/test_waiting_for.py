@@ -5,14 +5,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-import tasks
+from gristmill import tasks
 from gristmill.services.valkey import Valkey
-from shared.cancel import cancel_job
-from shared.db import Database
-from shared.models import Job
-from shared.pausing import pause_queue, resume_queue
-from shared.producer import JobOptions
-from shared.waiting import Waiting, explain_waiting
+from gristmill.shared.database.connect import Database
+from gristmill.shared.jobs.enqueue import JobOptions
+from gristmill.shared.jobs.models import Job
+from gristmill.shared.operating.cancel import cancel_job
+from gristmill.shared.operating.pause import pause_queue, resume_queue
+from gristmill.shared.operating.why_waiting import Waiting, explain_waiting
 from tests.acceptance.conftest import MakeMill, Mill
 from tests.eventually import eventually
 from tests.factories import have_ended, post, state

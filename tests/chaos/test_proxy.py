@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chaos.network import Network
-from gristmill.up.surroundings import child_environment
+from gristmill.up.environment import child_environment
 from tests.eventually import eventually
 
 

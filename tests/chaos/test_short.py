@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.up.surroundings import child_environment
+from gristmill.up.environment import child_environment
 from tests.conftest import require_rabbitmq
 
 SECONDS = 15

@@ -11,19 +11,21 @@ import kombu
 from sqlalchemy import func, select, text
 from uuid_utils.compat import uuid7
 
-import tasks
-from shared import callbacks
-from shared.db import Database
-from shared.models import DeadLetter, Fire, Job, Schedule
-from shared.producer import JobOptions
-from shared.queues import QUEUES
-from shared.states import State
+from gristmill import tasks
+from gristmill.shared.database.connect import Database
+from gristmill.shared.dead_letters.models import DeadLetter
+from gristmill.shared.jobs import callbacks
+from gristmill.shared.jobs.enqueue import JobOptions
+from gristmill.shared.jobs.models import Job
+from gristmill.shared.queues import QUEUES
+from gristmill.shared.schedules.models import Fire, Schedule
+from gristmill.shared.states import State
+from gristmill.workers.celery.app import make_app
+from gristmill.workers.relay.publish import Hint, message_of
 from tests.cluster import Cluster
 from tests.crash.victims import DATA, Victim
 from tests.eventually import eventually
 from tests.factories import effects, insert_job, post, post_bundle
-from workers.app import make_app
-from workers.publisher import Hint, message_of
 
 TOLD: Final = "Warm shutdown"  # what Celery says in its handler of SIGTERM
 PATIENT: Final = JobOptions(max_attempts=20)  # a victim's children may die some more before it is stopped

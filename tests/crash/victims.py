@@ -11,7 +11,7 @@ import httpx
 import psutil
 
 from gristmill import ports
-from shared.crashpoints import VARIABLE
+from gristmill.shared.base.crashpoints import VARIABLE
 from tests.cluster import Cluster, Member
 from tests.eventually import eventually
 from tests.processes import all_have_ended

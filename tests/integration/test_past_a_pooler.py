@@ -9,16 +9,16 @@ import pytest
 from sqlalchemy import text
 from uuid_utils.compat import uuid7
 
-import tasks
-from ingress.waiting import Waiters
-from shared.db import Database
-from shared.settings import Secret
+from gristmill import tasks
+from gristmill.ingress.following.follow import Waiters
+from gristmill.shared.database.connect import Database
+from gristmill.shared.settings import Secret
+from gristmill.workers.celery.app import make_app
+from gristmill.workers.loop import Stop
+from gristmill.workers.relay.publish import make_publisher
+from gristmill.workers.relay.relay import Relay
 from tests.eventually import eventually
 from tests.factories import post, reached
-from workers.app import make_app
-from workers.loop import Stop
-from workers.publisher import make_publisher
-from workers.relay import Relay
 
 pytestmark = pytest.mark.timeout(300, method="thread")
 

@@ -11,10 +11,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
-import migrations
-from gristmill import process
+from gristmill import migrations, process
 from gristmill.services.postgres import Postgres
-from shared.db import driver_url
+from gristmill.shared.database.connect import driver_url
 from tests.conftest import execute, revive
 
 

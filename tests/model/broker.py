@@ -8,8 +8,8 @@ from uuid import UUID
 
 from celery import Celery
 
-from shared.queues import QUEUES
-from workers.publisher import Hint, PublishError, message_of
+from gristmill.shared.queues import QUEUES
+from gristmill.workers.relay.publish import Hint, PublishError, message_of
 
 
 @dataclass

@@ -5,27 +5,24 @@ from dataclasses import dataclass, field
 
 import pytest
 
-import ingress.flush
-import shared.crashpoints
-import shared.queries.ends
-import shared.redrive
-import workers.beat
-import workers.executor
-import workers.reconciler
-import workers.recorder
-import workers.relay
-import workers.settle
+from gristmill.ingress.accepting import write
+from gristmill.shared.dead_letters import redrive
+from gristmill.shared.jobs import final_move
+from gristmill.workers.celery import beat
+from gristmill.workers.execute import executor, settle
+from gristmill.workers.relay import relay
+from gristmill.workers.repair import reconciler, recorder
 
 MODULES = (
-    shared.queries.ends,
-    shared.redrive,
-    ingress.flush,
-    workers.beat,
-    workers.executor,
-    workers.reconciler,
-    workers.recorder,
-    workers.relay,
-    workers.settle,
+    final_move,
+    redrive,
+    write,
+    beat,
+    executor,
+    reconciler,
+    recorder,
+    relay,
+    settle,
 )
 
 

@@ -12,36 +12,37 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, text
 
-import tasks
-from ingress.flush import write_jobs
-from shared.cancel import cancel_job
-from shared.context import Context
-from shared.db import Database
-from shared.errors import ConflictError, PermanentError, TransientError
-from shared.models import DeadLetter, DemoEffect
-from shared.outcomes import Cancel, Discard, Snooze
-from shared.pausing import expire_held, pause_queue, resume_queue
-from shared.producer import JobOptions, prepare
-from shared.queries.accepting import Accepted
-from shared.queries.evidence import write_missing_letters
-from shared.redrive import discard_one, redrive_one
-from shared.run_now import run_job_now
-from shared.task import registry
+from gristmill import tasks
+from gristmill.ingress.accepting.write import write_jobs
+from gristmill.shared.context import Context
+from gristmill.shared.database.connect import Database
+from gristmill.shared.dead_letters.models import DeadLetter
+from gristmill.shared.dead_letters.queries_broker_letters import write_missing_letters
+from gristmill.shared.dead_letters.redrive import discard_one, redrive_one
+from gristmill.shared.errors import ConflictError, PermanentError, TransientError
+from gristmill.shared.jobs.enqueue import JobOptions, prepare
+from gristmill.shared.jobs.insert import Accepted
+from gristmill.shared.operating.cancel import cancel_job
+from gristmill.shared.operating.pause import expire_held, pause_queue, resume_queue
+from gristmill.shared.operating.run_now import run_job_now
+from gristmill.shared.outcomes import Cancel, Discard, Snooze
+from gristmill.shared.task import registry
+from gristmill.tasks.demo.models import DemoEffect
+from gristmill.workers.celery.app import make_app
+from gristmill.workers.execute import settle
+from gristmill.workers.execute.executor import Executor
+from gristmill.workers.hint_size import TurnIsOverError, portion_of, portions
+from gristmill.workers.loop import Stop
+from gristmill.workers.relay.publish import Hint, PublishError
+from gristmill.workers.relay.relay import Relay
+from gristmill.workers.repair import recorder as recorder_module
+from gristmill.workers.repair.lost_hints import LostHints
+from gristmill.workers.repair.reconciler import take_over_lost
+from gristmill.workers.repair.recorder import Recorder
 from tests.factories import declared, have_effect
 from tests.model.broker import Broker
 from tests.model.interruptions import Crash, Interruptions
 from tests.model.ledger import broken_invariants, let_time_pass
-from workers import recorder as recorder_module
-from workers import settle
-from workers.app import make_app
-from workers.executor import Executor
-from workers.loop import Stop
-from workers.lost_hints import LostHints
-from workers.portions import TurnIsOverError, portion_of, portions
-from workers.publisher import Hint, PublishError
-from workers.reconciler import take_over_lost
-from workers.recorder import Recorder
-from workers.relay import Relay
 
 LEASE: Final = 600.0  # seconds; the watch of a worker looks a third of it later, long after an example has ended
 DATA: Final = "data_processing_queue"
@@ -292,7 +293,7 @@ def make_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     assert defaults is not None
     monkeypatch.setitem(defaults, "patience", 1.0)
     monkeypatch.setattr(recorder_module, "MOST_REVIVALS", 2)
-    monkeypatch.setattr("workers.portions.TURN", math.inf)  # no clock decides what an example does
+    monkeypatch.setattr("gristmill.workers.hint_size.TURN", math.inf)  # no clock decides what an example does
 
 
 Action = Callable[[], object]

@@ -23,11 +23,11 @@ from hypothesis.stateful import (
 from sqlalchemy.exc import OperationalError
 
 from gristmill.services.postgres import Postgres
-from shared.producer import JobOptions
+from gristmill.shared.jobs.enqueue import JobOptions
+from gristmill.workers.relay.publish import Hint
 from tests.factories import own_database, reached
 from tests.model.interruptions import Interruptions, die
 from tests.model.mill import LEASE, PRODUCER, Action, Mill, make_impatient, model_tasks
-from workers.publisher import Hint
 
 _COMMON: Final = settings(
     deadline=None,  # an example takes as long as its database

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from shared.queues import PRIORITY_QUEUE, QUEUES
-from shared.settings import SECRETS, Settings, environment, load_settings
-from shared.task import longest_run, registry
+from gristmill.shared.queues import PRIORITY_QUEUE, QUEUES
+from gristmill.shared.settings import SECRETS, Settings, environment, load_settings
+from gristmill.shared.task import longest_run, registry
 
 ROOT = Path(__file__).parents[2]
 GRISTMILL = Path(sys.executable).with_name("gristmill")
@@ -121,7 +121,7 @@ def test_the_command_knows_what_the_procfile_calls(command: list[str]) -> None:
 
 @pytest.mark.parametrize("name", WORKERS)
 def test_a_worker_is_given_the_time_to_end_what_it_runs(name: str) -> None:
-    import tasks  # noqa: F401 - importing it fills the registry
+    from gristmill import tasks  # noqa: F401 - importing it fills the registry
 
     queue = QUEUES[queue_of(WORKERS[name])]
     runs = [

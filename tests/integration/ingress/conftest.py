@@ -11,15 +11,18 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from gristmill.ingress.app import create_app
+from gristmill.ingress.services import services_of
 from gristmill.ports import free_port
-from ingress.app import create_app
-from ingress.services import services_of
-from shared.db import Database
-from shared.queries.producers import create_key, create_producer, find_producer
-from shared.settings import Secret, Settings, environment, load_settings
+from gristmill.shared.database.connect import Database
+from gristmill.shared.producers.queries import create_key, create_producer, find_producer
+from gristmill.shared.settings import Secret, Settings, environment, load_settings
 from tests.eventually import eventually
 
-SERVE = "from ingress.serve import run; from shared.settings import load_settings; run(load_settings(None))"
+SERVE = (
+    "from gristmill.ingress.serve import run; from gristmill.shared.settings import load_settings; "
+    "run(load_settings(None))"
+)
 NOBODY_LISTENS = 1  # a port that needs root to listen on and that nobody uses
 
 Headers = dict[str, str]

@@ -5,11 +5,11 @@ from uuid import UUID
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from shared.db import Database
-from shared.errors import TransientError
-from shared.failure import describe
-from shared.queries.moves import claim, kill
-from shared.states import DeadReason
+from gristmill.shared.database.connect import Database
+from gristmill.shared.errors import TransientError
+from gristmill.shared.jobs.failure import describe
+from gristmill.shared.jobs.moves import claim, kill
+from gristmill.shared.states import DeadReason
 from tests.integration.ingress.conftest import Headers
 
 ECHO = {"task": "demo.echo", "args": {"message": "hello"}}

@@ -7,9 +7,9 @@ from uuid import UUID
 from flask.testing import FlaskClient
 from uuid_utils.compat import uuid7
 
-from shared.db import Database
-from shared.queries.users import insert_user
-from tasks.passwords import hash_password
+from gristmill.shared.database.connect import Database
+from gristmill.shared.people.passwords import hash_password
+from gristmill.shared.people.queries import insert_user
 from tests.integration.ingress.conftest import Headers
 
 PASSWORD = "Lovelace1"

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from shared.db import Database
+from gristmill.shared.database.connect import Database
 from tests.factories import change
 
 TABLES = ("jobs", "outbox", "idempotency_keys")

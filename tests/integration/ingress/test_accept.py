@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from ingress.accept import Acceptor
-from shared.db import Database
-from shared.errors import IdempotencyConflictError, UnavailableError
-from shared.new_jobs import NewJob
-from shared.producer import JobOptions, prepare
-from shared.queries.accepting import Accepted
-from shared.queries.producers import create_producer
-from shared.settings import Settings
-from shared.task import registry
+from gristmill.ingress.accepting.group_commit import Acceptor
+from gristmill.shared.database.connect import Database
+from gristmill.shared.errors import IdempotencyConflictError, UnavailableError
+from gristmill.shared.jobs.enqueue import JobOptions, prepare
+from gristmill.shared.jobs.insert import Accepted
+from gristmill.shared.jobs.terms import NewJob
+from gristmill.shared.producers.queries import create_producer
+from gristmill.shared.settings import Settings
+from gristmill.shared.task import registry
 from tests.eventually import eventually
 from tests.integration.ingress.conftest import with_other_database
 from tests.integration.ingress.proxy import COMMIT, STATEMENT, Proxy

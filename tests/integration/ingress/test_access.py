@@ -5,10 +5,16 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from ingress.auth import KeyRing
-from shared.db import Database
-from shared.errors import ConflictError, InvalidError, NotFoundError
-from shared.queries.producers import create_key, create_producer, find_producer_by_token, list_keys, revoke_key
+from gristmill.ingress.access.authenticate import KeyRing
+from gristmill.shared.database.connect import Database
+from gristmill.shared.errors import ConflictError, InvalidError, NotFoundError
+from gristmill.shared.producers.queries import (
+    create_key,
+    create_producer,
+    find_producer_by_token,
+    list_keys,
+    revoke_key,
+)
 from tests.integration.ingress.conftest import Headers, KeyMaker
 from tests.integration.ingress.people import signed_in
 from tests.integration.ingress.rows import count

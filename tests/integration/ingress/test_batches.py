@@ -10,10 +10,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
-from ingress.app import create_app
-from ingress.services import services_of
-from shared.db import Database
-from shared.settings import Settings
+from gristmill.ingress.app import create_app
+from gristmill.ingress.services import services_of
+from gristmill.shared.database.connect import Database
+from gristmill.shared.settings import Settings
 from tests.eventually import eventually
 from tests.integration.ingress.conftest import Headers, KeyMaker
 from tests.integration.ingress.rows import a_write_waits, commits, count, everything_stored, jobs_locked

@@ -4,9 +4,9 @@ from uuid import UUID
 
 from flask.testing import FlaskClient
 
-from shared.db import Database
-from shared.queries import moves
-from shared.states import DeadReason
+from gristmill.shared.database.connect import Database
+from gristmill.shared.jobs import moves
+from gristmill.shared.states import DeadReason
 from tests.factories import FAILURE, begin
 from tests.integration.ingress.conftest import KeyMaker
 

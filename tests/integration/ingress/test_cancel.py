@@ -6,8 +6,8 @@ from uuid import UUID
 from flask import Flask
 from flask.testing import FlaskClient
 
-from shared.db import Database
-from shared.queries.moves import claim, succeed
+from gristmill.shared.database.connect import Database
+from gristmill.shared.jobs.moves import claim, succeed
 from tests.integration.ingress.conftest import Headers, KeyMaker
 from tests.integration.ingress.dead import ECHO, audited, make_dead
 from tests.integration.ingress.rows import count

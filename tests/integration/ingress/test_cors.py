@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from flask.testing import FlaskClient
 
-from ingress.app import create_app
-from shared.db import Database
-from shared.errors import SettingsError
-from shared.settings import Settings, environment, load_settings
+from gristmill.ingress.app import create_app
+from gristmill.shared.database.connect import Database
+from gristmill.shared.errors import SettingsError
+from gristmill.shared.settings import Settings, environment, load_settings
 
 CONSOLE = "https://console.example.com"
 ASKS = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}

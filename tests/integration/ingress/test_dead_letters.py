@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from shared.db import Database
+from gristmill.shared.database.connect import Database
 from tests.integration.ingress.conftest import Headers, KeyMaker
 from tests.integration.ingress.dead import PLACE, audited, make_dead, make_malformed
 

@@ -15,19 +15,19 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-import tasks
-from ingress import event_stream
-from ingress.app import create_app
-from ingress.services import services_of
-from shared.cancel import cancel_job
-from shared.db import Database
-from shared.queries.moves import retry
-from shared.redrive import redrive_one
-from shared.settings import Settings
+from gristmill import tasks
+from gristmill.ingress.app import create_app
+from gristmill.ingress.following import event_stream
+from gristmill.ingress.services import services_of
+from gristmill.shared.database.connect import Database
+from gristmill.shared.dead_letters.redrive import redrive_one
+from gristmill.shared.jobs.moves import retry
+from gristmill.shared.operating.cancel import cancel_job
+from gristmill.shared.settings import Settings
+from gristmill.workers.execute.executor import Executor
 from tests.eventually import eventually
 from tests.factories import FAILURE, begin, change, find, letters, post
 from tests.integration.ingress.rows import give_history
-from workers.executor import Executor
 
 MakeKey = Callable[..., dict[str, str]]
 Told = dict[str, Any]

@@ -8,10 +8,10 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from shared.db import Database
-from shared.keys import ADMIN, OPERATOR
-from shared.queries.audit import list_acts
-from shared.queries.moves import claim, succeed
+from gristmill.shared.audit.queries import list_acts
+from gristmill.shared.database.connect import Database
+from gristmill.shared.jobs.moves import claim, succeed
+from gristmill.shared.producers.keys import ADMIN, OPERATOR
 from tests.integration.ingress.conftest import Headers, KeyMaker
 from tests.integration.ingress.dead import make_dead, make_malformed
 from tests.integration.ingress.rows import jobs_locked
@@ -83,7 +83,7 @@ def test_the_query_of_a_list_is_the_same_filter(client: FlaskClient, mine: Heade
 def test_a_count_ends_at_its_bound(
     client: FlaskClient, mine: Headers, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.queries.looking.MOST_COUNTED", 2)
+    monkeypatch.setattr("gristmill.shared.database.bounded.MOST_COUNTED", 2)
     post(client, mine, 2)
     assert ask("jobs/count", mine) == {"count": 2, "more": False}
     post(client, mine)
@@ -95,7 +95,7 @@ def test_a_filter_that_takes_too_long_is_refused_and_told_how_to_be_faster(
     client: FlaskClient, mine: Headers, ask: Ask, path: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert client.get("/api/v1/jobs", headers=mine).status_code == 200  # so that the key needs no look
-    monkeypatch.setattr("shared.queries.looking.PATIENCE", 0.2)
+    monkeypatch.setattr("gristmill.shared.database.bounded.PATIENCE", 0.2)
     with jobs_locked(database, reads=True):
         error = ask(path, mine, 422, where=EVERYBODYS)["error"]
     assert error["code"] == "FILTER_TOO_SLOW_001"

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from shared.db import Database
-from shared.queries.producers import find_producer
-from shared.settings import Settings
+from gristmill.shared.database.connect import Database
+from gristmill.shared.producers.queries import find_producer
+from gristmill.shared.settings import Settings
 from tests.integration.ingress.conftest import KeyMaker, served
 from tests.integration.ingress.dead import make_dead
 from tests.integration.ingress.people import make_person, sign_in

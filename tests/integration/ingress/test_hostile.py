@@ -17,16 +17,19 @@ from sqlalchemy import text
 
 from gristmill.ports import free_port
 from gristmill.services.postgres import Postgres
-from shared.db import Database
-from shared.keys import ADMIN
-from shared.queries.producers import create_key, create_producer
-from shared.settings import Settings, environment
+from gristmill.shared.database.connect import Database
+from gristmill.shared.producers.keys import ADMIN
+from gristmill.shared.producers.queries import create_key, create_producer
+from gristmill.shared.settings import Settings, environment
 from tests.conftest import execute
 from tests.eventually import eventually
 from tests.integration.ingress.conftest import settings_for
 from tests.integration.ingress.rows import everything_stored
 
-SERVE = "from ingress.serve import run; from shared.settings import load_settings; run(load_settings(None))"
+SERVE = (
+    "from gristmill.ingress.serve import run; from gristmill.shared.settings import load_settings; "
+    "run(load_settings(None))"
+)
 JOB = b'{"task": "demo.echo", "args": {"message": "hello"}}'
 TWICE = JOB[:-1] + b', "task": "demo.fail"}'
 THREADS = 12

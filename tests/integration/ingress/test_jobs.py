@@ -11,10 +11,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
-from shared.db import Database
-from shared.errors import TransientError
-from shared.failure import describe
-from shared.queries.moves import claim, retry, succeed
+from gristmill.shared.database.connect import Database
+from gristmill.shared.errors import TransientError
+from gristmill.shared.jobs.failure import describe
+from gristmill.shared.jobs.moves import claim, retry, succeed
 from tests.integration.ingress.conftest import Headers, KeyMaker
 from tests.integration.ingress.rows import everything_stored
 

@@ -8,10 +8,10 @@ from uuid import uuid4
 import pytest
 from flask.testing import FlaskClient
 
-from ingress.app import create_app
-from ingress.limits import Limits, Rate
-from shared.db import Database
-from shared.settings import Secret, Settings
+from gristmill.ingress.access.rate_counters import Limits, Rate
+from gristmill.ingress.app import create_app
+from gristmill.shared.database.connect import Database
+from gristmill.shared.settings import Secret, Settings
 from tests.factories import change
 
 KeyMaker = Callable[..., dict[str, str]]
@@ -21,7 +21,7 @@ SLOW = Rate(0.05, 10)  # ten at once, then one in twenty seconds: no test lasts 
 @pytest.fixture
 def shared(settings: Settings, fresh_valkey_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings with a Valkey, which is waited for; those of the fixture `settings` have none."""
-    monkeypatch.setattr("ingress.limits.PATIENCE", 50.0)
+    monkeypatch.setattr("gristmill.ingress.access.rate_counters.PATIENCE", 50.0)
     return replace(settings, redis_url=Secret(fresh_valkey_url()))
 
 

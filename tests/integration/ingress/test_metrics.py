@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 from flask.testing import FlaskClient
 
-import tasks
-from ingress.app import create_app
-from ingress.services import services_of
-from shared.db import Database
-from shared.pausing import pause_queue
-from shared.queries.producers import create_key, create_producer
-from shared.settings import Settings
+from gristmill import tasks
+from gristmill.ingress.app import create_app
+from gristmill.ingress.services import services_of
+from gristmill.shared.database.connect import Database
+from gristmill.shared.operating.pause import pause_queue
+from gristmill.shared.producers.queries import create_key, create_producer
+from gristmill.shared.settings import Settings
 from tests.factories import post
 from tests.integration.ingress.conftest import NOBODY_LISTENS, KeyMaker, with_other_database
 

@@ -6,10 +6,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from gristmill.ingress.app import create_app
 from gristmill.services.postgres import Postgres
-from ingress.app import create_app
-from shared.db import Database
-from shared.settings import Secret, Settings
+from gristmill.shared.database.connect import Database
+from gristmill.shared.settings import Secret, Settings
 from tests.eventually import eventually
 from tests.integration.ingress.conftest import Headers
 from tests.integration.ingress.rows import count

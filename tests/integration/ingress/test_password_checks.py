@@ -11,14 +11,14 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from ingress import password_checks
-from ingress.app import create_app
-from ingress.password_checks import NICENESS, PasswordChecks
-from ingress.services import services_of
-from shared.db import Database
-from shared.errors import UnavailableError
-from shared.settings import Settings
-from tasks.passwords import hash_password, password_matches
+from gristmill.ingress.access import password_checks
+from gristmill.ingress.access.password_checks import NICENESS, PasswordChecks
+from gristmill.ingress.app import create_app
+from gristmill.ingress.services import services_of
+from gristmill.shared.database.connect import Database
+from gristmill.shared.errors import UnavailableError
+from gristmill.shared.people.passwords import hash_password, password_matches
+from gristmill.shared.settings import Settings
 from tests.eventually import eventually
 from tests.integration.ingress.conftest import Headers
 from tests.integration.ingress.people import ADA, PASSWORD, make_person, sign_in

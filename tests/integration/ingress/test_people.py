@@ -13,20 +13,20 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from ingress import password_checks
-from ingress.app import create_app
-from ingress.auth import KeyRing
-from shared.db import Database
-from shared.sealing import derive
-from shared.settings import Secret, Settings
-from shared.tokens import make_refresh_token, write_access_token
-from tasks.passwords import password_matches
+from gristmill.ingress.access import password_checks
+from gristmill.ingress.access.authenticate import KeyRing
+from gristmill.ingress.app import create_app
+from gristmill.shared.base.sealing import derive
+from gristmill.shared.database.connect import Database
+from gristmill.shared.people.passwords import password_matches
+from gristmill.shared.people.tokens import make_refresh_token, write_access_token
+from gristmill.shared.settings import Secret, Settings
+from gristmill.workers.execute.executor import Executor
 from tests.eventually import eventually
 from tests.factories import change, find
 from tests.integration.ingress.conftest import Headers, KeyMaker
 from tests.integration.ingress.people import ADA, ENDS, PASSWORD, bearer, make_person, sign_in
 from tests.integration.ingress.rows import count
-from workers.executor import Executor
 
 AUTH = "/api/v1/auth"
 ME = "/api/v1/users/me"

@@ -10,12 +10,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
-from ingress.auth import needs_of
-from ingress.services import services_of
-from shared.db import Database
-from shared.keys import ADMIN, OPERATOR, SCOPES
-from shared.queries.audit import list_acts
-from shared.queries.producers import find_producer_by_token
+from gristmill.ingress.access.authenticate import needs_of
+from gristmill.ingress.services import services_of
+from gristmill.shared.audit.queries import list_acts
+from gristmill.shared.database.connect import Database
+from gristmill.shared.producers.keys import ADMIN, OPERATOR, SCOPES
+from gristmill.shared.producers.queries import find_producer_by_token
 from tests.factories import change
 
 KeyMaker = Callable[..., dict[str, str]]

@@ -6,11 +6,11 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from shared.db import Database
-from shared.queries import depths
-from shared.queries.processes import Report, write_report
-from shared.queues import QUEUES
-from shared.states import State
+from gristmill.shared.database.connect import Database
+from gristmill.shared.operating import queries_queue_depths as depths
+from gristmill.shared.operating.queries_process_reports import Report, write_report
+from gristmill.shared.queues import QUEUES
+from gristmill.shared.states import State
 from tests.factories import begin, change, insert_job
 from tests.integration.ingress.conftest import Headers, KeyMaker
 from tests.integration.ingress.dead import ECHO, audited, make_dead

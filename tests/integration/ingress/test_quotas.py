@@ -10,17 +10,17 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from ingress.accept import Acceptor
-from ingress.services import services_of
-from shared.db import Database
-from shared.errors import QuotaExceededError
-from shared.keys import Principal
-from shared.new_jobs import NewJob
-from shared.producer import JobOptions, prepare_on, terms_of
-from shared.queries.accepting import Accepted
-from shared.queries.producers import create_producer
-from shared.settings import Settings
-from shared.task import registry
+from gristmill.ingress.accepting.group_commit import Acceptor
+from gristmill.ingress.services import services_of
+from gristmill.shared.database.connect import Database
+from gristmill.shared.errors import QuotaExceededError
+from gristmill.shared.jobs.enqueue import JobOptions, prepare_on, terms_of
+from gristmill.shared.jobs.insert import Accepted
+from gristmill.shared.jobs.terms import NewJob
+from gristmill.shared.producers.keys import Principal
+from gristmill.shared.producers.queries import create_producer
+from gristmill.shared.settings import Settings
+from gristmill.shared.task import registry
 from tests.integration.ingress.conftest import Headers
 from tests.integration.ingress.rows import count, everything_stored
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from shared.db import Database
+from gristmill.shared.database.connect import Database
 from tests.integration.ingress.conftest import Headers
 from tests.integration.ingress.rows import everything_stored
 

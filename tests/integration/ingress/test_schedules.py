@@ -10,10 +10,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from ingress.cursor import write_text_cursor
-from shared.db import Database
-from shared.firing import fire_due, sync_schedules
-from tasks.schedules import SCHEDULES
+from gristmill.ingress.http.cursor import write_text_cursor
+from gristmill.shared.database.connect import Database
+from gristmill.shared.schedules.fire import fire_due, sync_schedules
+from gristmill.tasks.records.schedules import SCHEDULES
 from tests.factories import change, effects
 from tests.integration.ingress.conftest import Headers, KeyMaker
 from tests.integration.ingress.dead import audited

@@ -13,9 +13,9 @@ import httpx
 import psutil
 import pytest
 
-from ingress.accept import WRITERS
-from shared.db import Database
-from shared.settings import Settings
+from gristmill.ingress.accepting.group_commit import WRITERS
+from gristmill.shared.database.connect import Database
+from gristmill.shared.settings import Settings
 from tests.eventually import eventually
 from tests.factories import find
 from tests.integration.ingress.conftest import SERVE, Headers, KeyMaker, served
@@ -25,7 +25,9 @@ from tests.processes import all_have_ended
 ECHO = {"task": "demo.echo", "args": {"message": "hello"}}
 PATIENCE = 60  # seconds for what has no other deadline
 WAIT = 900  # seconds that those may wait who are told to go home
-LETS_WAIT = f"import ingress.waiting; ingress.waiting.LONGEST_WAIT = {WAIT}; {SERVE}"
+LETS_WAIT = (
+    f"import gristmill.ingress.following.follow; gristmill.ingress.following.follow.LONGEST_WAIT = {WAIT}; {SERVE}"
+)
 STREAMS = 2
 
 

@@ -17,15 +17,15 @@ from sqlalchemy import text
 from uuid_utils.compat import uuid7
 from werkzeug.test import TestResponse
 
-import tasks
-from ingress.app import create_app
-from ingress.waiting import Follower, Waiters
-from shared.cancel import cancel_job
-from shared.db import Database
-from shared.settings import Settings
+from gristmill import tasks
+from gristmill.ingress.app import create_app
+from gristmill.ingress.following.follow import Follower, Waiters
+from gristmill.shared.database.connect import Database
+from gristmill.shared.operating.cancel import cancel_job
+from gristmill.shared.settings import Settings
+from gristmill.workers.execute.executor import Executor
 from tests.eventually import eventually
 from tests.factories import change, find, post
-from workers.executor import Executor
 
 MakeKey = Callable[..., dict[str, str]]
 LONG = 100  # seconds: nobody here waits for so long, also where the machine stalls

@@ -10,15 +10,15 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
-from ingress.app import create_app
-from ingress.services import services_of
-from shared.db import Database
-from shared.errors import PermanentError
-from shared.keys import ADMIN
-from shared.queries.audit import list_acts
-from shared.queries.producers import find_producer
-from shared.settings import Settings
-from shared.webhook_secrets import MOST, reveal_secrets
+from gristmill.ingress.app import create_app
+from gristmill.ingress.services import services_of
+from gristmill.shared.audit.queries import list_acts
+from gristmill.shared.database.connect import Database
+from gristmill.shared.errors import PermanentError
+from gristmill.shared.producers.keys import ADMIN
+from gristmill.shared.producers.queries import find_producer
+from gristmill.shared.producers.webhook_secrets import MOST, reveal_secrets
+from gristmill.shared.settings import Settings
 from tests.factories import change
 from tests.integration.ingress.conftest import Headers, KeyMaker
 from tests.integration.ingress.rows import everything_stored

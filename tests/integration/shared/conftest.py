@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from gristmill.services.postgres import Postgres
-from shared.db import Database
+from gristmill.shared.database.connect import Database
 from tests.factories import own_database, reached
 
 

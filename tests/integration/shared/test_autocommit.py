@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from shared.db import Database
+from gristmill.shared.database.connect import Database
 from tests.factories import terminate
 
 

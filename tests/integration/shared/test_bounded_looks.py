@@ -7,9 +7,11 @@ import pytest
 from sqlalchemy import TextClause, text
 from uuid_utils.compat import uuid7
 
-from shared.db import Database
-from shared.queries import depths, pausing, waiting
-from shared.queues import QUEUES
+from gristmill.shared.database.connect import Database
+from gristmill.shared.operating import queries_pause as pausing
+from gristmill.shared.operating import queries_queue_depths as depths
+from gristmill.shared.operating import queries_why_waiting as waiting
+from gristmill.shared.queues import QUEUES
 from tests.factories import change
 
 FILL = """

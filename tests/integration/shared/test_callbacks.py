@@ -10,16 +10,16 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from shared.callbacks import EVENTS, RETRY, TASK
-from shared.cancel import cancel_job
-from shared.db import Database
-from shared.models import Job
-from shared.producer import JobOptions
-from shared.queries import moves
-from shared.queries.producers import create_producer
-from shared.queries.quotas import measure_room
-from shared.redrive import redrive_one
-from shared.states import FINAL, MOVES, DeadReason, Move, State
+from gristmill.shared.database.connect import Database
+from gristmill.shared.dead_letters.redrive import redrive_one
+from gristmill.shared.jobs import moves
+from gristmill.shared.jobs.callbacks import EVENTS, RETRY, TASK
+from gristmill.shared.jobs.enqueue import JobOptions
+from gristmill.shared.jobs.models import Job
+from gristmill.shared.jobs.quota import measure_room
+from gristmill.shared.operating.cancel import cancel_job
+from gristmill.shared.producers.queries import create_producer
+from gristmill.shared.states import FINAL, MOVES, DeadReason, Move, State
 from tests.factories import FAILURE, begin, change, find, hints, insert_job, letters, post
 
 URL: Final = "https://shop.example/hook?key=1"

@@ -7,16 +7,16 @@ from uuid import UUID
 
 import pytest
 
-import tasks  # noqa: F401  fills the registry
-from shared.cancel import cancel_job
-from shared.db import Database
-from shared.errors import ConflictError, JobNotFoundError
-from shared.producer import JobOptions
-from shared.queries import leases, moves
-from shared.queries.audit import list_acts
-from shared.queries.outbox import take_due
-from shared.run_now import run_job_now
-from shared.states import LIVE, WAITING, State
+from gristmill import tasks  # noqa: F401  fills the registry
+from gristmill.shared.audit.queries import list_acts
+from gristmill.shared.database.connect import Database
+from gristmill.shared.errors import ConflictError, JobNotFoundError
+from gristmill.shared.jobs import leases, moves
+from gristmill.shared.jobs.enqueue import JobOptions
+from gristmill.shared.jobs.outbox import take_due
+from gristmill.shared.operating.cancel import cancel_job
+from gristmill.shared.operating.run_now import run_job_now
+from gristmill.shared.states import LIVE, WAITING, State
 from tests.factories import FAILURE, begin, find, hints, insert_job, post, state, states
 
 ME = "cli:ada"

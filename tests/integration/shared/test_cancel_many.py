@@ -9,16 +9,16 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-import tasks  # noqa: F401  fills the registry
-from shared.cancel_many import Progress, cancel_matching
-from shared.db import Database
-from shared.queries import moves
-from shared.queries.audit import list_acts
-from shared.specifications.catalogue import JOBS
-from shared.specifications.choices import choose_jobs
-from shared.specifications.parsing import read_filter
-from shared.specifications.specification import EVERYTHING, Specification
-from shared.states import FINAL, LIVE, WAITING, State
+from gristmill import tasks  # noqa: F401  fills the registry
+from gristmill.shared.audit.queries import list_acts
+from gristmill.shared.database.connect import Database
+from gristmill.shared.filters.everyday import choose_jobs
+from gristmill.shared.filters.fields import JOBS
+from gristmill.shared.filters.parse import read_filter
+from gristmill.shared.filters.specification import EVERYTHING, Specification
+from gristmill.shared.jobs import moves
+from gristmill.shared.operating.cancel_many import Progress, cancel_matching
+from gristmill.shared.states import FINAL, LIVE, WAITING, State
 from tests.eventually import eventually
 from tests.factories import FAILURE, begin, find, insert_job, post_many, states
 

@@ -6,10 +6,10 @@ from sqlalchemy.exc import DataError, IntegrityError, InvalidRequestError, Opera
 from uuid_utils.compat import uuid7
 
 from bench.growth.explaining import explained
-from shared.db import Database
-from shared.queries.direct import Direct
+from gristmill.shared.database.connect import Database
+from gristmill.shared.database.direct import Direct
+from gristmill.workers.execute.time_limit import TimeLimitExceededError
 from tests.factories import terminate
-from workers.deadline import TimeLimitExceededError
 
 ANSWER = Direct(text("SELECT CAST(:number AS int) % 7, '10%', CAST(:json AS jsonb), CAST(:ids AS uuid[])"))
 DIVIDE = Direct(text("SELECT 1 / CAST(:by AS int)"))

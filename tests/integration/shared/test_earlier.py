@@ -7,13 +7,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-import tasks
-from shared.db import Database
-from shared.new_jobs import NewJob
-from shared.producer import JobOptions, accept, prepare
-from shared.queries.accepting import Accepted
-from shared.queries.earlier import find_by_keys, prune_keys
-from shared.queries.producers import create_producer
+from gristmill import tasks
+from gristmill.shared.database.connect import Database
+from gristmill.shared.jobs.enqueue import JobOptions, accept, prepare
+from gristmill.shared.jobs.idempotency import find_by_keys, prune_keys
+from gristmill.shared.jobs.insert import Accepted
+from gristmill.shared.jobs.terms import NewJob
+from gristmill.shared.producers.queries import create_producer
 
 
 @pytest.fixture

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-import tasks
-from shared import firing
-from shared.db import Database
-from shared.firing import FIRE_AT, DefaultSchedule, fire_due, seconds_to_next_fire, sync_schedules
-from shared.models import Fire, Job, Schedule
-from shared.task import registry
+from gristmill import tasks
+from gristmill.shared.database.connect import Database
+from gristmill.shared.jobs.models import Job
+from gristmill.shared.schedules import fire as firing
+from gristmill.shared.schedules.fire import FIRE_AT, DefaultSchedule, fire_due, seconds_to_next_fire, sync_schedules
+from gristmill.shared.schedules.models import Fire, Schedule
+from gristmill.shared.task import registry
 from tests.factories import change, hints
 
 

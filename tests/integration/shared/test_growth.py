@@ -15,10 +15,10 @@ from sqlalchemy import text
 
 from bench.growth.explaining import Plan, explained
 from bench.growth.history import TABLES, write_history
-from bench.growth.looks import COUNTS, LOOKS
+from bench.growth.lists import COUNTS, LOOKS
 from bench.growth.operations import OPERATIONS, Operation
 from gristmill.services.postgres import Postgres
-from shared.db import Database
+from gristmill.shared.database.connect import Database
 from tests.factories import own_database, reached
 
 SIZES: Final = {

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import func, text
 from sqlalchemy.orm import Session
 
-from shared.db import Database
-from shared.queries import leases, moves
-from shared.states import FINAL, MOVES, WAITING, AttemptOutcome, DeadReason, Move, State
+from gristmill.shared.database.connect import Database
+from gristmill.shared.jobs import leases, moves
+from gristmill.shared.states import FINAL, MOVES, WAITING, AttemptOutcome, DeadReason, Move, State
 from tests.factories import FAILURE, attempts, find, hints, insert_job, letters
 
 SOON: Final = timedelta(minutes=1)

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
-import tasks
-from shared.db import Database
-from shared.producer import JobOptions
-from shared.queries.outbox import count_due, seconds_to_next, take_due
+from gristmill import tasks
+from gristmill.shared.database.connect import Database
+from gristmill.shared.jobs.enqueue import JobOptions
+from gristmill.shared.jobs.outbox import count_due, seconds_to_next, take_due
 from tests.factories import change, hints, post, post_many
 
 

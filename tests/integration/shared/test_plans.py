@@ -9,13 +9,13 @@ from sqlalchemy.orm import Session
 
 from bench.growth.explaining import explained
 from gristmill.services.postgres import Postgres
-from shared.db import Database
-from shared.queries.dead_letters import list_letters
-from shared.queries.job_lists import find_cancellable, list_jobs
-from shared.specifications.catalogue import JOBS
-from shared.specifications.choices import choose_jobs, choose_letters
-from shared.specifications.parsing import read_filter
-from shared.specifications.specification import EVERYTHING, Specification
+from gristmill.shared.database.connect import Database
+from gristmill.shared.dead_letters.queries import list_letters
+from gristmill.shared.filters.everyday import choose_jobs, choose_letters
+from gristmill.shared.filters.fields import JOBS
+from gristmill.shared.filters.parse import read_filter
+from gristmill.shared.filters.specification import EVERYTHING, Specification
+from gristmill.shared.operating.queries_job_lists import find_cancellable, list_jobs
 from tests.factories import own_database, reached
 
 Send = Callable[[Session], object]

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from shared.db import Database
-from shared.queries.prepared import Prepared
+from gristmill.shared.database.connect import Database
+from gristmill.shared.database.prepared import Prepared
 from tests.factories import reached
 
 ADD = Prepared(

@@ -11,14 +11,14 @@ import pytest
 from sqlalchemy import func, select, text
 from uuid_utils.compat import uuid7
 
-import tasks
-from shared.db import Database
-from shared.errors import IdempotencyConflictError, InvalidArgsError, UnknownTaskError
-from shared.models import IdempotencyKey, Job, Outbox
-from shared.new_jobs import NewJob
-from shared.producer import JobOptions, Refusal, accept, enqueue, prepare
-from shared.queries.accepting import Accepted
-from shared.states import State
+from gristmill import tasks
+from gristmill.shared.database.connect import Database
+from gristmill.shared.errors import IdempotencyConflictError, InvalidArgsError, UnknownTaskError
+from gristmill.shared.jobs.enqueue import JobOptions, Refusal, accept, enqueue, prepare
+from gristmill.shared.jobs.insert import Accepted
+from gristmill.shared.jobs.models import IdempotencyKey, Job, Outbox
+from gristmill.shared.jobs.terms import NewJob
+from gristmill.shared.states import State
 from tests.factories import begin, change, find, hints, post
 
 PRODUCER, OTHER_PRODUCER = uuid7(), uuid7()

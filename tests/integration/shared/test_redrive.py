@@ -10,23 +10,25 @@ import pytest
 from marshmallow import Schema, fields
 from sqlalchemy import select
 
-import tasks  # noqa: F401  fills the registry
-from shared.context import Context
-from shared.db import Database
-from shared.errors import ConflictError, InvalidArgsError, NotFoundError, UnknownTaskError
-from shared.models import AuditEntry, DeadLetter, Job, Outbox
-from shared.producer import JobOptions
-from shared.queries import moves
-from shared.queries.audit import list_acts
-from shared.queries.dead_letters import count_letters, list_letters
-from shared.queries.letter_groups import list_groups
-from shared.queries.looking import Count
-from shared.redrive import discard_one, redrive_one
-from shared.redrive_many import redrive_matching
-from shared.sealing import unseal
-from shared.specifications.choices import choose_letters
-from shared.specifications.specification import Specification
-from shared.states import DeadReason, State
+from gristmill import tasks  # noqa: F401  fills the registry
+from gristmill.shared.audit.models import AuditEntry
+from gristmill.shared.audit.queries import list_acts
+from gristmill.shared.base.sealing import unseal
+from gristmill.shared.context import Context
+from gristmill.shared.database.bounded import Count
+from gristmill.shared.database.connect import Database
+from gristmill.shared.dead_letters.models import DeadLetter
+from gristmill.shared.dead_letters.queries import count_letters, list_letters
+from gristmill.shared.dead_letters.queries_groups import list_groups
+from gristmill.shared.dead_letters.redrive import discard_one, redrive_one
+from gristmill.shared.dead_letters.redrive_many import redrive_matching
+from gristmill.shared.errors import ConflictError, InvalidArgsError, NotFoundError, UnknownTaskError
+from gristmill.shared.filters.everyday import choose_letters
+from gristmill.shared.filters.specification import Specification
+from gristmill.shared.jobs import moves
+from gristmill.shared.jobs.enqueue import JobOptions
+from gristmill.shared.jobs.models import Job, Outbox
+from gristmill.shared.states import DeadReason, State
 from tests.factories import FAILURE, attempts, begin, change, declared, find, hints, insert_job, letters, post, state
 
 ME = "cli:ada"

@@ -15,14 +15,15 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, select, true
 from sqlalchemy.orm import Session, selectinload
 
-from shared.db import Database
-from shared.models import DeadLetter, Job
-from shared.specifications.catalogue import JOBS, LETTERS, Catalogue, Field
-from shared.specifications.comparisons import OPERATORS, Leaf
-from shared.specifications.kinds import Id, Number, OneOf, Tags, Text
-from shared.specifications.parsing import read_filter
-from shared.specifications.specification import EVERYTHING, And, Not, Or, Specification
-from shared.states import FINAL, State
+from gristmill.shared.database.connect import Database
+from gristmill.shared.dead_letters.models import DeadLetter
+from gristmill.shared.filters.comparisons import OPERATORS, Leaf
+from gristmill.shared.filters.fields import JOBS, LETTERS, Catalogue, Field
+from gristmill.shared.filters.kinds import Id, Number, OneOf, Tags, Text
+from gristmill.shared.filters.parse import read_filter
+from gristmill.shared.filters.specification import EVERYTHING, And, Not, Or, Specification
+from gristmill.shared.jobs.models import Job
+from gristmill.shared.states import FINAL, State
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 # Small, so that rows and filters meet; and all that LIKE, collations and quoting could stumble over.

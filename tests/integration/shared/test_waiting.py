@@ -7,15 +7,15 @@ from uuid import UUID
 
 import pytest
 
-import tasks
-from shared.db import Database
-from shared.models import Job
-from shared.pausing import pause_queue
-from shared.producer import JobOptions
-from shared.queries import waiting as queries
-from shared.queries.moves import request_cancel, retry, snooze, succeed
-from shared.queries.processes import SILENT_AFTER, Report, write_report
-from shared.waiting import REASONS, Waiting, explain_waiting
+from gristmill import tasks
+from gristmill.shared.database.connect import Database
+from gristmill.shared.jobs.enqueue import JobOptions
+from gristmill.shared.jobs.models import Job
+from gristmill.shared.jobs.moves import request_cancel, retry, snooze, succeed
+from gristmill.shared.operating import queries_why_waiting as queries
+from gristmill.shared.operating.pause import pause_queue
+from gristmill.shared.operating.queries_process_reports import SILENT_AFTER, Report, write_report
+from gristmill.shared.operating.why_waiting import REASONS, Waiting, explain_waiting
 from tests.factories import FAILURE, begin, change, post, post_many
 
 DATA = "data_processing_queue"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.db import Database
+from gristmill.shared.database.connect import Database
 from tests.contexts import make_settings
 from tests.factories import PATIENT
 

@@ -9,13 +9,14 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-import tasks
-from shared.db import Database
-from shared.models import Job, OneTimeToken, User, UserProfile
-from shared.outcomes import Discard
-from shared.sealing import hash_token
-from tasks.one_time_tokens import reveal_token
-from tasks.passwords import password_matches
+from gristmill import tasks
+from gristmill.shared.base.sealing import hash_token
+from gristmill.shared.database.connect import Database
+from gristmill.shared.jobs.models import Job
+from gristmill.shared.outcomes import Discard
+from gristmill.shared.people.models import OneTimeToken, User, UserProfile
+from gristmill.shared.people.one_time_tokens import reveal_token
+from gristmill.shared.people.passwords import password_matches
 from tests.contexts import database_context, perform
 from tests.eventually import eventually
 

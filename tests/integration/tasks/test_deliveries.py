@@ -12,29 +12,29 @@ import orjson
 import pytest
 from sqlalchemy import select
 
-import tasks
+from gristmill import tasks
+from gristmill.ingress.schemas.jobs import JobDetails
+from gristmill.shared.database.connect import Database
+from gristmill.shared.dead_letters.redrive import redrive_one
+from gristmill.shared.errors import PermanentError, TransientError
+from gristmill.shared.jobs import moves
+from gristmill.shared.jobs.enqueue import JobOptions, enqueue
+from gristmill.shared.jobs.models import Job
+from gristmill.shared.operating.job_details import show_job
+from gristmill.shared.outgoing import post as outgoing
+from gristmill.shared.outgoing.endpoint import Endpoint
+from gristmill.shared.producers.queries import create_producer
+from gristmill.shared.producers.webhook_secrets import make_secret
+from gristmill.shared.retry import decide
+from gristmill.shared.states import DeadReason, State
+from gristmill.tasks.callbacks.body import LARGEST
+from gristmill.workers.execute.executor import Executor
+from gristmill.workers.repair.reconciler import take_over_lost
 from gristmill_client.webhooks import SignatureError, verify_callback
-from ingress.schemas.jobs import JobDetails
-from shared.db import Database
-from shared.errors import PermanentError, TransientError
-from shared.models import Job
-from shared.producer import JobOptions, enqueue
-from shared.queries import moves
-from shared.queries.producers import create_producer
-from shared.redrive import redrive_one
-from shared.retry import decide
-from shared.showing import show_job
-from shared.states import DeadReason, State
-from shared.webhook_secrets import make_secret
-from tasks.callback_body import LARGEST
-from tasks.outgoing import post as outgoing
-from tasks.outgoing.endpoint import Endpoint
 from tests.contexts import perform
 from tests.factories import FAILURE, attempts, begin, change, find, letters
 from tests.integration.tasks.http_servers import Receiver, http_server
 from tests.integration.tasks.smtp_servers import rude_server
-from workers.executor import Executor
-from workers.reconciler import take_over_lost
 
 SHOWN_ELSEWHERE: Final = {"waiting_for", "waiting_evidence", "children"}
 
@@ -410,7 +410,7 @@ def test_a_worker_that_dies_between_the_answer_and_the_commit_leaves_a_repeat_wi
     receiver = Receiver()
     with http_server(receiver) as url:
         delivery = shop.succeed(shop.post(url))
-        monkeypatch.setattr("workers.executor.crash_point", die)
+        monkeypatch.setattr("gristmill.workers.execute.executor.crash_point", die)
         with pytest.raises(Killed):
             executor.execute([delivery.id])
         monkeypatch.undo()

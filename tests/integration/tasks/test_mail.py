@@ -11,16 +11,17 @@ import pytest
 from sqlalchemy import select, text
 from uuid_utils.compat import uuid7
 
-import tasks
+from gristmill import tasks
 from gristmill.ports import free_port
-from shared.db import Database
-from shared.errors import PermanentError, TransientError
-from shared.failure import describe
-from shared.models import EmailMessageRow, Job
-from shared.outcomes import Discard
-from shared.sealing import hash_token
-from shared.settings import Secret
-from tasks.mail import smtp
+from gristmill.shared.base.sealing import hash_token
+from gristmill.shared.database.connect import Database
+from gristmill.shared.errors import PermanentError, TransientError
+from gristmill.shared.jobs.failure import describe
+from gristmill.shared.jobs.models import Job
+from gristmill.shared.outcomes import Discard
+from gristmill.shared.settings import Secret
+from gristmill.tasks.mail import smtp
+from gristmill.tasks.mail.models import EmailMessageRow
 from tests.contexts import perform
 from tests.integration.tasks.smtp_servers import (
     PASSWORD,

@@ -12,21 +12,21 @@ import pytest
 from sqlalchemy import event, text
 from uuid_utils.compat import uuid7
 
-import tasks
+from gristmill import tasks
 from gristmill.ports import free_port
-from shared.db import Database
-from shared.errors import PermanentError, TransientError
-from shared.models import Notification
-from shared.outcomes import Discard
-from shared.queries.notifications import list_notifications
-from shared.states import State
-from tasks.outgoing import post as outgoing
+from gristmill.shared.database.connect import Database
+from gristmill.shared.errors import PermanentError, TransientError
+from gristmill.shared.outcomes import Discard
+from gristmill.shared.outgoing import post as outgoing
+from gristmill.shared.states import State
+from gristmill.tasks.notifications.models import Notification
+from gristmill.tasks.notifications.queries import list_notifications
+from gristmill.workers.execute.executor import Executor
 from tests.contexts import perform
 from tests.factories import find, letters, states
 from tests.factories import post as enqueue
 from tests.integration.tasks.http_servers import Receiver, http_server
 from tests.integration.tasks.smtp_servers import rude_server
-from workers.executor import Executor
 
 NOTICE = {"title": "It turns", "body": "The mill turns.", "data": {"rpm": 12}}
 

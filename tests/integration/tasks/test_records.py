@@ -10,16 +10,16 @@ import pytest
 from sqlalchemy import select, text
 from uuid_utils.compat import uuid7
 
-import tasks
-from shared.db import Database
-from shared.models import AggregatedStat, Measurement, Record
-from shared.outcomes import Discard
-from shared.queries.streams import put_stream
-from shared.states import State
+from gristmill import tasks
+from gristmill.shared.database.connect import Database
+from gristmill.shared.outcomes import Discard
+from gristmill.shared.states import State
+from gristmill.tasks.records.models import AggregatedStat, Measurement, Record
+from gristmill.tasks.records.queries_streams import put_stream
+from gristmill.workers.execute.executor import Executor
 from tests.contexts import perform
 from tests.factories import find, letters, states
 from tests.factories import post as enqueue
-from workers.executor import Executor
 
 HOUR = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SCHEMA = {

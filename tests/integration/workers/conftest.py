@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from shared.db import Database
-from shared.task import Task
+from gristmill.shared.database.connect import Database
+from gristmill.shared.task import Task
+from gristmill.workers.celery.stopping import Stopping
+from gristmill.workers.execute.executor import Executor
 from tests.factories import declared, reached
-from workers.executor import Executor
-from workers.stopping import Stopping
 
 Declare = Callable[..., Task]
 

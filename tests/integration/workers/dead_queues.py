@@ -6,10 +6,10 @@ from uuid import UUID
 import kombu
 from celery import Celery
 
-from shared.queues import EXCHANGE, QUEUES
+from gristmill.shared.queues import EXCHANGE, QUEUES
+from gristmill.workers.relay.publish import Hint, message_of
 from tests.eventually import eventually
 from tests.integration.workers.messages import connected, count
-from workers.publisher import Hint, message_of
 
 DATA = "data_processing_queue"
 DEAD = QUEUES[DATA].dead_letter_queue

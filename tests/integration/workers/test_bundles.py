@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
-import tasks
-from shared.context import Call, Context
-from shared.db import Database
-from shared.models import DemoEffect, FeatureFlag
-from shared.outcomes import Cancel, Discard, Snooze
-from shared.states import State
+from gristmill import tasks
+from gristmill.shared.context import Call, Context
+from gristmill.shared.database.connect import Database
+from gristmill.shared.operating.models import FeatureFlag
+from gristmill.shared.outcomes import Cancel, Discard, Snooze
+from gristmill.shared.states import State
+from gristmill.tasks.demo.models import DemoEffect
+from gristmill.workers.execute.executor import Executor
 from tests.factories import attempts, change, effects, find, have_effect, letters, post, post_many, states
-from workers.executor import Executor
 
 Declare = Callable[..., Any]
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-import tasks
-from shared.db import Database
-from shared.states import State
+from gristmill import tasks
+from gristmill.shared.database.connect import Database
+from gristmill.shared.states import State
+from gristmill.workers.execute.executor import Executor
 from tests.factories import attempts, effects, find, post, terminate
-from workers.executor import Executor
 
 pytestmark = pytest.mark.timeout(300, method="thread")
 

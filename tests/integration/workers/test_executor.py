@@ -10,19 +10,19 @@ import pytest
 from sqlalchemy import insert, text
 from uuid_utils.compat import uuid7
 
-import tasks
-from shared.context import Context
-from shared.db import Database
-from shared.errors import PermanentError, TransientError
-from shared.models import FeatureFlag
-from shared.outcomes import Cancel, Discard, Snooze
-from shared.producer import JobOptions
-from shared.retry import RetryPolicy
-from shared.states import State
-from shared.task import registry
+from gristmill import tasks
+from gristmill.shared.context import Context
+from gristmill.shared.database.connect import Database
+from gristmill.shared.errors import PermanentError, TransientError
+from gristmill.shared.jobs.enqueue import JobOptions
+from gristmill.shared.operating.models import FeatureFlag
+from gristmill.shared.outcomes import Cancel, Discard, Snooze
+from gristmill.shared.retry import RetryPolicy
+from gristmill.shared.states import State
+from gristmill.shared.task import registry
+from gristmill.workers.execute.executor import Executor
+from gristmill.workers.execute.handlers import RESULT_LIMIT
 from tests.factories import attempts, begin, change, effects, find, have_effect, hints, letters, post, state, states
-from workers.executor import Executor
-from workers.handlers import RESULT_LIMIT
 
 Declare = Callable[..., Any]
 

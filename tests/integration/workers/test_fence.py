@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
-import tasks
-from shared.context import Context
-from shared.db import Database
-from shared.queries import leases, moves
-from shared.states import State
+from gristmill import tasks
+from gristmill.shared.context import Context
+from gristmill.shared.database.connect import Database
+from gristmill.shared.jobs import leases, moves
+from gristmill.shared.states import State
+from gristmill.workers.execute.executor import Executor
 from tests.factories import AT_ONCE, FAILURE, attempts, effects, find, have_effect, letters, post, state, terminate
-from workers.executor import Executor
 
 Declare = Callable[..., Any]
 

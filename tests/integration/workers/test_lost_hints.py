@@ -6,20 +6,20 @@ from uuid import UUID
 
 import pytest
 
-import tasks
-from shared.db import Database
-from shared.queries.moves import succeed
-from shared.queues import QUEUES
+from gristmill import tasks
+from gristmill.shared.database.connect import Database
+from gristmill.shared.jobs.moves import succeed
+from gristmill.shared.queues import QUEUES
+from gristmill.workers.celery.app import make_app
+from gristmill.workers.loop import Stop
+from gristmill.workers.relay.publish import make_publisher
+from gristmill.workers.relay.relay import Relay
+from gristmill.workers.repair import lost_hints
+from gristmill.workers.repair.broker_depths import BrokerView
+from gristmill.workers.repair.lost_hints import GRACE, LostHints, TokenBucket
 from tests.eventually import eventually
 from tests.factories import begin, change, hints, post, post_many, reached, state
 from tests.integration.workers.messages import connected, take
-from workers import lost_hints
-from workers.app import make_app
-from workers.broker_view import BrokerView
-from workers.loop import Stop
-from workers.lost_hints import GRACE, LostHints, TokenBucket
-from workers.publisher import make_publisher
-from workers.relay import Relay
 
 pytestmark = pytest.mark.timeout(300, method="thread")
 DATA = "data_processing_queue"

@@ -8,20 +8,22 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-import tasks
+from gristmill import tasks
 from gristmill.services.postgres import Postgres
-from shared.db import Database
-from shared.models import DeadLetter, Fire, Job, Schedule
-from shared.states import State
+from gristmill.shared.database.connect import Database
+from gristmill.shared.dead_letters.models import DeadLetter
+from gristmill.shared.jobs.models import Job
+from gristmill.shared.schedules.models import Fire, Schedule
+from gristmill.shared.states import State
+from gristmill.workers.celery.app import make_app
+from gristmill.workers.execute.executor import Executor
+from gristmill.workers.loop import Stop
+from gristmill.workers.repair import maintenance, pruner
+from gristmill.workers.repair.broker_depths import BrokerView
+from gristmill.workers.repair.maintenance import Maintenance
 from tests.eventually import eventually
 from tests.factories import attempts, begin, change, effects, hints, insert_job, letters, post_many, reached, states
 from tests.integration.workers.dead_queues import bury, hint_of, send, waiting
-from workers import maintenance, pruner
-from workers.app import make_app
-from workers.broker_view import BrokerView
-from workers.executor import Executor
-from workers.loop import Stop
-from workers.maintenance import Maintenance
 
 pytestmark = pytest.mark.timeout(300, method="thread")
 

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from shared.context import Context
-from shared.db import Database
-from shared.errors import FenceLostError
-from shared.outcomes import Cancel, Discard, Snooze
-from shared.queries import moves
-from shared.states import State
+from gristmill.shared.context import Context
+from gristmill.shared.database.connect import Database
+from gristmill.shared.errors import FenceLostError
+from gristmill.shared.jobs import moves
+from gristmill.shared.outcomes import Cancel, Discard, Snooze
+from gristmill.shared.states import State
+from gristmill.workers.execute.executor import Executor
+from gristmill.workers.repair.reconciler import take_over_lost
 from tests.eventually import eventually
 from tests.factories import (
     FAILURE,
@@ -27,8 +29,6 @@ from tests.factories import (
     reached,
     state,
 )
-from workers.executor import Executor
-from workers.reconciler import take_over_lost
 
 Declare = Callable[..., Any]
 

@@ -9,25 +9,26 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-import tasks
-from shared.db import Database
-from shared.errors import NotFoundError
-from shared.models import AuditEntry, HeldHint
-from shared.outcomes import Snooze
-from shared.pausing import expire_held, pause_queue, resume_queue
-from shared.producer import JobOptions
-from shared.queries.moves import retry, succeed
-from shared.queries.pausing import find_control
+from gristmill import tasks
+from gristmill.shared.audit.models import AuditEntry
+from gristmill.shared.database.connect import Database
+from gristmill.shared.errors import NotFoundError
+from gristmill.shared.jobs.enqueue import JobOptions
+from gristmill.shared.jobs.moves import retry, succeed
+from gristmill.shared.operating.models import HeldHint
+from gristmill.shared.operating.pause import expire_held, pause_queue, resume_queue
+from gristmill.shared.operating.queries_pause import find_control
+from gristmill.shared.outcomes import Snooze
+from gristmill.workers.celery.app import make_app
+from gristmill.workers.execute.executor import Executor
+from gristmill.workers.loop import Stop
+from gristmill.workers.relay.publish import make_publisher
+from gristmill.workers.relay.relay import Relay
+from gristmill.workers.repair.broker_depths import BrokerView
+from gristmill.workers.repair.lost_hints import GRACE, OVERTAKEN_BY, LostHints
 from tests.factories import FAILURE, begin, change, effects, find, hints, post, post_many, reached, state, states
 from tests.integration.workers.conftest import Declare
 from tests.integration.workers.messages import take
-from workers.app import make_app
-from workers.broker_view import BrokerView
-from workers.executor import Executor
-from workers.loop import Stop
-from workers.lost_hints import GRACE, OVERTAKEN_BY, LostHints
-from workers.publisher import make_publisher
-from workers.relay import Relay
 
 DATA = "data_processing_queue"
 MakeRelay = Callable[..., Relay]

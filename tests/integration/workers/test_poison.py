@@ -18,12 +18,16 @@ from uuid import UUID
 
 import pytest
 
-import tasks
-from shared.context import Context
-from shared.db import Database
-from shared.producer import JobOptions
-from shared.retry import RetryPolicy
-from shared.states import State
+from gristmill import tasks
+from gristmill.shared.context import Context
+from gristmill.shared.database.connect import Database
+from gristmill.shared.jobs.enqueue import JobOptions
+from gristmill.shared.retry import RetryPolicy
+from gristmill.shared.states import State
+from gristmill.workers.celery.app import make_app
+from gristmill.workers.execute.executor import Executor
+from gristmill.workers.relay.publish import Hint, message_of
+from gristmill.workers.repair.reconciler import take_over_lost
 from tests.cluster import cluster
 from tests.eventually import eventually
 from tests.factories import (
@@ -42,10 +46,6 @@ from tests.factories import (
     states,
 )
 from tests.integration.workers.dead_queues import DATA, send
-from workers.app import make_app
-from workers.executor import Executor
-from workers.publisher import Hint, message_of
-from workers.reconciler import take_over_lost
 
 Declare = Callable[..., Any]
 LEASE = 1.0

@@ -7,15 +7,15 @@ from uuid import UUID
 import pytest
 from celery.exceptions import Reject
 
-from shared.context import Context
-from shared.db import Database
-from shared.errors import PermanentError
-from shared.states import State
-from shared.task import Task
+from gristmill.shared.context import Context
+from gristmill.shared.database.connect import Database
+from gristmill.shared.errors import PermanentError
+from gristmill.shared.states import State
+from gristmill.shared.task import Task
+from gristmill.workers.celery.stopping import Stopping
+from gristmill.workers.celery.worker import Child
+from gristmill.workers.celery.worker_report import Tally
 from tests.factories import effects, find, have_effect, post, states
-from workers.stopping import Stopping
-from workers.worker import Child
-from workers.worker_pulse import Tally
 
 Declare = Callable[..., Any]
 
@@ -74,7 +74,7 @@ def test_a_portion_is_as_many_jobs_as_the_task_has_in_a_bundle(
 def test_what_a_turn_does_not_suffice_for_goes_back_unclaimed_and_what_is_done_runs_once(
     database: Database, child: Child, declare: Declare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.portions.TURN", -1.0)  # over before it began
+    monkeypatch.setattr("gristmill.workers.hint_size.TURN", -1.0)  # over before it began
 
     def handler(ctx: Context, *, number: int) -> None:
         have_effect(ctx, "k")

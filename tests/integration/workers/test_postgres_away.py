@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 from celery.exceptions import Reject
 
-import tasks
+from gristmill import tasks
 from gristmill.services.postgres import Postgres
-from shared.context import Context
-from shared.db import Database
-from shared.errors import TransientError
-from shared.states import State
+from gristmill.shared.context import Context
+from gristmill.shared.database.connect import Database
+from gristmill.shared.errors import TransientError
+from gristmill.shared.states import State
+from gristmill.workers.celery.stopping import Stopping
+from gristmill.workers.celery.worker import Child
+from gristmill.workers.celery.worker_report import Tally
+from gristmill.workers.execute import settle
+from gristmill.workers.execute.executor import Executor
+from gristmill.workers.repair.reconciler import take_over_lost
 from tests.factories import attempts, change, effects, find, letters, post, post_many, state, states
-from workers import settle
-from workers.executor import Executor
-from workers.reconciler import take_over_lost
-from workers.stopping import Stopping
-from workers.worker import Child
-from workers.worker_pulse import Tally
 
 Declare = Callable[..., Any]
 DATA = "data_processing_queue"
@@ -142,7 +142,7 @@ def test_a_claim_that_the_server_forgot_in_its_crash_lets_no_outside_job_run_twi
 
     job = post(database, declare(lambda ctx: calls.append(ctx.attempt), effects="outside"))
     with monkeypatch.context() as crashing:
-        crashing.setattr("workers.executor.crash_point", crash)
+        crashing.setattr("gristmill.workers.execute.executor.crash_point", crash)
         executor.execute([job])
     database.dispose()
     executor.execute([job])

@@ -6,14 +6,14 @@ from uuid import UUID
 
 import pytest
 
-import tasks
-from shared.db import Database
-from shared.producer import JobOptions
-from shared.queries import leases
-from shared.states import State
+from gristmill import tasks
+from gristmill.shared.database.connect import Database
+from gristmill.shared.jobs import leases
+from gristmill.shared.jobs.enqueue import JobOptions
+from gristmill.shared.states import State
+from gristmill.workers.execute.executor import Executor
+from gristmill.workers.repair.reconciler import BATCH, take_over_lost
 from tests.factories import attempts, begin, change, effects, find, hints, insert_job, letters, post, state
-from workers.executor import Executor
-from workers.reconciler import BATCH, take_over_lost
 
 pytestmark = pytest.mark.timeout(300, method="thread")
 

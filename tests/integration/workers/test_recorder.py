@@ -10,11 +10,18 @@ from celery import Celery
 from sqlalchemy import select, text
 from uuid_utils.compat import uuid7
 
-import tasks
-from shared.db import Database
-from shared.models import DeadLetter
-from shared.queries.evidence import RAW_LIMIT
-from shared.states import State
+from gristmill import tasks
+from gristmill.shared.database.connect import Database
+from gristmill.shared.dead_letters.models import DeadLetter
+from gristmill.shared.dead_letters.queries_broker_letters import RAW_LIMIT
+from gristmill.shared.states import State
+from gristmill.workers.celery.app import make_app
+from gristmill.workers.celery.topology import DELIVERY_LIMIT
+from gristmill.workers.execute.executor import Executor
+from gristmill.workers.relay.publish import REVIVALS, message_of
+from gristmill.workers.repair import recorder as recorder_module
+from gristmill.workers.repair.broker_depths import BrokerView
+from gristmill.workers.repair.recorder import MOST_REVIVALS, Recorder
 from tests.eventually import eventually
 from tests.factories import begin, change, effects, find, hints, insert_job, letters, post, reached, state
 from tests.integration.workers.dead_queues import (
@@ -27,13 +34,6 @@ from tests.integration.workers.dead_queues import (
     send,
     waiting,
 )
-from workers import recorder as recorder_module
-from workers.app import make_app
-from workers.broker_view import BrokerView
-from workers.executor import Executor
-from workers.publisher import REVIVALS, message_of
-from workers.recorder import MOST_REVIVALS, Recorder
-from workers.topology import DELIVERY_LIMIT
 
 pytestmark = pytest.mark.timeout(300, method="thread")
 

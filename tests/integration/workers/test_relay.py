@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-import tasks
+from gristmill import tasks
 from gristmill.services.rabbitmq import RabbitMQ
-from shared.db import Database
-from shared.producer import JobOptions
-from shared.queues import QUEUES
+from gristmill.shared.database.connect import Database
+from gristmill.shared.jobs.enqueue import JobOptions
+from gristmill.shared.queues import QUEUES
+from gristmill.workers.celery.app import make_app
+from gristmill.workers.loop import Stop
+from gristmill.workers.relay.bundling import SHARES
+from gristmill.workers.relay.publish import PublishError, make_publisher
+from gristmill.workers.relay.relay import AWAY, Relay
 from tests.eventually import eventually
 from tests.factories import hints, post, post_many, reached
 from tests.integration.workers.messages import count, take
-from workers.app import make_app
-from workers.loop import Stop
-from workers.packing import SHARES
-from workers.publisher import PublishError, make_publisher
-from workers.relay import AWAY, Relay
 
 MakeRelay = Callable[..., Relay]
 DATA = "data_processing_queue"
@@ -104,8 +104,8 @@ def test_new_jobs_of_a_queue_with_a_backlog_wait_a_moment_for_company_and_hold_u
     post(database, tasks.echo, message="m")
     relay = make_relay(broker_url)
     assert publish_all(relay) == 10
-    monkeypatch.setattr("workers.packing.REST", 50.0)
-    monkeypatch.setattr("workers.packing.AT_LEAST", 50.0)
+    monkeypatch.setattr("gristmill.workers.relay.bundling.REST", 50.0)
+    monkeypatch.setattr("gristmill.workers.relay.bundling.AT_LEAST", 50.0)
     post(database, tasks.echo, message="it finds the queue deep")
     eventually(lambda: relay.publish_due() == 1)  # when the rest of the first ones is over
     company = post_many(database, 30, tasks.echo, message="m")
@@ -122,8 +122,8 @@ def test_new_jobs_of_a_queue_with_a_backlog_wait_a_moment_for_company_and_hold_u
 def test_new_jobs_rest_no_longer_than_what_waits_before_them_takes(
     database: Database, make_relay: MakeRelay, broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.packing.REST", 5_000.0)
-    monkeypatch.setattr("workers.packing.AT_LEAST", 100.0)
+    monkeypatch.setattr("gristmill.workers.relay.bundling.REST", 5_000.0)
+    monkeypatch.setattr("gristmill.workers.relay.bundling.AT_LEAST", 100.0)
     relay = make_relay(broker_url)
     post_many(database, SHARES * QUEUES[DATA].concurrency, tasks.fail, times=0)
     assert publish_all(relay) == SHARES * QUEUES[DATA].concurrency

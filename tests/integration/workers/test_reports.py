@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 from gristmill.services.valkey import Valkey
-from shared.db import Database
-from shared.queries.processes import SILENT_AFTER, Seen, forget_silent, list_processes
+from gristmill.shared.database.connect import Database
+from gristmill.shared.operating.queries_process_reports import SILENT_AFTER, Seen, forget_silent, list_processes
+from gristmill.workers.celery.app import make_app
+from gristmill.workers.celery.worker_report import Tally, WorkerPulse
+from gristmill.workers.loop import Stop
+from gristmill.workers.relay.publish import make_publisher
+from gristmill.workers.relay.relay import BROKER_TROUBLE, Relay
+from gristmill.workers.report import Pulse
 from tests.conftest import Make
 from tests.factories import change, post, reached
-from workers.app import make_app
-from workers.loop import Stop
-from workers.publisher import make_publisher
-from workers.pulse import Pulse
-from workers.relay import BROKER_TROUBLE, Relay
-from workers.worker_pulse import Tally, WorkerPulse
 
 
 def seen(database: Database, **chosen: Any) -> list[Seen]:

@@ -7,16 +7,16 @@ from uuid import UUID
 import pytest
 from celery.exceptions import Reject
 
-import tasks
-from shared.context import Call, Context
-from shared.db import Database
-from shared.outcomes import Discard
-from shared.states import State
+from gristmill import tasks
+from gristmill.shared.context import Call, Context
+from gristmill.shared.database.connect import Database
+from gristmill.shared.outcomes import Discard
+from gristmill.shared.states import State
+from gristmill.workers.celery.stopping import Stopping
+from gristmill.workers.celery.worker import Child
+from gristmill.workers.celery.worker_report import Tally
+from gristmill.workers.execute.executor import Executor
 from tests.factories import attempts, change, effects, find, have_effect, hints, post, post_many, state, states
-from workers.executor import Executor
-from workers.stopping import Stopping
-from workers.worker import Child
-from workers.worker_pulse import Tally
 
 Declare = Callable[..., Any]
 

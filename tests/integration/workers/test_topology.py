@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from gristmill.services.rabbitmq import RabbitMQ
-from shared.queues import QUEUES
+from gristmill.shared.queues import QUEUES
+from gristmill.workers.celery import topology
 from tests.integration.workers.messages import connected, described, vhost_of
-from workers import topology
 
 # From the architecture's table: binding, time to live in milliseconds (a week for what lives for ever), dead letters.
 WEEK = 7 * 24 * 3600 * 1000

@@ -11,16 +11,16 @@ from uuid import UUID
 
 import pytest
 
-from shared.cancel import cancel_job
-from shared.context import Context
-from shared.db import Database
-from shared.errors import TransientError
-from shared.outcomes import Cancel, Snooze
-from shared.states import State
+from gristmill.shared.context import Context
+from gristmill.shared.database.connect import Database
+from gristmill.shared.errors import TransientError
+from gristmill.shared.operating.cancel import cancel_job
+from gristmill.shared.outcomes import Cancel, Snooze
+from gristmill.shared.states import State
+from gristmill.workers.execute.executor import Executor
+from gristmill.workers.repair.reconciler import take_over_lost
 from tests.eventually import eventually
 from tests.factories import attempts, begin, effects, find, have_effect, letters, post, reached, state, states
-from workers.executor import Executor
-from workers.reconciler import take_over_lost
 
 Declare = Callable[..., Any]
 LEASE = 0.6
@@ -206,7 +206,7 @@ def test_the_watch_outlives_an_error_of_the_database(
 ) -> None:
     from sqlalchemy.exc import OperationalError
 
-    from shared.queries import leases
+    from gristmill.shared.jobs import leases
 
     renew_all, calls = leases.renew_all, []
 

@@ -11,14 +11,14 @@ from click.testing import CliRunner
 from sqlalchemy.exc import OperationalError
 
 from gristmill.cli import cli
-from gristmill.commands.choosing import STATES
+from gristmill.commands.options import STATES
 from gristmill.commands.output import show_rows
 from gristmill.commands.processes import QUEUE_NAMES
 from gristmill.explain import explain
 from gristmill.ports import PortInUseError
-from shared.errors import InvalidArgsError
-from shared.queues import QUEUES
-from shared.states import State
+from gristmill.shared.errors import InvalidArgsError
+from gristmill.shared.queues import QUEUES
+from gristmill.shared.states import State
 
 ROOT = Path(__file__).parents[3]
 EXPLAINED = (
@@ -134,4 +134,4 @@ def test_a_task_needs_a_name_of_subject_and_verb(name: str) -> None:
 def test_a_name_that_is_taken_is_refused() -> None:
     answer = CliRunner().invoke(cli, ["new", "task", "email.send"])
     assert answer.exit_code == 1
-    assert "tasks.send_email" in answer.output
+    assert "gristmill.tasks.mail.send_email" in answer.output

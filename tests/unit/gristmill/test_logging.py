@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 import structlog
 
-from shared.logging import configure_logging, hide_secrets, redact
-from shared.settings import Secret, Settings, load_settings
+from gristmill.shared.base.logging import configure_logging, hide_secrets, redact
+from gristmill.shared.settings import Secret, Settings, load_settings
 
 URLS = {
     "DATABASE_URL": "postgresql://u:p@db/mill",
@@ -46,7 +46,7 @@ def test_our_events_and_the_libraries_lines_have_one_form(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure_logging(settings, "relay")
-    structlog.get_logger("workers.relay").info("hint.published", job_id="7", count=3)
+    structlog.get_logger("gristmill.workers.relay.relay").info("hint.published", job_id="7", count=3)
     logging.getLogger("kombu").warning("connection %s lost", "x")
     ours, theirs = lines(capsys)
     assert {**ours, "timestamp": "…"} == {
@@ -54,7 +54,7 @@ def test_our_events_and_the_libraries_lines_have_one_form(
         "job_id": "7",
         "count": 3,
         "level": "info",
-        "logger": "workers.relay",
+        "logger": "gristmill.workers.relay.relay",
         "process": "relay",
         "timestamp": "…",
     }

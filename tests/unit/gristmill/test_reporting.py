@@ -23,8 +23,8 @@ REQUIRED = {
 FAILS = """
 import sys
 import sentry_sdk
-from shared.reporting import configure_reporting
-from shared.settings import load_settings
+from gristmill.shared.base.sentry import configure_reporting
+from gristmill.shared.settings import load_settings
 
 configure_reporting(load_settings(dotenv=None), "web", framework="flask")
 def connect(password):

@@ -8,11 +8,11 @@ import pytest
 from gristmill import ports
 from gristmill.ports import PortInUseError
 from gristmill.process import ServiceFailedError
+from gristmill.shared.queues import QUEUES
+from gristmill.up.environment import given_settings, port_of, require_free
 from gristmill.up.folder import Folder
 from gristmill.up.plan import STOP_ORDER, Options, choose_embedded, programs
 from gristmill.up.screen import curl
-from gristmill.up.surroundings import given_settings, port_of, require_free
-from shared.queues import QUEUES
 
 URLS = {
     "GRISTMILL_DATABASE_URL": "postgresql://u:p@db/mill",

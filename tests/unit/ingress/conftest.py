@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.settings import Secret, Settings, load_settings
+from gristmill.shared.settings import Secret, Settings, load_settings
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 
-from ingress.app import create_app
-from ingress.auth import Needs, needs_of, public, refuse_undeclared_routes, requires
-from shared.keys import Key, Principal, new_key, read_token
-from shared.people import SCOPES_OF, Person, Tokens
-from shared.settings import Settings
+from gristmill.ingress.access.authenticate import Needs, needs_of, public, refuse_undeclared_routes, requires
+from gristmill.ingress.app import create_app
+from gristmill.shared.people.sessions import SCOPES_OF, Person, Tokens
+from gristmill.shared.producers.keys import Key, Principal, new_key, read_token
+from gristmill.shared.settings import Settings
 
 
 def test_a_route_without_a_scope_stops_the_app_from_starting() -> None:

@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 from flask import Request
 
-from ingress.bodies import Bodies
-from ingress.errors import TooManyBodiesError
+from gristmill.ingress.errors import TooManyBodiesError
+from gristmill.ingress.http.bodies import Bodies
 
 PATIENCE = 30.0  # seconds until a test gives up
 
@@ -37,7 +37,8 @@ class Clock:
         self.now = 0.0
         # The thread that looks for late bodies has nothing to do here.
         monkeypatch.setattr(
-            "ingress.bodies.time", SimpleNamespace(monotonic=lambda: self.now, sleep=lambda _: threading.Event().wait())
+            "gristmill.ingress.http.bodies.time",
+            SimpleNamespace(monotonic=lambda: self.now, sleep=lambda _: threading.Event().wait()),
         )
 
 

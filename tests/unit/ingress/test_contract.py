@@ -12,13 +12,13 @@ import jsonschema
 import pytest
 from flask.testing import FlaskClient
 
-from ingress.app import create_app
-from ingress.describing import args_schema, describe_task, example_of
-from shared.errors import InvalidError
-from shared.settings import Settings
-from shared.specifications.catalogue import JOBS
-from shared.specifications.parsing import read_filter
-from shared.task import Task, registry
+from gristmill.ingress.app import create_app
+from gristmill.ingress.document.task_schemas import args_schema, describe_task, example_of
+from gristmill.shared.errors import InvalidError
+from gristmill.shared.filters.fields import JOBS
+from gristmill.shared.filters.parse import read_filter
+from gristmill.shared.settings import Settings
+from gristmill.shared.task import Task, registry
 
 STATIC = Path(__file__).parents[3] / "ingress" / "static"
 
@@ -170,6 +170,6 @@ def test_an_answer_is_not_kept_sniffed_or_framed(client: FlaskClient) -> None:
 
 
 def test_the_ingress_knows_no_broker() -> None:
-    look = "import sys, ingress.app; print({'celery', 'kombu', 'amqp', 'flower'} & set(sys.modules))"
+    look = "import sys, gristmill.ingress.app; print({'celery', 'kombu', 'amqp', 'flower'} & set(sys.modules))"
     answer = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, timeout=120, check=True)
     assert answer.stdout.strip() == "set()"

@@ -9,10 +9,10 @@ from sqlalchemy import exc as database_errors
 from werkzeug.exceptions import NotImplemented as NotBuilt
 from werkzeug.exceptions import TooManyRequests
 
-from ingress.errors import MalformedError, register_errors
-from ingress.front import Front
-from ingress.json import OrjsonProvider
-from shared.errors import (
+from gristmill.ingress.errors import MalformedError, register_errors
+from gristmill.ingress.http.every_request import Front
+from gristmill.ingress.http.json import OrjsonProvider
+from gristmill.shared.errors import (
     ConflictError,
     ForbiddenError,
     GristmillError,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ingress.events import EventId
-from shared.errors import InvalidError
+from gristmill.ingress.following.events import EventId
+from gristmill.shared.errors import InvalidError
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from ingress.errors import MalformedError
-from ingress.json import parse
+from gristmill.ingress.errors import MalformedError
+from gristmill.ingress.http.json import parse
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import Schema, ValidationError
 
-from ingress.schemas.batches import BatchEntry
+from gristmill.ingress.schemas.batches import BatchEntry
 
 text = st.text(max_size=5) | st.sampled_from(["", "\0", "x" * 64, "x" * 65, "x" * 200, "x" * 201, "x" * 255, "x" * 256])
 anything: st.SearchStrategy[Any] = (

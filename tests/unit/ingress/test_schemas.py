@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from marshmallow import ValidationError
 
-from ingress.schemas.jobs import JobRequest
-from shared.task import flatten
+from gristmill.ingress.schemas.jobs import JobRequest
+from gristmill.shared.task import flatten
 
 NOW = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)  # the same in each process that collects
 

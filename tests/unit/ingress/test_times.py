@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ingress.schemas.jobs import JobRequest
-from ingress.times import check_times
-from shared.errors import InvalidError
+from gristmill.ingress.accepting.times import check_times
+from gristmill.ingress.schemas.jobs import JobRequest
+from gristmill.shared.errors import InvalidError
 
 LAST = "9999-12-31T23:59:59-14:00"
 FIRST = "0001-01-01T00:00:00+14:00"

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy.dialects import postgresql
 
-from shared.specifications.ages import CreatedAfter, CreatedBefore
-from shared.specifications.catalogue import JOBS
+from gristmill.shared.filters.ages import CreatedAfter, CreatedBefore
+from gristmill.shared.filters.fields import JOBS
 
 FIELD = JOBS["created_at"]
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from shared.errors import PermanentError, TransientError, WorkerLostError
-from shared.failure import MESSAGE_LIMIT, TRACEBACK_LIMIT, Failure, describe
+from gristmill.shared.errors import PermanentError, TransientError, WorkerLostError
+from gristmill.shared.jobs.failure import MESSAGE_LIMIT, TRACEBACK_LIMIT, Failure, describe
 
 
 def fail(message: str, kind: type[Exception] = ValueError) -> Failure:

@@ -5,9 +5,9 @@ from itertools import islice
 
 import pytest
 
-from shared.errors import InvalidError
-from shared.firing import ON_TIME, CatchUp, choose_fires
-from shared.recurrence import Recurrence
+from gristmill.shared.errors import InvalidError
+from gristmill.shared.schedules.fire import ON_TIME, CatchUp, choose_fires
+from gristmill.shared.schedules.recurrence import Recurrence
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 

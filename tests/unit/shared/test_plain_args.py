@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 from marshmallow.validate import Length, OneOf, Range
 
-import tasks  # noqa: F401  fills the registry
-from shared.plain_args import PlainArgs
-from shared.task import registry
+from gristmill import tasks  # noqa: F401  fills the registry
+from gristmill.shared.args import PlainArgs
+from gristmill.shared.task import registry
 
 
 class Plain(Schema):

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import tasks  # noqa: F401  fills the registry
-from shared.queries.leases import lock_key
-from shared.queues import QUEUES, Queue
-from shared.task import registry
+from gristmill import tasks  # noqa: F401  fills the registry
+from gristmill.shared.jobs.leases import lock_key
+from gristmill.shared.queues import QUEUES, Queue
+from gristmill.shared.task import registry
 
 NAMES = [task.name for task in registry]
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import PermanentError, TransientError, WorkerLostError
-from shared.retry import Again, GiveUp, RetryPolicy, decide
-from shared.states import DeadReason
+from gristmill.shared.errors import PermanentError, TransientError, WorkerLostError
+from gristmill.shared.retry import Again, GiveUp, RetryPolicy, decide
+from gristmill.shared.states import DeadReason
 
 POLICY = RetryPolicy(max_attempts=3, first_delay=timedelta(seconds=2), give_up_on=(KeyError,))
 FIVE_MINUTES = timedelta(minutes=5)

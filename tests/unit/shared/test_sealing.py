@@ -3,9 +3,9 @@
 import orjson
 import pytest
 
-from shared.errors import PermanentError
-from shared.sealing import redact, seal, unseal
-from shared.settings import Secret
+from gristmill.shared.base.sealing import redact, seal, unseal
+from gristmill.shared.errors import PermanentError
+from gristmill.shared.settings import Secret
 
 KEY, OTHER = Secret("k" * 32), Secret("o" * 32)
 ARGS = {"email": "ada@mill.example", "password": "Correct-horse-1", "hint": None}

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import SettingsError
-from shared.settings import SECRETS, Secret, Settings, broker_kind, environment, load_settings
+from gristmill.shared.errors import SettingsError
+from gristmill.shared.settings import SECRETS, Secret, Settings, broker_kind, environment, load_settings
 from tests.contexts import NOWHERE, make_settings
 
 HIDDEN = "hunter2-hunter2-hunter2-hunter2-hunter2"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from marshmallow import Schema, fields
 
-from shared.errors import InvalidArgsError, TaskDefinitionError, UnknownTaskError
-from shared.task import Registry, Task, task
+from gristmill.shared.errors import InvalidArgsError, TaskDefinitionError, UnknownTaskError
+from gristmill.shared.task import Registry, Task, task
 
 
 class Args(Schema):

@@ -2,9 +2,9 @@
 
 import pytest
 
-import tasks
-from shared.errors import PermanentError, TransientError
-from shared.outcomes import Cancel
+from gristmill import tasks
+from gristmill.shared.errors import PermanentError, TransientError
+from gristmill.shared.outcomes import Cancel
 from tests.contexts import make_context, make_settings
 
 SETTINGS = make_settings()

@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 from jinja2 import meta
 
-from shared.errors import PermanentError
-from tasks.mail.message import build_message, message_id
-from tasks.mail.rendering import FOLDER, TEMPLATES, Rendered, _environment, render
+from gristmill.shared.errors import PermanentError
+from gristmill.tasks.mail.message import build_message, message_id
+from gristmill.tasks.mail.rendering import FOLDER, TEMPLATES, Rendered, _environment, render
 
 JOB = UUID("0198aaaa-0000-7000-8000-000000000001")
 FROM = "The Mill <no-reply@mill.example>"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tasks.measuring import take_dimensions, take_measures
+from gristmill.tasks.records.measures import take_dimensions, take_measures
 
 DATA: dict[str, Any] = {
     "t": 21,

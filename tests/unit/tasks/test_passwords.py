@@ -3,8 +3,8 @@
 import pytest
 from marshmallow import ValidationError
 
-from shared.task import registry
-from tasks.passwords import check_password, hash_password, password_matches
+from gristmill.shared.people.passwords import check_password, hash_password, password_matches
+from gristmill.shared.task import registry
 
 
 @pytest.mark.parametrize("password", ["Abcdefg1", "Ünïcödé1", "A1" + "x" * 126, "correct Horse 9 battery"])

@@ -4,8 +4,8 @@ import ipaddress
 
 import pytest
 
-from shared.errors import PermanentError, TransientError
-from tasks.outgoing.public_address import is_public, resolve
+from gristmill.shared.errors import PermanentError, TransientError
+from gristmill.shared.outgoing.public_address import is_public, resolve
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from typing import Any, cast
 import pytest
 from sqlalchemy.orm import Session
 
-from shared.errors import InvalidError
-from shared.models.records import Stream
-from shared.queries.streams import put_stream
-from tasks.process_record import find_errors
+from gristmill.shared.errors import InvalidError
+from gristmill.tasks.records.models import Stream
+from gristmill.tasks.records.process_record import find_errors
+from gristmill.tasks.records.queries_streams import put_stream
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from workers.consumer import HardenedConsumer, what_is_wrong
+from gristmill.workers.celery.consumer import HardenedConsumer, what_is_wrong
 
 GOOD: dict[str, Any] = {"task": "demo.echo", "id": "0198c0de-0000-7000-8000-000000000000", "lang": "py"}
 

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
 
-import tasks  # noqa: F401  fills the registry
-from shared.queries.outbox import Due
-from shared.queues import QUEUES
-from shared.task import registry
-from workers.app import hard_limit
-from workers.packing import SHARES, pack
-from workers.portions import MOST, SHORT, most_in_hint, portion_of
+from gristmill import tasks  # noqa: F401  fills the registry
+from gristmill.shared.jobs.outbox import Due
+from gristmill.shared.queues import QUEUES
+from gristmill.shared.task import registry
+from gristmill.workers.celery.app import hard_limit
+from gristmill.workers.hint_size import MOST, SHORT, most_in_hint, portion_of
+from gristmill.workers.relay.bundling import SHARES, pack
 
 NAMES = ["demo.echo", "demo.effect", "demo.fail", "email.send", "demo.of_tomorrow"]
 DATA, PRIORITY = "data_processing_queue", "priority_queue"

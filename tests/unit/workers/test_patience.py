@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from shared.breaker import LONGEST_PAUSE, Breaker
-from workers import settle
+from gristmill.shared.base.breaker import LONGEST_PAUSE, Breaker
+from gristmill.workers.execute import settle
 
 FIRST = 2.0  # seconds of which a pause lasts half at least
 
@@ -20,7 +20,7 @@ def breaker(monkeypatch: pytest.MonkeyPatch) -> Breaker:
 @pytest.fixture
 def slow(breaker: Breaker, monkeypatch: pytest.MonkeyPatch) -> Breaker:
     """One whose first pause is not over before it is looked at."""
-    monkeypatch.setattr("shared.breaker.FIRST_PAUSE", FIRST)
+    monkeypatch.setattr("gristmill.shared.base.breaker.FIRST_PAUSE", FIRST)
     return breaker
 
 

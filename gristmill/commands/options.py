@@ -1,0 +1,142 @@
+"""Choose jobs and dead letters: by options, by a filter, or by an id; and show a letter as a row."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from uuid import UUID
+
+import click
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from gristmill.shared.dead_letters.models import DeadLetter
+    from gristmill.shared.filters.specification import Specification
+
+F = TypeVar("F", bound=Callable[..., Any])
+STATES: Final = ("scheduled", "queued", "running", "retrying", "succeeded", "dead", "cancelled")
+
+
+def job_options(command: F) -> F:
+    """Give a command the options that choose jobs."""
+    for option in (
+        *_everywhere(),
+        click.option("--tag"),
+        click.option("--queue"),
+        click.option("--task"),
+        click.option("--state", type=click.Choice(STATES)),
+    ):
+        command = option(command)
+    return command
+
+
+def filter_options(command: F) -> F:
+    """Give a command the options that choose dead letters."""
+    for option in (
+        *_everywhere(),
+        click.option("--fingerprint", help="Of a group, as `groups` shows it."),
+        click.option("--reason"),
+        click.option("--queue"),
+        click.option("--task"),
+    ):
+        command = option(command)
+    return command
+
+
+def _everywhere() -> list[Callable[[Any], Any]]:
+    times = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
+    example = '\'{"field": "attempt", "gt": 2}\''
+    return [
+        click.option("--where", callback=_read_where, help=f"Any filter, as JSON: {example}; docs/filters.md."),
+        click.option("--created-before", type=times, help="In UTC."),
+        click.option("--created-after", type=times, help="In UTC."),
+    ]
+
+
+def _read_where(_context: click.Context, _parameter: click.Parameter, document: str | None) -> Any:
+    if document is None:
+        return None
+    try:
+        return json.loads(document)
+    except ValueError as error:
+        raise click.BadParameter(f"it is no JSON: {error}") from None
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return those of the options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def as_jobs(options: dict[str, Any]) -> "Specification":
+    """Return the jobs that these options mean; their times are in UTC.
+
+    Raises:
+        InvalidError: `--where` cannot be understood.
+    """
+    from gristmill.shared.filters.everyday import choose_jobs
+    from gristmill.shared.filters.fields import JOBS
+    from gristmill.shared.filters.parse import read_filter
+
+    where, named = _apart(options)
+    chosen = choose_jobs(**named)
+    return chosen if where is None else chosen & read_filter(where, JOBS)
+
+
+def as_letters(options: dict[str, Any], **more: Any) -> "Specification":
+    """Return the dead letters that these options mean; their times are in UTC.
+
+    Raises:
+        InvalidError: `--where` cannot be understood.
+    """
+    from gristmill.shared.filters.everyday import choose_letters
+    from gristmill.shared.filters.fields import LETTERS
+    from gristmill.shared.filters.parse import read_filter
+
+    where, named = _apart(options)
+    chosen = choose_letters(**named, **more)
+    return chosen if where is None else chosen & read_filter(where, LETTERS)
+
+
+def _apart(options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the filter, and the other options with their times in UTC."""
+    named = {name: _in_utc(value) for name, value in options.items() if name != "where"}
+    return options.get("where"), named
+
+
+def _in_utc(value: Any) -> Any:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
+
+
+def find_letter(session: "Session", letter_id: UUID) -> "DeadLetter":
+    """Return the dead letter of this id, or the latest of the job with this id.
+
+    Raises:
+        NotFoundError: there is neither.
+    """
+    from gristmill.shared.dead_letters.queries import find_latest_letter, get_letter
+    from gristmill.shared.errors import NotFoundError
+
+    found = find_latest_letter(session, letter_id)
+    if found is not None:
+        return found
+    try:
+        return get_letter(session, letter_id)
+    except NotFoundError:
+        msg = f"No dead letter {letter_id}, and no dead job of this id: `gristmill dead-letters list` shows them"
+        raise NotFoundError(msg) from None
+
+
+def summary_of(letter: "DeadLetter") -> dict[str, Any]:
+    """Return a dead letter as a row."""
+    return {
+        "id": str(letter.id),
+        "task": letter.task,
+        "queue": letter.queue,
+        "reason": letter.reason,
+        "error": letter.error_code,
+        "message": letter.error_message,
+        "attempts": letter.attempts,
+        "created_at": letter.created_at,
+        "resolution": letter.resolution,
+    }

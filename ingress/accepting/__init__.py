@@ -1,0 +1,1 @@
+"""Accept jobs: from a posted body to a committed row."""

@@ -1,0 +1,171 @@
+"""Write the jobs of many requests by one transaction, and know for each what became of it, whatever goes wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from gristmill.shared.base.crashpoints import crash_point
+from gristmill.shared.errors import UnavailableError
+from gristmill.shared.jobs.enqueue import Refusal, accept
+from gristmill.shared.jobs.insert import Accepted, find_written, insert_new
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from gristmill.shared.database.connect import Database
+    from gristmill.shared.jobs.terms import NewJob
+
+Written = Accepted | Refusal
+Result = Written | Exception
+Write = Callable[["Database", "list[NewJob]"], "dict[UUID, Result]"]
+
+SPLIT_BUDGET: Final = 8.0  # seconds for writing a refused flush one by one; the requests behind it wait meanwhile
+RECOVERY: Final = 6.0  # seconds to find out what became of a COMMIT: Postgres restarts in less
+_PAUSE: Final = 0.2  # seconds between two looks
+
+AWAY: Final = "The database does not answer right now; nothing was accepted, try again"
+UNKNOWN: Final = (
+    "The database went away while it committed, so the job may have been accepted; "
+    "send it again with the same Idempotency-Key, which never makes a second job"
+)
+
+log = structlog.get_logger()
+
+
+def write_jobs(database: Database, jobs: list[NewJob]) -> dict[UUID, Result]:
+    """Write `jobs` and return, by id, what was accepted or found, or the error that this one job ended with.
+
+    They share a statement and a commit; where that fails they are written one by one, so that none fails for another.
+    Most take one statement that commits by itself, which is one answer to wait for instead of three.
+    """
+    plain = [job for job in jobs if job.takes_one_statement]
+    others = [job for job in jobs if not job.takes_one_statement]
+    results = _write_together(database, plain, _write_by_statement) if plain else {}
+    return results | (_write_together(database, others, _write_by_transaction) if others else {})
+
+
+def _write_together(database: Database, jobs: list[NewJob], write: Write) -> dict[UUID, Result]:
+    try:
+        return write(database, jobs)
+    except Exception as error:  # noqa: BLE001  it becomes the answer of the requests that wait
+        if is_away(error):
+            log.warning("accept.database_away", jobs=len(jobs), error=str(error)[:500])
+            return {job.id: UnavailableError(AWAY) for job in jobs}
+        if len(jobs) == 1:
+            return {jobs[0].id: error}
+        log.warning("accept.split", jobs=len(jobs), error=str(error)[:500])
+    ends_at = time.monotonic() + SPLIT_BUDGET
+    results: dict[UUID, Result] = {}
+    for job in jobs:
+        late = time.monotonic() >= ends_at
+        results |= {job.id: UnavailableError(AWAY)} if late else _write_together(database, [job], write)
+    return results
+
+
+def write_all_or_nothing(database: Database, jobs: list[NewJob]) -> list[Result]:
+    """Write `jobs` by one transaction that commits only if none of them ends with an error; return their results.
+
+    With an error among them nothing is stored, and what looks accepted beside it is not.
+    """
+    try:
+        results = _write_by_transaction(database, jobs, atomic=True)
+    except Exception as error:  # noqa: BLE001  it becomes the answer of the request that waits
+        log.warning("accept.batch_refused", jobs=len(jobs), error=str(error)[:500])
+        return [UnavailableError(AWAY) if is_away(error) else error for _ in jobs]
+    return [results[job.id] for job in jobs]
+
+
+def _write_by_statement(database: Database, jobs: list[NewJob]) -> dict[UUID, Result]:
+    """Write by one statement that commits by itself, and by a transaction what has an earlier job in its way."""
+    sent = False
+    crash_point("accept.before_commit")
+    try:
+        with database.autocommit() as session:
+            sent = True
+            answers = insert_new(session, jobs)
+    except DBAPIError as error:
+        if not (sent and error.connection_invalidated):
+            raise
+        log.warning("accept.commit_unknown", jobs=len(jobs), error=str(error)[:500])
+        return _find_out(database, jobs, {})
+    crash_point("accept.after_commit")
+    rest = [job for job in jobs if job.id not in answers]
+    return {**answers, **(_write_together(database, rest, _write_by_transaction) if rest else {})}
+
+
+def _write_by_transaction(database: Database, jobs: list[NewJob], *, atomic: bool = False) -> dict[UUID, Result]:
+    """Write by one transaction, twice at most when the connection was stale; raises when nothing was written."""
+    for last in (False, True):
+        try:
+            with database.session() as session:
+                answers = _by_id(jobs, accept(session, jobs))
+                if atomic and _has_errors(answers):
+                    return dict(answers)  # the session's end takes everything back
+                crash_point("accept.before_commit")
+                try:
+                    session.commit()
+                    crash_point("accept.after_commit")
+                except DBAPIError as error:
+                    log.warning("accept.commit_unknown", jobs=len(jobs), error=str(error)[:500])
+                    session.close()
+                    return _find_out(database, jobs, answers, atomic=atomic)
+                return dict(answers)
+        except DBAPIError as error:
+            if last or not error.connection_invalidated:
+                raise
+    raise AssertionError
+
+
+def _find_out(
+    database: Database, jobs: list[NewJob], answers: dict[UUID, Written], *, atomic: bool = False
+) -> dict[UUID, Result]:
+    """Ask a new connection which of `jobs` are there after a commit whose end nobody saw, and write the others.
+
+    Args:
+        answers: what the statement before the commit had said, where its answer was seen.
+    """
+    ends_at = time.monotonic() + RECOVERY
+    results: dict[UUID, Result] = {}
+    missing = jobs
+    while missing and time.monotonic() < ends_at:
+        try:
+            with database.transaction() as session:
+                written = find_written(session, [job.id for job in missing])
+            results |= {job_id: answers.get(job_id, found) for job_id, found in written.items()}
+            missing = [job for job in missing if job.id not in written]
+            if missing:
+                with database.session() as session:
+                    again = _by_id(missing, accept(session, missing))
+                    if not (atomic and _has_errors(again)):
+                        session.commit()
+                return results | again
+        except (IntegrityError, UnavailableError):
+            time.sleep(_PAUSE)  # the first COMMIT landed after our look: look again
+        except DBAPIError as error:
+            if not is_away(error):
+                break
+            time.sleep(_PAUSE)
+        except PoolTimeoutError:
+            break
+    return results | {job.id: UnavailableError(UNKNOWN) for job in missing}
+
+
+def _by_id(jobs: list[NewJob], answers: list[Written]) -> dict[UUID, Written]:
+    return {job.id: answer for job, answer in zip(jobs, answers, strict=True)}
+
+
+def _has_errors(answers: dict[UUID, Written]) -> bool:
+    return any(isinstance(answer, Exception) for answer in answers.values())
+
+
+def is_away(error: Exception) -> bool:
+    """Say whether `error` tells of the database and not of what it was asked: then no other job would fare better."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or getattr(error.orig, "pgcode", None) is None
+    return isinstance(error, PoolTimeoutError)

@@ -1,0 +1,1 @@
+"""Authenticate requests, and limit their rate."""

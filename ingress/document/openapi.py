@@ -1,0 +1,136 @@
+"""The OpenAPI 3.1 document: what flask-smorest writes, and what only the running app knows: scopes, tasks, errors."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from gristmill.ingress.access.authenticate import Needs, needs_of
+from gristmill.ingress.document.filter_schemas import where_components
+from gristmill.ingress.document.task_schemas import args_schema, example_of
+from gristmill.ingress.http.api import PREFIX, Api
+from gristmill.ingress.schemas.lists import DESCRIBED_BY
+from gristmill.shared.task import Task, registry
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+_DOCUMENT: Final = "gristmill-openapi"
+_PARAMETER: Final = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
+_ALWAYS: Final = {"503": "The database is away or has too much to do; `Retry-After` says when to ask again."}
+_LIMITED: Final = {
+    "429": "The key's rate is used up, or too many wrong keys came from this address, or many requests of this "
+    "producer have not sent their bodies; `Retry-After` says until when."
+}
+_WITH_KEY: Final = _LIMITED | {
+    "401": "No key or access token, or one that is not valid.",
+    "403": "It lacks the scope that `details` names, or a key is needed here, or somebody who has signed in.",
+}
+_WITH_PARAMETERS: Final = {"422": "Understood and not acceptable; `details` names each wrong field by its path."}
+_WITH_BODY: Final = {
+    "400": "Not JSON, or JSON that cannot be stored (NUL, NaN, numbers beyond 64 bit, nesting beyond 32).",
+    "413": "Larger than this route takes.",
+    "415": "Not `application/json`.",
+}
+_KEY: Final = "key"
+_PERSON: Final = "person"
+_WITH_ID: Final = {"404": "There is none, or it is somebody else's."}
+
+
+def prepare_document(app: Flask, api: Api, *, demo_tasks: bool) -> None:
+    """Write the document of `app`, once: it does not change while the app runs."""
+    tasks = [task for task in registry if not task.internal and (demo_tasks or not task.demo)]
+    document = api.spec.to_dict()
+    document["info"]["description"] = (
+        "Post a job and be sure: it runs to an end exactly once, and you can see where it is."
+    )
+    document["components"]["schemas"] |= where_components()
+    for (schema, *_), name in api.ma_plugin.converter.refs.items():  # what fields alone cannot say
+        component = document["components"]["schemas"][name]
+        component |= getattr(schema, "contract", {})
+        for field, described in component.get("properties", {}).items():
+            if DESCRIBED_BY in described:
+                component["properties"][field] = {"$ref": f"#/components/schemas/{described[DESCRIBED_BY]}"}
+    schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
+    schemes[_KEY] = {"type": "http", "scheme": "bearer", "description": "An API key: `gm_<id>_<secret>`."}
+    schemes[_PERSON] = {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "The access token of somebody who has signed in: the role `admin` has the scope of this name, "
+        "`operator` too, and `member` has none.",
+    }
+    for rule in app.url_map.iter_rules():
+        path = document["paths"].get(_PARAMETER.sub(r"{\1}", rule.rule), {})
+        for method in (rule.methods or set()) & {name.upper() for name in path}:
+            _complete(path[method.lower()], needs_of(app, rule.endpoint) or Needs(), rule.arguments)
+    _write_tasks(document, tasks)
+    app.extensions[_DOCUMENT] = orjson.dumps(document, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+
+
+def document_of(app: Flask) -> bytes:
+    """Return the document of `app` as JSON."""
+    document: bytes = app.extensions[_DOCUMENT]
+    return document
+
+
+def _complete(operation: dict[str, Any], needs: Needs, path_arguments: set[str]) -> None:
+    responses = operation.setdefault("responses", {})
+    possible = dict(_ALWAYS)
+    if not needs.is_public:
+        accepted = {_KEY: needs.producers, _PERSON: needs.people}
+        operation["security"] = [{scheme: sorted(needs.scopes)} for scheme, will_do in accepted.items() if will_do]
+        possible |= _WITH_KEY
+    if path_arguments:
+        possible |= _WITH_ID
+    if "requestBody" in operation:
+        possible |= _WITH_BODY
+    if "requestBody" in operation or operation.get("parameters"):
+        possible |= _WITH_PARAMETERS
+    written = {str(status) for status in responses}
+    if "422" in written:  # flask-smorest's has no description
+        responses.pop("422", None)
+        responses.pop(422, None)
+        written.discard("422")
+    for status, description in possible.items():
+        if status not in written:
+            responses[status] = {
+                "description": description,
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorEnvelope"}}},
+            }
+
+
+def _write_tasks(document: dict[str, Any], tasks: list[Task]) -> None:
+    """Let `POST /jobs` say, task by task, which arguments it takes."""
+    schemas = document["components"]["schemas"]
+    if not tasks:
+        return
+    base = schemas["JobRequest"]
+    names = {task.name: _component(task) for task in tasks}
+    for task in tasks:
+        schema = args_schema(task)
+        properties = base["properties"] | {"task": {"const": task.name, "type": "string"}, "args": schema}
+        required = ["task", "args"] if schema.get("required") else ["task"]
+        schemas[names[task.name]] = base | {
+            "description": task.summary,
+            "properties": properties,
+            "required": required,
+        }
+    body = document["paths"][f"{PREFIX}/jobs"]["post"]["requestBody"]["content"]["application/json"]
+    body["schema"] = {
+        "oneOf": [{"$ref": f"#/components/schemas/{names[task.name]}"} for task in tasks],
+        "discriminator": {
+            "propertyName": "task",
+            "mapping": {name: f"#/components/schemas/{component}" for name, component in names.items()},
+        },
+    }
+    body["examples"] = {
+        task.name: {"summary": task.summary, "value": {"task": task.name, "args": example_of(args_schema(task))}}
+        for task in tasks
+    }
+
+
+def _component(task: Task) -> str:
+    return "Job_" + re.sub(r"[^A-Za-z0-9]", "_", task.name)

@@ -1,0 +1,1 @@
+"""Follow jobs: long polls and server-sent events."""

@@ -1,0 +1,1 @@
+"""HTTP itself: JSON, headers, bodies, cursors."""

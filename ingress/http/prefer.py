@@ -1,0 +1,24 @@
+"""The header `Prefer` (RFC 7240), as far as we honour it: `wait=10`."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from gristmill.ingress.following.follow import LONGEST_WAIT
+
+_WAIT: Final = re.compile(r"(?:^|,)\s*wait\s*=\s*(\d{1,6})\s*(?=[,;]|$)", re.IGNORECASE)
+
+PREFER: Final = {
+    "in": "header",
+    "name": "Prefer",
+    "description": f"`wait=10`: answer with the finished job if it ends within 10 seconds ({LONGEST_WAIT:g} at most).",
+    "schema": {"type": "string"},
+    "example": "wait=10",
+}
+
+
+def wanted_wait(header: str | None) -> float | None:
+    """Return the seconds that the client prefers to wait; None when it says nothing that we understand."""
+    found = _WAIT.search(header) if header is not None else None
+    return min(float(found[1]), LONGEST_WAIT) if found else None

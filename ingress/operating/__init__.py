@@ -1,0 +1,1 @@
+"""Act on jobs and dead letters by a filter, within one request."""

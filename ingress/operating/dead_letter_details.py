@@ -1,0 +1,65 @@
+"""A dead letter as a producer sees it: what failed, and all the evidence there is."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any, Final
+
+from gristmill.shared.jobs.find import find_job, list_attempts
+from gristmill.shared.operating.job_details import show_attempts
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from gristmill.shared.dead_letters.models import DeadLetter
+    from gristmill.shared.dead_letters.queries_groups import LetterGroup
+
+_EXCERPT: Final = 2_000  # characters: enough to see what a message was meant to be
+
+
+def show_letter(letter: DeadLetter) -> dict[str, Any]:
+    """Return a dead letter without its evidence."""
+    shown = {column.key: getattr(letter, column.key) for column in letter.__table__.columns}
+    error = {"type": letter.error_type, "code": letter.error_code, "message": letter.error_message}
+    return shown | {"attempt": letter.attempts, "error": error}
+
+
+def show_evidence(session: Session, letter: DeadLetter, *, tracebacks: bool, payloads: bool) -> dict[str, Any]:
+    """Return all that there is to tell of a dead letter.
+
+    Args:
+        session: the caller's.
+        letter: the dead letter.
+        tracebacks: whether the asker may see where in the code it failed.
+        payloads: whether the asker may see what a message held that is no job.
+    """
+    shown = show_letter(letter)
+    if tracebacks:
+        shown["error"] |= {"traceback": letter.traceback}
+    job = find_job(session, letter.job_id) if letter.job_id is not None else None
+    history = list_attempts(session, job.id) if job is not None else []
+    return shown | {
+        "attempts": show_attempts(job, history, tracebacks=tracebacks) if job is not None else [],
+        "raw_body": _show_bytes(letter.raw_body) if letter.raw_body is not None and payloads else None,
+    }
+
+
+def _show_bytes(raw: bytes) -> dict[str, Any]:
+    text = raw.decode(errors="replace")[:_EXCERPT]
+    return {
+        "base64": base64.b64encode(raw).decode(),
+        "excerpt": "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text),
+        "bytes": len(raw),
+    }
+
+
+def show_group(group: LetterGroup) -> dict[str, Any]:
+    """Return a group of dead letters with its sample."""
+    return {
+        "task": group.task,
+        "fingerprint": group.fingerprint,
+        "count": group.count,
+        "first_seen": group.first_seen,
+        "last_seen": group.last_seen,
+        "sample": show_letter(group.sample),
+    }

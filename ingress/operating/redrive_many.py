@@ -1,0 +1,45 @@
+"""Redrive many dead letters within the time of one request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from gristmill.ingress.operating.dead_letter_details import show_letter
+from gristmill.ingress.operating.time_budget import as_far_as_possible
+from gristmill.shared.dead_letters.queries import count_letters, list_letters
+from gristmill.shared.dead_letters.redrive_many import Progress, redrive_matching
+from gristmill.shared.filters.everyday import OPEN
+
+if TYPE_CHECKING:
+    from gristmill.shared.database.connect import Database
+    from gristmill.shared.filters.specification import Specification
+
+_SAMPLE: Final = 10
+
+
+def preview_redrive(database: Database, wanted: Specification) -> dict[str, Any]:
+    """Return what a redrive would find; changes nothing."""
+    with database.transaction() as session:
+        matched = count_letters(session, wanted & OPEN)
+        sample = [show_letter(letter) for letter in list_letters(session, wanted & OPEN, limit=_SAMPLE)]
+    return _answer(Progress(more=matched.more), dry_run=True, matched=matched.count, sample=sample)
+
+
+def redrive_many(
+    database: Database, wanted: Specification, *, actor: str, rate: float | None, limit: int
+) -> dict[str, Any]:
+    """Redrive what matches, up to `limit` letters or as many as the patience allows, and return what became of them."""
+    steps = redrive_matching(database, wanted, actor=actor, rate=rate, limit=limit)
+    done = as_far_as_possible(steps, Progress())
+    return _answer(done, dry_run=False, matched=done.seen, sample=[])
+
+
+def _answer(done: Progress, **more: Any) -> dict[str, Any]:
+    return {
+        "redriven": done.redriven,
+        "skipped": done.skipped.total(),
+        "skipped_because": dict(done.skipped),
+        "more": done.more,
+        "until": done.until,
+        **more,
+    }

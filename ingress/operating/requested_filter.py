@@ -1,0 +1,42 @@
+"""What a request wants to see, as one specification: its fields, its `where`, and what the asker may see at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from gristmill.shared.filters.comparisons import Equal
+from gristmill.shared.filters.everyday import choose_jobs, choose_letters
+from gristmill.shared.filters.fields import JOBS, LETTERS, Catalogue
+from gristmill.shared.filters.parse import read_filter
+
+if TYPE_CHECKING:
+    from gristmill.shared.filters.specification import Specification
+    from gristmill.shared.producers.keys import Asker
+
+
+def wanted_jobs(asker: Asker, wanted: dict[str, Any]) -> Specification:
+    """Return which jobs `wanted` means, of those that `asker` sees.
+
+    Raises:
+        InvalidError: its `where` cannot be understood; `details` names each wrong place.
+    """
+    return _choose(asker, wanted, choose_jobs, JOBS)
+
+
+def wanted_letters(asker: Asker, wanted: dict[str, Any]) -> Specification:
+    """Return which dead letters `wanted` means, of those that `asker` sees; without `resolution` open ones.
+
+    Raises:
+        InvalidError: its `where` cannot be understood; `details` names each wrong place.
+    """
+    return _choose(asker, wanted, choose_letters, LETTERS)
+
+
+def _choose(
+    asker: Asker, wanted: dict[str, Any], choose: Callable[..., Specification], catalogue: Catalogue
+) -> Specification:
+    chosen = choose(**{name: value for name, value in wanted.items() if name != "where"})
+    if "where" in wanted:
+        chosen &= read_filter(wanted["where"], catalogue, may=asker.has_one_of)
+    return chosen if asker.sees is None else chosen & Equal(catalogue["producer_id"], asker.sees)

@@ -1,0 +1,59 @@
+"""Errors reported to Sentry, when a DSN is set: scrubbed, and without anything personal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from gristmill.shared.base.logging import redact
+
+if TYPE_CHECKING:
+    from sentry_sdk.integrations import Integration
+    from sentry_sdk.types import Event
+
+    from gristmill.shared.settings import Settings
+
+Framework = Literal["flask", "celery", "none"]
+
+FLUSH_SECONDS: Final = 2  # how long a process that ends waits for its last reports
+
+
+def configure_reporting(settings: Settings, process: str, *, framework: Framework = "none") -> None:
+    """Report unexpected errors of this process; does nothing without GRISTMILL_SENTRY_DSN.
+
+    Args:
+        settings: the DSN.
+        process: what this process is; a tag of each report.
+        framework: whose errors to catch. The other one is not imported: the ingress holds no Celery.
+    """
+    if settings.sentry_dsn is None or not settings.sentry_dsn.reveal():
+        return
+    import sentry_sdk
+
+    sentry_sdk.init(
+        dsn=settings.sentry_dsn.reveal(),
+        integrations=_integrations(framework),
+        auto_enabling_integrations=False,  # these would import every framework that is installed
+        send_default_pii=False,
+        include_local_variables=False,  # a frame of ours may hold a password or a key
+        max_request_body_size="never",
+        before_send=_scrub,
+        shutdown_timeout=FLUSH_SECONDS,
+    )
+    sentry_sdk.set_tag("process", process)
+
+
+def _integrations(framework: Framework) -> list[Integration]:
+    if framework == "flask":
+        from sentry_sdk.integrations.flask import FlaskIntegration
+
+        return [FlaskIntegration()]
+    if framework == "celery":
+        from sentry_sdk.integrations.celery import CeleryIntegration
+
+        return [CeleryIntegration(propagate_traces=False)]
+    return []
+
+
+def _scrub(event: Event, _hint: dict[str, Any]) -> Event:
+    scrubbed: Any = redact(None, "", dict(event))
+    return scrubbed  # type: ignore[no-any-return]  # the same shape, with texts replaced

@@ -1,0 +1,1 @@
+"""Jobs that ended without success: their evidence, and the ways back."""

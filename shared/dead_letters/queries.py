@@ -1,0 +1,140 @@
+"""Dead letters as rows: find, list, count and discard them; `letter_groups` groups them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import and_, func, select, tuple_, update
+
+from gristmill.shared.database.bounded import Count, count_rows, patiently
+from gristmill.shared.dead_letters.models import DeadLetter
+from gristmill.shared.errors import InvalidError, NotFoundError
+from gristmill.shared.filters.comparisons import Equal
+from gristmill.shared.filters.everyday import OPEN, choose_letters
+from gristmill.shared.filters.fields import LETTERS
+from gristmill.shared.filters.specification import And
+from gristmill.shared.jobs.models import Job
+from gristmill.shared.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.orm import Session
+
+    from gristmill.shared.filters.specification import Specification
+
+_AGE = (DeadLetter.created_at, DeadLetter.id)
+
+
+def _condition(wanted: Specification) -> ColumnElement[bool]:
+    """Return what is wanted as a WHERE clause, for open letters of one producer by an index.
+
+    The job of an open letter is dead, which the letter does not tell: so the few dead jobs of a producer are found, and
+    not the producer of each open letter.
+    """
+    terms = wanted.terms if isinstance(wanted, And) else (wanted,)
+    whose = [term for term in terms if isinstance(term, Equal) and term.field == LETTERS["producer_id"]]
+    if OPEN not in terms or not whose:
+        return wanted.condition()
+    dead = and_(whose[0].test(Job.producer_id), Job.state == State.DEAD)
+    return and_(wanted.condition(), DeadLetter.job.has(dead))
+
+
+def list_letters(
+    session: Session, wanted: Specification, *, limit: int, before: UUID | None = None
+) -> Sequence[DeadLetter]:
+    """Return at most `limit` dead letters, newest first; `before` is the last id of a page.
+
+    Raises:
+        InvalidError: there is no letter `before` (any more).
+        FilterTooSlowError: the filter has to look at too much.
+    """
+    query = select(DeadLetter).where(_condition(wanted)).order_by(*(column.desc() for column in _AGE)).limit(limit)
+    if before is not None:
+        last = session.get(DeadLetter, before)
+        if last is None:
+            msg = "The dead letter at which this list goes on is gone: begin again, without a cursor"
+            raise InvalidError(msg, {"cursor": [msg]})
+        query = query.where(tuple_(*_AGE) < (last.created_at, last.id))
+    with patiently(session):
+        return session.scalars(query).all()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redrivable:
+    """What a redrive needs to know of a dead letter."""
+
+    id: UUID
+    created_at: datetime
+    job_id: UUID | None
+    task: str | None
+    unique: bool
+
+
+def list_oldest(
+    session: Session, wanted: Specification, *, limit: int, after: Redrivable | None = None
+) -> list[Redrivable]:
+    """Return at most `limit` dead letters, oldest first; `after` is the last one of the page before.
+
+    Raises:
+        FilterTooSlowError: the filter has to look at too much.
+    """
+    unique = Job.unique_key.is_not(None).label("unique")
+    columns: tuple[Any, ...] = (DeadLetter.id, DeadLetter.created_at, DeadLetter.job_id, Job.task, unique)
+    query = (
+        select(*columns)
+        .outerjoin(Job, Job.id == DeadLetter.job_id)
+        .where(_condition(wanted))
+        .order_by(*_AGE)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(tuple_(*_AGE) > (after.created_at, after.id))
+    with patiently(session):
+        return [Redrivable(**row) for row in session.execute(query).mappings()]
+
+
+def count_letters(session: Session, wanted: Specification) -> Count:
+    """Return how many dead letters there are, up to a bound."""
+    return count_rows(session, select(DeadLetter.id).where(_condition(wanted)))
+
+
+def get_letter(session: Session, letter_id: UUID, *, producer_id: UUID | None = None) -> DeadLetter:
+    """Return the dead letter.
+
+    Args:
+        session: the caller's.
+        letter_id: its id.
+        producer_id: whose job's it must be; None sees all.
+
+    Raises:
+        NotFoundError: there is none, or it is another producer's.
+    """
+    wanted = choose_letters(resolution="all", producer_id=producer_id) & Equal(LETTERS["id"], letter_id)
+    letter = session.scalars(select(DeadLetter).where(wanted.condition())).one_or_none()
+    if letter is None:
+        msg = f"No dead letter {letter_id}"
+        raise NotFoundError(msg)
+    return letter
+
+
+def find_latest_letter(session: Session, job_id: UUID) -> DeadLetter | None:
+    """Return the open dead letter of a job, or else the last one it had, or None."""
+    query = select(DeadLetter).where(DeadLetter.job_id == job_id)
+    return session.scalars(query.order_by(DeadLetter.resolved_at.desc().nulls_first()).limit(1)).one_or_none()
+
+
+def discard_letter(session: Session, letter_id: UUID, *, actor: str, reason: str) -> bool:
+    """Resolve an open letter without another try; its job stays dead. False when it is not open any more."""
+    statement = update(DeadLetter).where(DeadLetter.id == letter_id, DeadLetter.resolution.is_(None))
+    values = {
+        "resolution": "discarded",
+        "resolved_at": func.clock_timestamp(),
+        "resolved_by": actor,
+        "note": reason,
+    }
+    return session.execute(statement.values(values).returning(DeadLetter.id)).scalar_one_or_none() is not None

@@ -1,0 +1,80 @@
+"""What is kept of an error: bounded, free of secrets, with a fingerprint that groups equal failures."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import traceback as tracebacks
+from dataclasses import dataclass
+from typing import Final
+
+from gristmill.shared.errors import GristmillError, PermanentError, TransientError
+
+MESSAGE_LIMIT: Final = 2_000  # characters: a server's whole reply, not a page of it
+TRACEBACK_LIMIT: Final = 16_000  # characters; the innermost frames, which tell most, are kept
+_SECRETS: Final = re.compile(
+    r"(?i)(password|passwd|secret|token|authorization|api[_-]?key)(['\"]?\s*[=:]\s*['\"]?)(?:bearer\s+)?[^\s'\",;&)]+"
+)
+# Bounded: an open `\w+` would try every length at every place of a long word, for minutes in one of a megabyte.
+_URL_PASSWORD: Final = re.compile(r"(\b\w{1,32}://[^:/@\s]*):[^@/\s]+@")
+_VARIABLE: Final = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|\d+|'[^']*'|\"[^\"]*\"", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """The evidence of one failed attempt, fit to be stored and shown."""
+
+    type: str
+    code: str
+    message: str
+    traceback: str
+    fingerprint: str
+
+
+def describe(error: BaseException, *, task: str) -> Failure:
+    """Return what is kept of `error`. The fingerprint is stable over line numbers, ids, counts and quoted values."""
+    error_type = type(error).__qualname__
+    message = _clean(_text_of(error)[: 2 * MESSAGE_LIMIT])[:MESSAGE_LIMIT]
+    frames = tracebacks.extract_tb(error.__traceback__)
+    places = [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.name}" for frame in frames[-3:]]
+    trace = "".join(tracebacks.format_exception(error))
+    code = error.error_code if isinstance(error, (TransientError, PermanentError)) else _code_of(error)
+    return Failure(
+        type=error_type,
+        code=code,
+        message=message,
+        traceback=_clean(trace[-2 * TRACEBACK_LIMIT :])[-TRACEBACK_LIMIT:],
+        fingerprint=fingerprint(task, error_type, without_variables(message), *places),
+    )
+
+
+def _text_of(error: BaseException) -> str:
+    """Return what an error says; one that cannot say it must not hide that its job has failed."""
+    try:
+        return str(error)
+    except Exception as problem:  # noqa: BLE001  a handler's error is code of anybody's
+        return f"its text cannot be shown: {type(problem).__qualname__} in __str__"
+
+
+def _code_of(error: BaseException) -> str:
+    """Return the code of an error of ours, the type of any other: a library's `code` means something else."""
+    return error.code if isinstance(error, GristmillError) else type(error).__qualname__
+
+
+def without_variables(text: str) -> str:
+    """Return `text` with what differs between equal failures (ids, counts, quoted values) left out."""
+    return _VARIABLE.sub("?", text)
+
+
+def fingerprint(*parts: str) -> str:
+    """Return 16 hexadecimal digits that are the same for the same parts (SHA-256, cut)."""
+    return hashlib.sha256("\x00".join(parts).encode(errors="replace")).hexdigest()[:16]
+
+
+def _clean(text: str) -> str:
+    """Blank what looks like a secret, and drop what Postgres cannot store (NUL, lone surrogates).
+
+    Twice what is kept is looked at, so that a secret on the edge is still told by what stands before and behind it.
+    """
+    shown = _URL_PASSWORD.sub(r"\1:***@", _SECRETS.sub(r"\1\2***", text))
+    return shown.replace("\x00", "\\x00").encode(errors="replace").decode()

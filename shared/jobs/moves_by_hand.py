@@ -1,0 +1,179 @@
+"""The moves that a person or a producer asks for: cancel, run now, redrive. Callers find them in `moves`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+
+from gristmill.shared.jobs.final_move import end
+from gristmill.shared.jobs.move_statement import direct_move, move_statement
+from gristmill.shared.queues import QUEUES
+from gristmill.shared.states import Move
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy.orm import Session
+
+# Their outbox rows stay: a hint of a cancelled job moves nothing.
+_CANCEL_WAITING = direct_move(
+    Move.CANCEL_WAITING,
+    """
+    UPDATE jobs
+    SET state = {target}, finished_at = clock_timestamp(),
+        cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp())
+    WHERE id = ANY(:ids) AND state || '' IN ({sources})
+    RETURNING id, {callback}, {tell}
+    """,
+)
+
+
+def cancel_waiting(session: Session, ids: Sequence[UUID]) -> set[UUID]:
+    """End those of `ids` that wait, at once. Returns them; the others run or have ended."""
+    return end(session, _CANCEL_WAITING, {"ids": list(ids)})
+
+
+_REQUEST_CANCEL = text(
+    """
+    UPDATE jobs SET cancel_requested_at = clock_timestamp()
+    WHERE id = ANY(:ids) AND state || '' = 'running' AND cancel_requested_at IS NULL
+    RETURNING id
+    """
+)
+
+
+def request_cancels(session: Session, ids: Sequence[UUID]) -> set[UUID]:
+    """Ask that those of `ids` that run be ended; their workers do it. Returns those that were not asked before."""
+    return set(session.execute(_REQUEST_CANCEL, {"ids": list(ids)}).scalars())
+
+
+def request_cancel(session: Session, job_id: UUID) -> bool:
+    """Ask that a running job be ended. False when it does not run, or was asked for before."""
+    return bool(request_cancels(session, [job_id]))
+
+
+# One time for the job and its hint, that of the statement: a hint is due when its job is.
+_RUN_NOW = move_statement(
+    Move.RUN_NOW,
+    """
+    WITH ahead AS (
+        SELECT id, run_at AS was FROM jobs
+        WHERE id = :id AND state || '' IN ({sources}) AND run_at > statement_timestamp()
+        FOR NO KEY UPDATE
+    ), moved AS (
+        UPDATE jobs SET state = {target}, run_at = statement_timestamp() FROM ahead WHERE jobs.id = ahead.id
+        RETURNING jobs.id, jobs.task, jobs.queue, jobs.run_at, ahead.was
+    ), rehinted AS (
+        UPDATE outbox SET due_at = moved.run_at FROM moved
+        WHERE outbox.due_at = moved.was AND outbox.job_id = moved.id
+        RETURNING outbox.job_id
+    ), hinted AS (
+        INSERT INTO outbox (job_id, task, queue, due_at)
+        SELECT id, task, queue, run_at FROM moved WHERE NOT EXISTS (SELECT 1 FROM rehinted)
+    )
+    SELECT id, pg_notify('gristmill_outbox', '') FROM moved
+    """,
+)
+
+
+def run_now(session: Session, job_id: UUID) -> bool:
+    """Let a job that waits for its time run at once: its hint, the one it has, becomes due. False when it does not."""
+    return session.execute(_RUN_NOW, {"id": job_id}).one_or_none() is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redriven:
+    """A job that was put back to work, and when it is due."""
+
+    id: UUID
+    run_at: datetime
+
+
+# The budget is what the job was given: its limit, less the number at which it was last redriven, less what attempts
+# since then have added to it that did not count. Rows are locked in the order of their ids, so that two redrives wait
+# for each other instead of deadlocking, and the second finds the letters resolved.
+_REDRIVE = move_statement(
+    Move.REDRIVE,
+    """
+    WITH dead AS (
+        SELECT jobs.id, dead_letters.id AS letter_id, dead_letters.reason,
+               :start + (wanted.position - 1) * :spacing AS delay
+        FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS wanted(id, position)
+        JOIN jobs ON jobs.id = wanted.id AND jobs.state || '' IN ({sources})
+        JOIN dead_letters ON dead_letters.job_id = jobs.id AND dead_letters.resolution IS NULL
+        ORDER BY jobs.id FOR NO KEY UPDATE OF jobs, dead_letters
+    ), moved AS (
+        UPDATE jobs
+        SET state = CASE WHEN dead.delay > 0 THEN 'scheduled' ELSE {target} END,
+            run_at = statement_timestamp() + dead.delay * interval '1 second',
+            expires_at = CASE WHEN jobs.expires_at IS NOT NULL THEN
+                statement_timestamp()
+                + (dead.delay + CAST(CAST(:lives AS jsonb) ->> jobs.queue AS double precision)) * interval '1 second'
+                END,
+            max_attempts = jobs.attempt + (
+                SELECT greatest(1, jobs.max_attempts - last.attempt - (
+                    SELECT count(*) FROM attempts
+                    WHERE attempts.job_id = jobs.id AND outcome IN ('snoozed', 'given_back')
+                      AND attempts.attempt > last.attempt))
+                FROM (SELECT coalesce(max(attempts), 0) AS attempt FROM dead_letters
+                      WHERE dead_letters.job_id = jobs.id AND resolution = 'redriven') AS last),
+            args = coalesce(CAST(:args AS jsonb), jobs.args),
+            result = NULL, finished_at = NULL, cancel_requested_at = NULL
+        FROM dead WHERE jobs.id = dead.id
+        RETURNING jobs.id, jobs.task, jobs.queue, jobs.run_at, dead.letter_id, dead.reason
+    ), resolved AS (
+        UPDATE dead_letters SET resolution = 'redriven', resolved_at = clock_timestamp(), resolved_by = :actor
+        FROM moved WHERE dead_letters.id = moved.letter_id
+    ), hinted AS (
+        INSERT INTO outbox (job_id, task, queue, due_at, alone)
+        SELECT id, task, queue, run_at, reason IN ('crash_loop', 'delivery_limit') FROM moved
+    )
+    SELECT id, run_at, pg_notify('gristmill_outbox', '') FROM moved
+    """,
+)
+_LIVES: Final = orjson.dumps(
+    {name: queue.time_to_live.total_seconds() for name, queue in QUEUES.items() if queue.time_to_live is not None}
+).decode()
+
+
+def redrive(
+    session: Session,
+    ids: Sequence[UUID],
+    *,
+    actor: str,
+    args: Mapping[str, Any] | None = None,
+    start: float = 0.0,
+    spacing: float = 0.0,
+) -> list[Redriven]:
+    """Put those of `ids` back to work that are dead with an open letter, which is resolved by the same statement.
+
+    A job gets as many attempts as it was given at first; their numbers go on, its history stays.
+
+    Args:
+        session: the caller's.
+        ids: jobs.
+        actor: who wants it, for the record.
+        args: to be stored instead of what the jobs have; sealed already.
+        start: seconds from now until the first of `ids` is due; what is due later is `scheduled` and not `queued`.
+        spacing: seconds between one and the next.
+
+    Returns:
+        Those that moved. The others were redriven or discarded meanwhile, or never were dead.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: one has the unique key of a live job; nothing moved.
+    """
+    values = {
+        "ids": list(ids),
+        "actor": actor,
+        "args": orjson.dumps(args).decode() if args is not None else None,
+        "start": float(start),
+        "spacing": float(spacing),
+        "lives": _LIVES,
+    }
+    return [Redriven(id=row.id, run_at=row.run_at) for row in session.execute(_REDRIVE, values)]

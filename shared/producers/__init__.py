@@ -1,0 +1,1 @@
+"""Applications that post jobs: their keys, quotas and webhook secrets."""

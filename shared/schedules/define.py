@@ -1,0 +1,168 @@
+"""Schedules by hand: made, changed and deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from gristmill.shared.audit.queries import record_act
+from gristmill.shared.errors import ConflictError, ForbiddenError, InvalidArgsError
+from gristmill.shared.schedules import queries
+from gristmill.shared.schedules.fire import fill_in, recurrence_of
+from gristmill.shared.schedules.models import Schedule
+from gristmill.shared.schedules.recurrence import Recurrence
+from gristmill.shared.task import registry
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+log = structlog.get_logger(__name__)
+_RULE: Final = frozenset({"cron", "every", "timezone"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who acts on a schedule, and what it may do. `allowed_tasks` is None when it may post every task."""
+
+    name: str
+    allowed_tasks: frozenset[str] | None = None
+    demo: bool = True
+
+    def check(self, task: str) -> None:
+        """Refuse a task that it may not post.
+
+        Raises:
+            ForbiddenError: names those that it may.
+        """
+        if self.allowed_tasks is not None and task not in self.allowed_tasks:
+            allowed = ", ".join(sorted(self.allowed_tasks)) or "nothing"
+            msg = f"This key may not post {task[:200]!r}, so neither schedule it; it may post {allowed}"
+            raise ForbiddenError(msg, {"task": ["not among the tasks of this key"]})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """What a schedule is told to do: either `cron` or `every` (seconds), and a task with its arguments."""
+
+    cron: str | None = None
+    every: float | None = None
+    timezone: str = "UTC"
+    task: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+    catch_up: str = "last"
+    overlap: str = "allow"
+    enabled: bool = True
+
+
+def define_schedule(session: Session, name: str, wanted: Definition, *, actor: Actor) -> tuple[Schedule, bool]:
+    """Make the schedule `name`, or let it be as `wanted`; in the caller's transaction.
+
+    Returns:
+        The schedule, and whether it is new.
+
+    Raises:
+        InvalidError: the rule is none, the task is unknown, or its arguments do not fit; `details` by field.
+        ForbiddenError: the actor may not post the task.
+    """
+    first = _check(wanted, queries.read_clock(session), actor)
+    values = asdict(wanted) | {"args": dict(wanted.args)}
+    if queries.insert_schedule(session, {"name": name, "next_fire_at": first, "changed_by": actor.name} | values):
+        record_act(session, actor=actor.name, action="schedule.create", subject=f"schedule:{name}", **values)
+        return queries.get_schedule(session, name), True
+    known = queries.lock_schedule(session, name)
+    actor.check(known.task)
+    _change(session, known, values, actor=actor)
+    return known, False
+
+
+def change_schedule(session: Session, name: str, changes: Mapping[str, Any], *, actor: Actor) -> Schedule:
+    """Change some of a schedule's fields; giving `cron` takes `every` away, and the other way round.
+
+    What it was due while it was off is not made up for; a backfill does that.
+
+    Raises:
+        NotFoundError: there is no such schedule.
+        InvalidError: as of `define_schedule`.
+        ForbiddenError: the actor may not post its task, or the one it is to have.
+    """
+    known = queries.lock_schedule(session, name)
+    actor.check(known.task)
+    values = asdict(_definition_of(known)) | dict(changes)
+    if "every" in changes and "cron" not in changes:
+        values["cron"] = None
+    if "cron" in changes and "every" not in changes:
+        values["every"] = None
+    _check(Definition(**values), queries.read_clock(session), actor)
+    _change(session, known, values, actor=actor)
+    return known
+
+
+def delete_schedule(session: Session, name: str, *, actor: Actor, shipped: frozenset[str]) -> None:
+    """Delete a schedule and the record of its fires; their jobs stay.
+
+    Args:
+        session: the caller's.
+        name: of the schedule.
+        actor: who does it.
+        shipped: names of the schedules that come with the code, which beat would write again.
+
+    Raises:
+        NotFoundError: there is no such schedule.
+        ConflictError: it comes with the code; it can be switched off.
+    """
+    known = queries.lock_schedule(session, name)
+    actor.check(known.task)
+    if name in shipped:
+        msg = f'The schedule {name} comes with the code and would come again: switch it off instead ("enabled": false)'
+        raise ConflictError(msg)
+    record_act(
+        session, actor=actor.name, action="schedule.delete", subject=f"schedule:{name}", **asdict(_definition_of(known))
+    )
+    queries.delete_schedule(session, known)
+
+
+def _check(wanted: Definition, now: datetime, actor: Actor) -> datetime:
+    """Refuse a definition that could not fire; return when it is due first."""
+    first = next(Recurrence(cron=wanted.cron, every=wanted.every, timezone=wanted.timezone).after(now))
+    actor.check(wanted.task)
+    task = registry.get_for_posting(wanted.task, demo=actor.demo)
+    if task.secret_args:
+        secret = ", ".join(sorted(task.secret_args))
+        msg = f"The task {task.name} takes secret arguments ({secret}), which a schedule does not keep"
+        raise InvalidArgsError(msg, {f"args.{each}": ["secret: not kept in a schedule"] for each in task.secret_args})
+    task.load_args(fill_in(wanted.args, first))
+    return first
+
+
+def _change(session: Session, known: Schedule, values: Mapping[str, Any], *, actor: Actor) -> None:
+    changed = {name: value for name, value in values.items() if getattr(known, name) != value}
+    if not changed:
+        return
+    was = {name: getattr(known, name) for name in changed}
+    for name, value in changed.items():
+        setattr(known, name, value)
+    now = queries.read_clock(session)
+    if _RULE & changed.keys() or changed.get("enabled"):
+        known.next_fire_at = next(recurrence_of(known).after(now))
+    known.changed_by, known.updated_at = actor.name, now
+    session.flush()
+    record_act(
+        session, actor=actor.name, action="schedule.change", subject=f"schedule:{known.name}", was=was, now=changed
+    )
+
+
+def _definition_of(schedule: Schedule) -> Definition:
+    return Definition(
+        cron=schedule.cron,
+        every=schedule.every,
+        timezone=schedule.timezone,
+        task=schedule.task,
+        args=schedule.args,
+        catch_up=schedule.catch_up,
+        overlap=schedule.overlap,
+        enabled=schedule.enabled,
+    )

@@ -1,0 +1,1 @@
+"""Callbacks: tell a producer that its job has ended."""

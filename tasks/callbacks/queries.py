@@ -1,0 +1,49 @@
+"""What a delivery needs to know of the job that ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from gristmill.shared.dead_letters.models import DeadLetter
+from gristmill.shared.jobs.models import Job
+from gristmill.shared.producers.models import Producer
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A job that has ended, and whose it is.
+
+    Attributes:
+        letter: of this end, if it was no success.
+        now: the database's.
+    """
+
+    job: Job
+    producer: Producer
+    letter: DeadLetter | None
+    now: datetime
+
+
+def find_ended(session: Session, delivery_id: UUID, *, ended_at: datetime) -> Ended | None:
+    """Return the job whose end at `ended_at` the job `delivery_id` tells of; None when it tells of none."""
+    delivery = session.get(Job, delivery_id)
+    job = session.get(Job, delivery.parent_id) if delivery is not None and delivery.parent_id is not None else None
+    producer = session.get(Producer, job.producer_id) if job is not None and job.producer_id is not None else None
+    if job is None or job.callback_url is None or producer is None:
+        return None
+    # A job that was redriven has one for each end; it is written right after the end, by the same statement.
+    letters = select(DeadLetter).where(DeadLetter.job_id == job.id, DeadLetter.created_at >= ended_at)
+    return Ended(
+        job=job,
+        producer=producer,
+        letter=session.scalars(letters.order_by(DeadLetter.created_at).limit(1)).one_or_none(),
+        now=session.scalars(select(func.clock_timestamp())).one(),
+    )

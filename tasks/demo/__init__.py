@@ -1,0 +1,1 @@
+"""Tasks for trying the platform out."""

@@ -1,0 +1,33 @@
+"""The ledger of mails: one row each, which makes repeating a delivery harmless."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from gristmill.shared.database.columns import Base, CreatedAt, Key
+
+
+class EmailMessageRow(Base):
+    """One mail. `sent_at` is set once a server took it; a job whose mail was taken does not send it again."""
+
+    __tablename__ = "email_messages"
+
+    id: Mapped[Key]
+    job_id: Mapped[UUID] = mapped_column(unique=True)
+    message_id: Mapped[str]
+    recipient: Mapped[str]
+    subject: Mapped[str]
+    template: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default="sending")
+    smtp_reply: Mapped[str | None]
+    created_at: Mapped[CreatedAt]
+    sent_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("status IN ('sending', 'sent', 'refused')", name="status"),
+        Index("ix_email_messages_recipient", "recipient", "id"),
+    )

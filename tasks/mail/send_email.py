@@ -1,0 +1,179 @@
+"""Send one mail to one person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from marshmallow import Schema, ValidationError, fields, validates_schema
+from marshmallow.validate import ContainsNoneOf, Length, OneOf
+
+from gristmill.shared.context import Context
+from gristmill.shared.errors import PermanentError
+from gristmill.shared.outcomes import Discard
+from gristmill.shared.people import queries as users
+from gristmill.shared.people.address import Address
+from gristmill.shared.people.one_time_tokens import reveal_token
+from gristmill.shared.retry import RetryPolicy
+from gristmill.shared.task import task
+from gristmill.tasks.mail import queries as messages
+from gristmill.tasks.mail.message import build_message, message_id, sender_address, sender_domain
+from gristmill.tasks.mail.rendering import TEMPLATES, Rendered, render
+from gristmill.tasks.mail.smtp import Server, hand_in
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+OWN_WORDS: Final = "none"  # what the ledger calls the template of a mail that was posted with its own text
+LONGEST_TEXT: Final = 100_000  # characters; a request is 256 KiB at most
+
+
+class Scalar(fields.Raw):
+    """A text, number, truth value or null."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Any:
+        if not isinstance(value, (str, int, float, bool, type(None))):
+            msg = "must be a text, a number, true, false or null"
+            raise ValidationError(msg)
+        if isinstance(value, str) and len(value) > LONGEST_TEXT:
+            msg = f"must have at most {LONGEST_TEXT} characters"
+            raise ValidationError(msg)
+        return super()._deserialize(value, attr, data, **options)
+
+
+class SendEmailArgs(Schema):
+    """Either `template` with its `context`, or `subject` and `text` (and `html`)."""
+
+    to = Address(required=True)
+    template = fields.String(validate=OneOf(sorted(TEMPLATES)), load_default=None)
+    context = fields.Dict(
+        keys=fields.String(validate=Length(1, 100)),
+        values=Scalar(allow_none=True),
+        validate=Length(max=50),
+        load_default=dict,
+    )
+    subject = fields.String(
+        validate=[Length(1, 500), ContainsNoneOf("\r\n", error="must be one line")],
+        load_default=None,
+        metadata={"example": "Your order"},
+    )
+    text = fields.String(
+        validate=Length(1, LONGEST_TEXT), load_default=None, metadata={"example": "It is on its way.\n"}
+    )
+    html = fields.String(validate=Length(1, LONGEST_TEXT), load_default=None)
+    reply_to = Address(load_default=None)
+
+    @validates_schema
+    def check_words(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse a mail without words, one with words from two sources, and a context that does not fit."""
+        own = [name for name in ("subject", "text", "html") if data.get(name) is not None]
+        if data.get("template") is None:
+            missing = {"subject", "text"}.difference(own)
+            if missing:
+                raise ValidationError({name: ["is missing: give subject and text, or a template"] for name in missing})
+            if data.get("context"):
+                raise ValidationError({"context": ["is for templates: leave it out, or name a template"]})
+            return
+        if own:
+            raise ValidationError({name: ["does not go with template: give one or the other"] for name in own})
+        problems = TEMPLATES[data["template"]].find_problems(data.get("context", {}))
+        if problems:
+            raise ValidationError({"context": problems})
+
+
+@task(
+    name="email.send",
+    queue="email_queue",
+    args=SendEmailArgs,
+    retry=RetryPolicy(max_attempts=3, first_delay=timedelta(seconds=2)),
+    time_limit=timedelta(seconds=60),
+    effects="outside",
+)
+def send_email(
+    ctx: Context,
+    *,
+    to: str,
+    template: str | None = None,
+    context: Mapping[str, Any] | None = None,
+    subject: str | None = None,
+    text: str | None = None,
+    html: str | None = None,
+    reply_to: str | None = None,
+) -> dict[str, Any] | Discard:
+    """Send one mail, in the words of a template or in its own.
+
+    Repeating is harmless once the server's reply is in the ledger: a job whose mail was taken returns what it returned
+    before. Between the server's reply and the ledger's commit a crash can send the mail a second time, under the same
+    Message-ID: towards the outside this is at least once, as it must be where two parties cannot commit together.
+    """
+    mail_from = ctx.settings.mail_from
+    own_id = message_id(ctx.job_id, mail_from)
+    with ctx.transaction() as session:
+        if (earlier := find_sent(session, ctx.job_id)) is not None:
+            return earlier
+        completed = complete_context(session, ctx, to, template, context or {})
+    if isinstance(completed, Discard):
+        return completed
+    if template is None:
+        words = Rendered(subject=subject or "", text=text or "", html=html)
+    else:
+        words = render(template, completed, public_url=ctx.settings.public_url)
+    mail = build_message(words, job_id=ctx.job_id, mail_from=mail_from, recipient=to, reply_to=reply_to)
+    with ctx.transaction() as session:
+        begun = messages.begin_message(
+            session,
+            job_id=ctx.job_id,
+            message_id=own_id,
+            recipient=to,
+            subject=words.subject,
+            template=template or OWN_WORDS,
+        )
+        if not begun and (earlier := find_sent(session, ctx.job_id)) is not None:
+            return earlier
+    try:
+        reply = hand_in(
+            Server.from_url(ctx.settings.smtp_url),
+            mail,
+            sender=sender_address(mail_from),
+            recipient=to,
+            helo=sender_domain(mail_from),
+        )
+    except PermanentError as error:
+        with ctx.transaction() as session:
+            messages.mark_refused(session, ctx.job_id, reply=error.message)
+        raise
+    with ctx.transaction() as session:
+        messages.mark_sent(session, ctx.job_id, reply=reply)
+    return {"message_id": own_id, "reply": reply}
+
+
+def find_sent(session: Session, job_id: UUID) -> dict[str, Any] | None:
+    """Return the result of a job whose mail a server has taken; None when that has not happened."""
+    row = messages.find_message(session, job_id)
+    return {"message_id": row.message_id, "reply": row.smtp_reply} if row is not None and row.status == "sent" else None
+
+
+def complete_context(
+    session: Session, ctx: Context, to: str, template: str | None, context: Mapping[str, Any]
+) -> Mapping[str, Any] | Discard:
+    """Add what must not lie in a job's arguments: the link with the one-time token.
+
+    It is only ever written to the address of the token's own user, whoever posted the job.
+    """
+    if template is None or "verification_link" not in TEMPLATES[template].completed:
+        return context
+    try:
+        token_id = UUID(str(context["token_id"]))
+    except ValueError:
+        return Discard(
+            "token_id is not a UUID; user.send_verification makes a token and mails it", code="TOKEN_UNKNOWN"
+        )
+    owner = users.find_token_owner(session, token_id)
+    if owner is None or owner.purpose != template or owner.email.lower() != to.lower():
+        return Discard("No token of this id for this address; user.send_verification makes one", code="TOKEN_UNKNOWN")
+    if not owner.usable:
+        return Discard("The token was used or is too old; user.send_verification makes another", code="TOKEN_EXPIRED")
+    token = reveal_token(ctx.settings.secret_key, token_id)
+    return {**context, "verification_link": f"{ctx.settings.public_url.rstrip('/')}/verify-email?token={token}"}

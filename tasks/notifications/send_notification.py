@@ -1,0 +1,121 @@
+"""Tell somebody that something happened, on the channels that the producer names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from marshmallow import Schema, ValidationError, fields, validates_schema
+from marshmallow.validate import URL, ContainsOnly, Length
+
+from gristmill.shared.context import Context
+from gristmill.shared.errors import PermanentError, TransientError
+from gristmill.shared.outcomes import Discard
+from gristmill.shared.people import queries as users
+from gristmill.shared.retry import RetryPolicy
+from gristmill.shared.task import task
+from gristmill.tasks.notifications import queries as notifications
+from gristmill.tasks.notifications.channels import CHANNELS, Notice
+
+LARGEST_DATA: Final = 32 * 1024  # bytes as JSON: a notification tells of something, it does not carry it
+
+
+def data_is_too_large(data: Mapping[str, Any]) -> str | None:
+    """Say what is wrong with the data of a notification that is beyond its bound, or return None."""
+    return f"must have at most {LARGEST_DATA} bytes as JSON" if len(orjson.dumps(data)) > LARGEST_DATA else None
+
+
+class SendNotificationArgs(Schema):
+    """What to say, on which channels, and what these need."""
+
+    channels = fields.List(
+        fields.String(),
+        required=True,
+        validate=[Length(1, len(CHANNELS)), ContainsOnly(sorted(CHANNELS))],
+        metadata={"example": ["in_app"]},
+    )
+    title = fields.String(required=True, validate=Length(1, 200))
+    body = fields.String(required=True, validate=Length(1, 10_000))
+    data = fields.Dict(keys=fields.String(), load_default=dict)
+    user_id = fields.UUID(load_default=None, metadata={"example": "019a0000-0000-7000-8000-000000000000"})
+    webhook_url = fields.String(
+        validate=[Length(max=2_000), URL(schemes={"http", "https"}, require_tld=False)], load_default=None
+    )
+
+    @validates_schema
+    def check_channels(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse a channel that is named twice or lacks what it needs, and data beyond its bound."""
+        problems: dict[str, list[str]] = {}
+        named = data.get("channels", [])
+        if len(set(named)) < len(named):
+            problems["channels"] = ["name each channel once"]
+        for name in named:
+            if name in CHANNELS and data.get(CHANNELS[name].needs) is None:
+                problems[CHANNELS[name].needs] = [f"is missing: the channel {name} needs it"]
+        if too_large := data_is_too_large(data.get("data", {})):
+            problems["data"] = [too_large]
+        if problems:
+            raise ValidationError(problems)
+
+
+@task(
+    name="notification.send",
+    queue="notification_queue",
+    args=SendNotificationArgs,
+    retry=RetryPolicy(max_attempts=3, first_delay=timedelta(seconds=2)),
+    time_limit=timedelta(seconds=60),
+    effects="outside",
+)
+def send_notification(
+    ctx: Context,
+    *,
+    channels: Sequence[str],
+    title: str,
+    body: str,
+    data: Mapping[str, Any],
+    user_id: UUID | None = None,
+    webhook_url: str | None = None,
+) -> dict[str, str] | Discard:
+    """Deliver one notification on each of its channels.
+
+    Repeating is harmless: each channel's delivery is a ledger row keyed by the job, and a channel that has delivered is
+    skipped. A crash between a receiver's answer and the ledger's commit posts again under the same Idempotency-Key.
+    For entries in the application alone, `notification.in_app` does many at once.
+    """
+    notice = Notice(id=ctx.job_id, title=title, body=body, data=data, user_id=user_id, webhook_url=webhook_url)
+    with ctx.transaction() as session:
+        if user_id is not None and users.find_user(session, user_id) is None:
+            return Discard(f"There is no user {user_id}", code="USER_UNKNOWN")
+        replies = notifications.begin_notifications(
+            session,
+            job_id=ctx.job_id,
+            targets={name: CHANNELS[name].target(notice) for name in channels},
+            user_id=user_id,
+            title=title,
+            body=body,
+            data=data,
+        )
+    refused: PermanentError | None = None
+    deferred: TransientError | None = None
+    for name in channels:
+        if name in replies:
+            continue
+        try:
+            replies[name] = CHANNELS[name].deliver(notice, ctx.settings)
+        except TransientError as error:
+            deferred = error
+        except PermanentError as error:
+            refused = error
+            with ctx.transaction() as session:
+                notifications.mark_refused(session, ctx.job_id, name, reply=error.message)
+        else:
+            with ctx.transaction() as session:
+                notifications.mark_delivered(session, ctx.job_id, name, reply=replies[name])
+    if deferred is not None:  # the other channels have had their turn; this one gets another
+        raise deferred
+    if refused is not None:
+        raise refused
+    return replies

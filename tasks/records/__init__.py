@@ -1,0 +1,1 @@
+"""Records of streams, their measures, and hourly statistics."""

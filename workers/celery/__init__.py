@@ -1,0 +1,1 @@
+"""Celery and its processes: the app, the consumer, workers, beat and Flower."""

@@ -1,0 +1,1 @@
+"""Attempts: claim, run, settle."""

@@ -1,0 +1,146 @@
+"""The relay: move the hints that are due from the outbox to the broker, at least once."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import psycopg2
+import psycopg2.extensions
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from gristmill.shared.base import garbage_collection
+from gristmill.shared.base.crashpoints import crash_point
+from gristmill.shared.database.connect import Database, listening
+from gristmill.shared.jobs.insert import OUTBOX_CHANNEL
+from gristmill.shared.jobs.outbox import seconds_to_next, take_due
+from gristmill.shared.operating.queries_pause import hold, list_releasable, release
+from gristmill.workers.celery.app import BROKER_AWAY, make_app
+from gristmill.workers.loop import Stop, repeat
+from gristmill.workers.relay.bundling import Backlog, pack
+from gristmill.workers.relay.publish import Publisher, PublishError, make_publisher
+from gristmill.workers.report import Pulse
+
+if TYPE_CHECKING:
+    from gristmill.shared.settings import Settings
+
+log = structlog.get_logger(__name__)
+RELEASE_EVERY: Final = 0.25  # seconds between two looks, while there is enough to publish, for what is held no longer
+RELEASE_BATCHES: Final = (
+    4  # so many times as many as are published at once: 8,000 a second beside a full load of others
+)
+BROKER_TROUBLE: Final[tuple[type[Exception], ...]] = (PublishError, *BROKER_AWAY)
+AWAY: Final[tuple[type[Exception], ...]] = (SQLAlchemyError, psycopg2.Error, *BROKER_TROUBLE)
+
+
+class Relay:
+    """One relay. Any number of them work side by side: each takes rows that no other holds."""
+
+    def __init__(self, settings: Settings, database: Database, publisher: Publisher, stop: Stop) -> None:
+        self._settings = settings
+        self._database = database
+        self._publisher = publisher
+        self._backlog = Backlog(publisher)
+        self._stop = stop
+        self._ear: psycopg2.extensions.connection | None = None
+        self._release_at = 0.0
+        self._pulse = Pulse(database, "relay")
+
+    def tick(self) -> float:
+        """Publish what is due, then wait until more is due, somebody calls, or the slow poll comes round.
+
+        Returns:
+            0: call again at once (the waiting is done here, on the notification).
+        """
+        try:
+            published = self.publish_due()
+        except BROKER_TROUBLE as error:
+            self._pulse.beat(trouble=error)
+            raise
+        self._pulse.beat(acted=published > 0)
+        if not published or time.monotonic() >= self._release_at:
+            self._release_at = time.monotonic() + RELEASE_EVERY
+            published += self.release_held()
+        if not published:
+            self._listen()
+        return 0
+
+    def publish_due(self) -> int:
+        """Publish one batch of due hints and return their number; those of paused queues are held instead.
+
+        The rows are deleted in the transaction that waits for the confirms: a crash or a refusal gives them back, so
+        that a hint may be published twice and never not at all. Losing the commit in a crash of the database server
+        means twice, too; so it need not wait for the disk.
+        """
+        self._publisher.connect()
+        with self._database.transaction(asynchronous_commit=True) as session:
+            due = take_due(session, limit=self._settings.relay_batch, without=self._backlog.resting)
+            if held := [hint for hint in due if hint.paused]:
+                hold(session, held)
+            hints = pack([hint for hint in due if not hint.paused], deep=self._backlog.deep)
+            if due:
+                crash_point("relay.before_publish")
+                self._publisher.publish(hints)
+                crash_point("relay.after_publish")
+        if due:
+            crash_point("relay.after_commit")
+            self._backlog.look(hints, more=len(due) == self._settings.relay_batch)
+        return len(due)
+
+    def release_held(self) -> int:
+        """Put some batches of held hints of each queue that goes on back into the outbox, and return their number."""
+        with self._database.transaction() as session:
+            limit = RELEASE_BATCHES * self._settings.relay_batch
+            return sum(release(session, queue, limit=limit) for queue in list_releasable(session))
+
+    def close(self) -> None:
+        """Say that it ends, and give the connections back."""
+        self._pulse.stop()
+        self._publisher.forget()
+        self._deafen()
+
+    def _listen(self) -> None:
+        """Wait for a notification, for the time the next hint is due, or for the poll, whichever is first."""
+        ear = self._listening()
+        with self._database.transaction() as session:
+            due_in = seconds_to_next(session, without=self._backlog.resting)
+        waits = (self._settings.relay_poll, due_in, self._backlog.pause)
+        pause = min(seconds for seconds in waits if seconds is not None)
+        try:
+            if pause > 0 and not ear.notifies and self._stop.wait(pause, ear):
+                ear.poll()
+            ear.notifies.clear()
+        except psycopg2.Error:
+            self._deafen()
+            raise
+
+    def _listening(self) -> psycopg2.extensions.connection:
+        if self._ear is None or self._ear.closed:
+            self._ear = listening(self._settings, OUTBOX_CHANNEL, application_name="gristmill relay (listen)")
+        else:
+            self._ear.poll()
+        return self._ear
+
+    def _deafen(self) -> None:
+        ear, self._ear = self._ear, None
+        if ear is not None:
+            with suppress(psycopg2.Error):
+                ear.close()
+
+
+def run(settings: Settings) -> None:
+    """Run a relay until SIGTERM or SIGINT."""
+    stop = Stop()
+    stop.install()
+    database = Database(settings, application_name="gristmill relay", pool_size=1)
+    relay = Relay(settings, database, make_publisher(make_app(settings), settings), stop)
+    log.info("relay.started", batch=settings.relay_batch, poll=settings.relay_poll)
+    garbage_collection.look_seldom()
+    try:
+        repeat(relay.tick, stop, name="relay", expected=AWAY)
+    finally:
+        relay.close()
+        database.dispose()
+    log.info("relay.stopped")

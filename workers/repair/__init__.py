@@ -1,0 +1,1 @@
+"""Maintenance: repair what a crash left behind."""

@@ -1,0 +1,108 @@
+"""Find hints that the broker has lost, and have them published again; a healthy backlog is never touched."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+import structlog
+
+from gristmill.shared.jobs.hints import find_unhinted, find_watermark, hint_again
+from gristmill.shared.operating.queries_pause import find_control
+from gristmill.shared.queues import QUEUES
+
+if TYPE_CHECKING:
+    from gristmill.shared.database.connect import Database
+
+log = structlog.get_logger(__name__)
+
+Suspects = set[tuple[UUID, int]]
+
+GRACE: Final = 2.0  # seconds that a due job may be on its way between the relay and a worker
+OVERTAKEN_BY: Final = timedelta(seconds=30)  # more than relays differ in what they publish first
+MOST_SUSPECTS: Final = 1_000  # jobs of a queue looked at in one round
+RATE: Final = 100.0  # hints a second that may be published again, over a longer time
+BURST: Final = 1_000.0
+
+
+@dataclass(slots=True)
+class TokenBucket:
+    """Lets `rate` things a second pass, and up to `burst` at once after a quiet time."""
+
+    rate: float = RATE
+    burst: float = BURST
+    clock: Callable[[], float] = time.monotonic
+    _tokens: float = field(init=False)
+    _at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin full."""
+        self._tokens, self._at = self.burst, self.clock()
+
+    def take(self, wanted: int) -> int:
+        """Return how many of `wanted` may pass now."""
+        now = self.clock()
+        self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate)
+        self._at = now
+        granted = min(wanted, int(self._tokens))
+        self._tokens -= granted
+        return granted
+
+
+class LostHints:
+    """Two rules, each of which needs two looks in a row at the same job.
+
+    *The queue is empty:* no hint waits in it, so a due job that nobody has claimed and that has none in the outbox has
+    no hint at all. (Workers take no more hints than they execute, so none is parked in one.)
+    *It was overtaken:* jobs that were due well after it are being executed. Queues are first in, first out, so its hint
+    is gone or sits with a worker that hangs.
+
+    In a backlog the queue is not empty and nothing is overtaken, however long it takes. Of a paused queue nothing is
+    looked for. Hints that were held come after younger ones: the second rule begins anew when they were released.
+    """
+
+    def __init__(
+        self, database: Database, count_ready: Callable[[], dict[str, int]], *, bucket: TokenBucket | None = None
+    ) -> None:
+        self._database = database
+        self._count_ready = count_ready
+        self._bucket = bucket or TokenBucket()
+        self._unhinted_when_empty: dict[str, Suspects] = {}
+        self._overtaken: dict[str, Suspects] = {}
+
+    def look(self) -> int:
+        """Look once at every queue; returns how many hints are published again."""
+        ready = self._count_ready()
+        return sum(self._look_at(queue, ready[queue]) for queue in QUEUES)
+
+    def forget(self) -> None:
+        """Begin anew with the first look, because the broker could not be seen in between."""
+        self._unhinted_when_empty.clear()
+        self._overtaken.clear()
+
+    def _look_at(self, queue: str, ready: int) -> int:
+        with self._database.transaction() as session:
+            control = find_control(session, queue)
+            if control.paused_at is not None:
+                self._unhinted_when_empty.pop(queue, None)
+                self._overtaken.pop(queue, None)
+                return 0
+            empty = find_unhinted(session, queue, grace=GRACE, limit=MOST_SUSPECTS) if ready == 0 else set()
+            watermark = find_watermark(session, queue)
+            overtaken: Suspects = set()
+            before = watermark - OVERTAKEN_BY if watermark is not None else None
+            if before is not None and (control.released_at is None or control.released_at < before):
+                overtaken = find_unhinted(session, queue, grace=GRACE, limit=MOST_SUSPECTS, before=before)
+            lost = (empty & self._unhinted_when_empty.get(queue, set())) | (
+                overtaken & self._overtaken.get(queue, set())
+            )
+            self._unhinted_when_empty[queue], self._overtaken[queue] = empty, overtaken
+            chosen = sorted(job_id for job_id, _ in lost)[: self._bucket.take(len(lost))]
+            again = hint_again(session, chosen, delay=timedelta(0)) if chosen else set()
+        if again:
+            log.warning("hints.lost", queue=queue, hints=len(again), empty=ready == 0)
+        return len(again)
