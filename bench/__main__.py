@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from bench.parts import PARTS, Run, Sizes
+from bench.parts import PARTS
 from bench.profiles import Profiler
 from bench.report import Report, sync_time
+from bench.run import Run, Sizes
 from bench.stack import Stack, broker_or_valkey, say
 from gristmill.process import ServiceFailedError
 

@@ -1,4 +1,4 @@
-"""What processes cost: processor time between two looks, and memory."""
+"""Measure what processes cost: processor time between two readings, and memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a load test must reach: a pure judgement, apart from the tool that measures."""
+"""The criteria of a load test: a pure judgement, apart from the tool that measures."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def _some_address() -> str:
 
 
 class Posting(FastHttpUser):  # type: ignore[misc]  # Locust lives in an environment of its own
-    """What all producers do."""
+    """The requests that all producers make."""
 
     abstract = True
     host = _setting("GRISTMILL_URL")

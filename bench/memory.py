@@ -1,4 +1,4 @@
-"""What the processes of a worker weigh over a long run: whether they grow with the jobs they have done."""
+"""Measure the memory of a worker's processes over a long run, and their growth with the jobs they have done."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import psutil
 from bench.stack import say
 
 if TYPE_CHECKING:
-    from bench.parts import Run
+    from bench.run import Run
     from bench.stack import Stack
 
 JOBS: Final = ("demo.echo", {"message": "measured"})

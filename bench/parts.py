@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bench import cost, recovery
@@ -17,9 +16,7 @@ from gristmill import ports
 from gristmill.process import ServiceFailedError
 
 if TYPE_CHECKING:
-    from bench.profiles import Profiler
-    from bench.report import Report
-    from bench.stack import Stack
+    from bench.run import Run
 
 ALL: Final = ("web", "relay", "worker", "maintenance")
 # Tasks without bundles that do nothing: of one that may run long each job is a hint of its own, else eight share one.
@@ -29,32 +26,6 @@ ECHO: Final = ("demo.echo", {"message": "measured"})
 EFFECT: Final = ("demo.effect", {"key": "measured"})
 _PATIENCE: Final = 90.0  # seconds until a backlog that does not end is given up
 _CALM: Final = 1.0  # seconds of rest before something is measured on an idle platform
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sizes:
-    """How much is measured: seconds of load, and counts of jobs."""
-
-    seconds: float
-    connections: int
-    backlog: int
-    alone: int
-    singles: int
-    pause: float
-    outage: int
-    comes_back: bool
-    kills: int
-    marathon: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """What every part works with."""
-
-    stack: Stack
-    report: Report
-    sizes: Sizes
-    profiler: Profiler
 
 
 def post(run: Run) -> None:
@@ -78,7 +49,7 @@ def relay(run: Run) -> None:
         run.stack.fill(task, args, count, f"bench {name}")
         before = cost.cpu_seconds(run.stack)
         run.stack.signal("relay", signal.SIGCONT)
-        with run.profiler.watch("relay", name):
+        with run.profiler.record("relay", name):
             taken = run.stack.wait_until(
                 lambda: run.stack.query("SELECT NOT EXISTS (SELECT FROM outbox)")[0][0] is True,
                 seconds=_PATIENCE,
@@ -99,7 +70,7 @@ def execute(run: Run) -> None:
     say(f"  {QUEUE.concurrency} worker processes at work")
     before = cost.cpu_seconds(run.stack)
     for name, (task, _), count in _backlogs(run):  # the queue hands them out in the order in which they were published
-        with run.profiler.watch("worker", name):
+        with run.profiler.record("worker", name):
             taken = _executed(run, f"bench {name}", count)
         after = cost.cpu_seconds(run.stack)
         what = f"{task}, one id a hint" if name == "alone" else f"{task}, hints of several ids"
@@ -128,7 +99,7 @@ def start(run: Run) -> None:
     """Time from a POST to the start of its handler, while nothing else goes on."""
     run.stack.run_only(*ALL)
     time.sleep(_CALM)
-    with run.profiler.watch("web", "single"):
+    with run.profiler.record("web", "single"):
         done = _client(run, _plan(run, EFFECT, count=run.sizes.singles, pause=run.sizes.pause))
     run.stack.wait_until(run.stack.all_ended, seconds=_PATIENCE, what="single jobs")
     sent = dict(done["sent"])
@@ -221,7 +192,7 @@ def _load(run: Run, part: str, what: str, body: tuple[str, dict[str, Any]] | Non
     """Measure a closed loop of requests, add its figures, and return the rate."""
     say(f"  {run.sizes.connections} connections for {seconds:g} s: {what}")
     before = cost.cpu_seconds(run.stack)
-    with run.profiler.watch("web", f"{part}-{what}"):
+    with run.profiler.record("web", f"{part}-{what}"):
         done = _client(run, _plan(run, body, connections=run.sizes.connections, seconds=seconds))
     used = cost.microseconds_each(before, cost.cpu_seconds(run.stack), done["count"])
     rate = float(done["count"] / done["seconds"])

@@ -25,7 +25,7 @@ class Profiler:
         self._folder = folder
 
     @contextlib.contextmanager
-    def watch(self, name: str, label: str) -> Iterator[None]:
+    def record(self, name: str, label: str) -> Iterator[None]:
         """Record the process `name` with its children meanwhile, as collapsed stacks in `<name>-<label>.txt`."""
         if self._folder is None:
             yield

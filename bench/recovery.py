@@ -1,4 +1,4 @@
-"""How long a job stands still when the process that had it is killed."""
+"""Measure the time that a job stands still when the process that had it is killed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import psutil
 from bench.client import percentile
 
 if TYPE_CHECKING:
-    from bench.parts import Run
+    from bench.run import Run
     from bench.stack import Stack
 
 _ALL: Final = ("relay", "worker", "second worker", "maintenance")

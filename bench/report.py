@@ -1,4 +1,4 @@
-"""What was measured, as rows: one table for people, JSON for comparing runs."""
+"""The figures of a run, as rows: one table for people, JSON for comparing runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured: private servers in a temporary folder, and the platform's processes, all ended by their pids."""
+"""The platform under measurement: private servers in a temporary folder and our processes, all ended by their pids."""
 
 from __future__ import annotations
 
@@ -260,7 +260,7 @@ class Stack:
                 raise ServiceFailedError(f"{name} ended with exit code {each.returncode}:\n{tail(log)}")
 
     def all_ended(self) -> bool:
-        """Whether no job is live any more."""
+        """Return whether no job is live any more."""
         live = "state IN ('scheduled', 'queued', 'running', 'retrying')"
         return self.query(f"SELECT NOT EXISTS (SELECT FROM jobs WHERE {live})")[0][0] is True  # noqa: S608  a constant
 

@@ -1,4 +1,4 @@
-"""What must be true of the tables when nothing moves any more: each statement returns the ids for which it is not."""
+"""Invariants of the tables when nothing moves any more: each statement returns the ids that violate one."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class LedgerWriter:
 
 @dataclass(slots=True)
 class Entry:
-    """What a client knows of one job."""
+    """A client's record of one job."""
 
     key: str
     kind: str
@@ -38,7 +38,7 @@ class Entry:
 
     @property
     def accepted(self) -> bool:
-        """Whether a 202 was seen."""
+        """True once a 202 was seen."""
         return bool(self.ids)
 
 

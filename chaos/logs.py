@@ -1,4 +1,4 @@
-"""What the processes' logs tell: how often what happened, and the errors that nobody expected."""
+"""Read the processes' logs: counts of events, and the errors that nobody expected."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NUMBER: Final = re.compile(r"\d+")
 
 @dataclass(slots=True)
 class Told:
-    """What all logs of a run tell."""
+    """The events and errors in all logs of a run."""
 
     events: Counter[str] = field(default_factory=Counter)
     hints_again: int = 0

@@ -1,4 +1,4 @@
-"""What the clients post: jobs of every kind, each with the one end that it may have."""
+"""The mix of jobs that clients post: every kind, each with the one end that it may have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run is asked to be, and what it found."""
+"""The options of a run, and its findings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chaos.logs import Told
 
 @dataclass(slots=True)
 class Verdict:
-    """What came out. Each finding is (what is wrong, the job's id or None)."""
+    """The findings of a run, each a pair: the fault, and the job's id or None."""
 
     jobs: int = 0
     by_state: Counter[str] = field(default_factory=Counter)
@@ -28,13 +28,13 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether the promise was kept."""
+        """True when the promise was kept."""
         return not (self.lost or self.twice or self.unexpected)
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a run is asked to be."""
+    """The options of a run."""
 
     seed: int
     seconds: float
@@ -57,4 +57,4 @@ class Outcome:
     own_ends: list[str] = field(default_factory=list)
     redelivered: int | None = None
     recovered: float | None = None
-    evidence: list[str] = field(default_factory=list)
+    traces: list[str] = field(default_factory=list)

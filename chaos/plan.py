@@ -1,4 +1,4 @@
-"""What the nemesis will do, and when: decided by the seed alone, before anything starts."""
+"""The plan of the nemesis: faults and their times, decided by the seed alone, before anything starts."""
 
 from __future__ import annotations
 

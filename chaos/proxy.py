@@ -27,14 +27,14 @@ ELSEWHERE: Final = 0.05  # of the share of COMMITs: how often a line is cut at s
 class Line:
     """One connection through the proxy, with both its ends."""
 
-    def __init__(self, *ends: asyncio.StreamWriter) -> None:
-        self.ends = ends
+    def __init__(self, *writers: asyncio.StreamWriter) -> None:
+        self.writers = writers
         self.harmed = False
         self.cut_at_answer = False
 
     def cut(self) -> None:
         """Cut it the hard way: both sides see a reset."""
-        for end in self.ends:
+        for end in self.writers:
             with suppress(OSError):
                 end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
             end.transport.abort()
@@ -89,7 +89,7 @@ class Upstream:
                 if not await reader.read(CHUNK):
                     return
             upstream_reader, upstream = await asyncio.open_connection(LOOPBACK, self._port, limit=CHUNK)
-            line.ends = (writer, upstream)
+            line.writers = (writer, upstream)
             up = asyncio.create_task(self._pump(line, reader, upstream, upwards=True))
             down = asyncio.create_task(self._pump(line, upstream_reader, writer, upwards=False))
             await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)

@@ -86,7 +86,7 @@ def findings(outcome: Outcome, folder: Path) -> str:
         [
             *shown[:MOST_FINDINGS],
             *([f"… and {len(shown) - MOST_FINDINGS} more"] if len(shown) > MOST_FINDINGS else []),
-            *outcome.evidence[: 4 * MOST_FINDINGS],
+            *outcome.traces[: 4 * MOST_FINDINGS],
             f"Logs, ledger and the nemesis's diary: {folder}",
             f"Again: make chaos SEED={options.seed} SECONDS={options.seconds:g} BROKER={options.broker}",
         ]

@@ -109,7 +109,7 @@ class Run:
         outcome.verdict = judge(self.servers, outcome.entries)
         outcome.restarts, outcome.own_ends = dict(programs.restarts), programs.own_ends
         outcome.told = read_logs(self.logs)
-        outcome.evidence = self._evidence(outcome.verdict)
+        outcome.traces = self._traces(outcome.verdict)
         return outcome
 
     def _prepare(self, network: Network) -> str:
@@ -208,7 +208,7 @@ class Run:
         finally:
             connection.close()
 
-    def _evidence(self, verdict: Verdict) -> list[str]:
+    def _traces(self, verdict: Verdict) -> list[str]:
         """Return what Postgres knows of the jobs that are no good, a line each."""
         shown = []
         for job_id in dict.fromkeys(job for _, job in verdict.lost + verdict.twice + verdict.unexpected if job):

@@ -60,7 +60,7 @@ def judge(servers: Servers, entries: dict[str, Entry]) -> Verdict:
 
 
 def _judge_promises(verdict: Verdict, entries: dict[str, Entry], jobs: dict[UUID, Row]) -> None:
-    """What was accepted is there, once."""
+    """Every accepted job is there, once."""
     for entry in entries.values():
         if entry.refused is not None:
             verdict.unexpected.append((f"{entry.kind} {entry.key} was refused: {entry.refused}", None))

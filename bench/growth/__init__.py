@@ -1,1 +1,1 @@
-"""What the platform's statements cost with few and with many jobs in the tables: `make bench-growth`."""
+"""Compare the cost of the platform's statements with few and with many jobs in the tables: `make bench-growth`."""

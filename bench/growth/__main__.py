@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.growth.bloat import measure_bloat
-from bench.growth.database import Place
+from bench.growth.database import BenchDatabases
 from bench.growth.partitions import MOST, measure_partitions
 from bench.growth.relays import measure_relays
 from bench.growth.tables import measure_tables
@@ -35,15 +35,15 @@ def main() -> int:
     report = Report(broker="none", sync_ms=sync_time())
     report.remarks += ["tables: commits do not wait for the disk; ratios are the median over the rounds"]
     parts: dict[str, Callable[[], None]] = {
-        "tables": lambda: _in_place(
-            _UNSYNCED, lambda place: measure_tables(place, report, sizes=options.rows, rounds=options.rounds)
+        "tables": lambda: _with_databases(
+            _UNSYNCED, lambda server: measure_tables(server, report, sizes=options.rows, rounds=options.rounds)
         ),
-        "bloat": lambda: _in_place({}, lambda place: measure_bloat(place, report, jobs=options.jobs)),
-        "partitions": lambda: _in_place(
+        "bloat": lambda: _with_databases({}, lambda server: measure_bloat(server, report, jobs=options.jobs)),
+        "partitions": lambda: _with_databases(
             _UNSYNCED,
-            lambda place: measure_partitions(place, report, rows=min(MOST, options.rows[-1]), rounds=options.rounds),
+            lambda server: measure_partitions(server, report, rows=min(MOST, options.rows[-1]), rounds=options.rounds),
         ),
-        "relays": lambda: _in_place({}, lambda place: measure_relays(place, report, hints=options.hints)),
+        "relays": lambda: _with_databases({}, lambda server: measure_relays(server, report, hints=options.hints)),
     }
     began = time.perf_counter()
     try:
@@ -63,9 +63,9 @@ def main() -> int:
     return 0
 
 
-def _in_place(settings: dict[str, str], measure: Callable[[Place], None]) -> None:
-    with Place(settings) as place:
-        measure(place)
+def _with_databases(settings: dict[str, str], measure: Callable[[BenchDatabases], None]) -> None:
+    with BenchDatabases(settings) as server:
+        measure(server)
 
 
 def _read_options() -> argparse.Namespace:

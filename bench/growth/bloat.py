@@ -1,4 +1,4 @@
-"""What remains of jobs that were accepted, claimed and ended: dead rows, and room in the table and its indexes."""
+"""Measure bloat: the dead rows that ended jobs leave behind, and the size of the table and its indexes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gristmill.shared.jobs.enqueue import accept
 from gristmill.shared.jobs.outbox import take_due
 
 if TYPE_CHECKING:
-    from bench.growth.database import Place
+    from bench.growth.database import BenchDatabases
     from bench.report import Report
     from gristmill.shared.database.connect import Database
 
@@ -28,9 +28,9 @@ _ROWS: Final = """
 """
 
 
-def measure_bloat(place: Place, report: Report, *, jobs: int) -> None:
+def measure_bloat(server: BenchDatabases, report: Report, *, jobs: int) -> None:
     """Run jobs through the product's own functions under autovacuum as Postgres has it, then write the table anew."""
-    database = place.make_database(_NAME)
+    database = server.make_database(_NAME)
     began = time.perf_counter()
     for first in range(0, jobs, _BATCH):
         _run(database, min(_BATCH, jobs - first))
@@ -38,11 +38,11 @@ def measure_bloat(place: Place, report: Report, *, jobs: int) -> None:
             say(f"  {first:,} of {jobs:,} jobs, {time.perf_counter() - began:.0f} s")
     seconds = time.perf_counter() - began
     database.dispose()  # at its end a connection tells Postgres what it has done
-    updated, hot, dead, vacuums = place.query(_NAME, _ROWS)[0]
-    used = [int(size) for size in place.query(_NAME, _SIZES)[0]]
-    place.query(_NAME, "VACUUM (FULL, ANALYZE) jobs")
-    place.query(_NAME, "VACUUM (FULL, ANALYZE) outbox")
-    anew = [int(size) for size in place.query(_NAME, _SIZES)[0]]
+    updated, hot, dead, vacuums = server.query(_NAME, _ROWS)[0]
+    used = [int(size) for size in server.query(_NAME, _SIZES)[0]]
+    server.query(_NAME, "VACUUM (FULL, ANALYZE) jobs")
+    server.query(_NAME, "VACUUM (FULL, ANALYZE) outbox")
+    anew = [int(size) for size in server.query(_NAME, _SIZES)[0]]
     report.add(
         "bloat", "jobs accepted, claimed and ended a second", jobs / seconds, "/s", f"{jobs:,} in calls of {_BATCH}"
     )

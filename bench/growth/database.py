@@ -1,4 +1,4 @@
-"""Where it is measured: a Postgres of its own with a migrated database for each case, and no other process."""
+"""A private Postgres to measure on, with a migrated database for each case and no other process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _START_SECONDS: Final = 60.0
 _NOBODY: Final = f"{ports.LOOPBACK}:1"  # no broker, cache or mail server is asked for anything
 
 
-class Place:
+class BenchDatabases:
     """A private server.
 
     Args:

@@ -1,4 +1,4 @@
-"""What Postgres does for the statements that are really sent: each is explained, and run, just before it is sent."""
+"""Explain the statements that are really sent: each plan is taken just before its statement runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TRIES: Final = 2  # the first also passes by the index entries of dead rows, an
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How Postgres has run one statement.
+    """The plan by which Postgres has run one statement.
 
     Attributes:
         buffers: pages it has looked at, in memory or not.

@@ -1,4 +1,4 @@
-"""What is read, repaired and cleared away beside the moves: lists with each filter, lost hints, keys that are over."""
+"""Statements beside the moves: lists with each filter, the search for lost hints, the pruning of expired keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the platform does with its tables, one by one, by its own functions: measured here, and explained by the tests.
+"""Operations of the platform on its tables, by its own functions: measured here, and explained by the tests.
 
 An operation gets ready in transactions that are not measured, and acts in one that is.
 """

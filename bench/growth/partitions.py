@@ -19,7 +19,7 @@ from gristmill.shared.operating.queries_job_lists import list_jobs
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from bench.growth.database import Place
+    from bench.growth.database import BenchDatabases
     from bench.report import Report
     from gristmill.shared.database.connect import Database
 
@@ -57,21 +57,21 @@ _CUT: Final = """
 """
 
 
-def measure_partitions(place: Place, report: Report, *, rows: int, rounds: int) -> None:
+def measure_partitions(server: BenchDatabases, report: Report, *, rows: int, rounds: int) -> None:
     """Claim, settle, show and list with the jobs in one table and in pieces, in turn; nothing is committed."""
     databases: dict[int, Database] = {}
     for pieces in COUNTS:
         name = f"pieces_{pieces}"
-        databases[pieces] = place.make_database(name)
+        databases[pieces] = server.make_database(name)
         if pieces > 1:
-            place.query(name, _CUT, {"pieces": pieces})
-        with place.connected(name) as connection:
+            server.query(name, _CUT, {"pieces": pieces})
+        with server.connected(name) as connection:
             write_history(connection, rows, live=rows // 10)
         say(f"  {rows:,} jobs in {pieces} pieces")
     taken: dict[str, dict[int, list[float]]] = {}
     for _ in range(rounds):
         for pieces, database in databases.items():
-            ids = [UUID(row[0]) for row in place.query(f"pieces_{pieces}", _QUEUED, [FEW])]
+            ids = [UUID(row[0]) for row in server.query(f"pieces_{pieces}", _QUEUED, [FEW])]
             for name, act in _acts(ids).items():
                 taken.setdefault(name, {each: [] for each in COUNTS})[pieces].append(_time(database, act))
     for name, times in taken.items():

@@ -13,7 +13,7 @@ from bench.stack import say
 from gristmill.process import ServiceFailedError
 
 if TYPE_CHECKING:
-    from bench.growth.database import Place
+    from bench.growth.database import BenchDatabases
     from bench.report import Report
 
 LIMIT: Final = 500  # hints of one transaction, as relays take them
@@ -22,16 +22,16 @@ MOST: Final = 3
 _NAME: Final = "relays"
 
 
-def measure_relays(place: Place, report: Report, *, hints: int) -> None:
+def measure_relays(server: BenchDatabases, report: Report, *, hints: int) -> None:
     """Empty a deep outbox by one, two and three relays; each hint has to be taken once."""
-    database = place.make_database(_NAME)
+    database = server.make_database(_NAME)
     alone = 0.0
     for pause in (PAUSE, 0.0):
         for number in range(1, MOST + 1):
             say(f"  {number} relays, {pause * 1000:.0f} ms for the confirms of {LIMIT}")
             for _ in range(0, hints, LIMIT):
                 accepted(database, LIMIT)
-            rate, taken = _empty(place.url_of(_NAME), number, pause)
+            rate, taken = _empty(server.url_of(_NAME), number, pause)
             if taken != hints:
                 raise ServiceFailedError(f"{taken} hints were taken of {hints}")
             alone = rate if number == 1 else alone

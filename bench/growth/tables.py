@@ -18,7 +18,7 @@ from bench.stack import say
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bench.growth.database import Place
+    from bench.growth.database import BenchDatabases
     from bench.report import Report
     from gristmill.shared.database.connect import Database
 
@@ -28,16 +28,16 @@ AIM: Final = 1.2
 _AIMED: Final = (f"claim {FEW}", f"succeed {FEW}", "claim one", "succeed one")
 
 
-def measure_tables(place: Place, report: Report, *, sizes: Sequence[int], rounds: int) -> None:
+def measure_tables(server: BenchDatabases, report: Report, *, sizes: Sequence[int], rounds: int) -> None:
     """Measure every operation at each size in turn, so that all see the same machine, and compare with the smallest."""
     databases = {}
     for rows in sizes:
         began = time.perf_counter()
         name = f"rows_{rows}"
-        databases[rows] = place.make_database(name)
-        with place.connected(name) as connection:
+        databases[rows] = server.make_database(name)
+        with server.connected(name) as connection:
             write_history(connection, rows, live=min(LIVE, rows // 10))
-        say(f"  {rows:,} jobs written in {time.perf_counter() - began:.0f} s, {_size(place, name)}")
+        say(f"  {rows:,} jobs written in {time.perf_counter() - began:.0f} s, {_size(server, name)}")
     _share_a_processor(databases.values())
     operations = [*OPERATIONS, *LOOKS, *COUNTS]
     taken: dict[str, dict[int, list[float]]] = {each.name: {rows: [] for rows in sizes} for each in operations}
@@ -91,5 +91,5 @@ def _tell(report: Report, name: str, taken: dict[int, list[float]], pages: dict[
     report.add("tables", name, statistics.median(ratios), "x", note, at_most=AIM if name in _AIMED else None)
 
 
-def _size(place: Place, name: str) -> str:
-    return str(place.query(name, "SELECT pg_size_pretty(pg_database_size(current_database()))")[0][0])
+def _size(server: BenchDatabases, name: str) -> str:
+    return str(server.query(name, "SELECT pg_size_pretty(pg_database_size(current_database()))")[0][0])

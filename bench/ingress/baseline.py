@@ -1,4 +1,4 @@
-"""What most would build: Flask, flask-smorest, a row by SQLAlchemy, and Celery's `.delay()` with publisher confirms.
+"""The naive ingress: Flask, flask-smorest, a row by SQLAlchemy, and Celery's `.delay()` with publisher confirms.
 
 It asks for no key, keeps no idempotency keys and loses a job when it dies between its two writes.
 """

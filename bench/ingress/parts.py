@@ -1,4 +1,4 @@
-"""What is compared with what: always in rounds, one after the other, so that both see the same machine."""
+"""The comparisons: always in rounds, one after the other, so that both sides see the same machine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ POSTS: Final = "/api/v1/jobs"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How much is measured."""
+    """The size of a measurement."""
 
     rounds: int
     seconds: float
@@ -44,7 +44,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """What every part works with."""
+    """The servers, the report and the sizes that every part works with."""
 
     stack: Stack
     servers: Servers

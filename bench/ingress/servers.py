@@ -39,7 +39,7 @@ class Server:
 
 
 class Servers:
-    """What runs beside a stack, ended with it."""
+    """Servers that run beside a stack, and end with it."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack

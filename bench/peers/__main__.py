@@ -21,7 +21,7 @@ from bench.peers.markdown import Page
 from bench.peers.own import Naive, Own
 from bench.peers.peer import EXECUTE, Peer, Spec, versions
 from bench.peers.roster import BY_NAME, OURS, PEERS
-from bench.peers.servers import Place
+from bench.peers.servers import PeerServers
 from bench.peers.slot import QUICK, WHOLE, Sizes, measure
 from bench.report import sync_time
 from bench.stack import Stack, say
@@ -141,14 +141,14 @@ def _turn(stack: Stack, spec: Spec, name: str, sizes: Sizes) -> dict[str, float]
 
 @contextmanager
 def _at_work(stack: Stack, spec: Spec, name: str) -> Iterator[Peer]:
-    place = Place(stack, name, spec.redis)
-    peer = _OURS.get(spec.name, Peer)(spec, place)
+    home = PeerServers(stack, name, spec.redis)
+    peer = _OURS.get(spec.name, Peer)(spec, home)
     try:
-        place.open()
+        home.open()
         yield peer
     finally:
         peer.stop()
-        place.close()
+        home.close()
 
 
 def _write(options: argparse.Namespace, page: Page, figures: Figures) -> None:

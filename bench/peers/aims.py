@@ -1,4 +1,4 @@
-"""What we want to reach beside the others: each aim, what was measured of it, and whether it was met."""
+"""Aims of the comparison: each with the figure that was measured, and the verdict."""
 
 from __future__ import annotations
 

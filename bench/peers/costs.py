@@ -1,4 +1,4 @@
-"""Where the processor time of a job goes while a backlog is worked off: by process, and by statement of Postgres."""
+"""Profile the processor time of a job while a backlog is worked off: by process, and by statement of Postgres."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STATEMENTS: Final = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """What one statement costs a job."""
+    """The share of one statement in the cost of a job."""
 
     text: str
     calls: float
@@ -38,7 +38,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """What one job costs: microseconds of processor time by process, and its statements."""
+    """The cost of one job: microseconds of processor time by process, and its statements."""
 
     rate: float
     processes: dict[str, float]
@@ -65,7 +65,7 @@ class Costs:
 
 def measure(peer: Peer, kind: str, count: int) -> Costs:
     """Have a peer work `count` jobs of a kind off, and return what each has cost. Its processes are started here."""
-    query, marks = peer.place.stack.query, peer.place.marks
+    query, marks = peer.home.stack.query, peer.home.marks
     query("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
     peer.start()
     peer.empty()

@@ -43,7 +43,7 @@ class Text:
 
 @dataclass(slots=True)
 class Drawing:
-    """What is drawn, on white."""
+    """The shapes of a picture, on white."""
 
     width: float
     height: float

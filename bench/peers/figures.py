@@ -1,4 +1,4 @@
-"""What was measured in all rounds: medians, spreads, and how many times ours each figure is."""
+"""Summarize all rounds: medians, spreads, and the ratio of each figure to ours."""
 
 from __future__ import annotations
 

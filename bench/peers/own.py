@@ -21,7 +21,7 @@ from gristmill import ports, process
 
 if TYPE_CHECKING:
     from bench.peers.peer import Spec
-    from bench.peers.servers import Place
+    from bench.peers.servers import PeerServers
 
 POSTS: Final = "/api/v1/jobs"
 _MAIN: Final = "import bench.peers.own_tasks; from gristmill.cli import main; main()"
@@ -31,19 +31,19 @@ _WORKER: Final = ["worker", "--queue", QUEUE.name, "--concurrency", "2"]
 class AskedOverHttp(Peer):
     """A peer whose producer is a client of HTTP: `bench.client`, in a process of its own while it measures."""
 
-    def __init__(self, spec: Spec, place: Place) -> None:
-        super().__init__(spec, place)
-        self.servers = Servers(place.stack)
+    def __init__(self, spec: Spec, home: PeerServers) -> None:
+        super().__init__(spec, home)
+        self.servers = Servers(home.stack)
 
     def stop(self) -> None:
         super().stop()
         self.servers.__exit__()
-        self.place.stack.forget_jobs()
+        self.home.stack.forget_jobs()
 
     def closed(self, path: str, body: dict[str, Any], seconds: float, connections: int) -> dict[str, Any]:
         """Keep some connections busy, and return the rate of requests."""
         plan = {**self.plan(path, body), "connections": connections, "seconds": seconds}
-        done = drive(plan, self.place.stack.environment)
+        done = drive(plan, self.home.stack.environment)
         return done | {"rate": done["count"] / done["seconds"]}
 
     def plan(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class AskedOverHttp(Peer):
             "port": self.servers.port_of("web"),
             "path": path,
             "status": 202,
-            "headers": {"Authorization": f"Bearer {self.place.stack.key}"},
+            "headers": {"Authorization": f"Bearer {self.home.stack.key}"},
             "body": body,
         }
 
@@ -70,17 +70,17 @@ class Naive(AskedOverHttp):
 
     def stop(self) -> None:
         super().stop()
-        self.place.stack.query("DROP TABLE IF EXISTS baseline_jobs")
-        self.place.rabbitmq.api("DELETE", "/api/queues/%2F/celery")
+        self.home.stack.query("DROP TABLE IF EXISTS baseline_jobs")
+        self.home.rabbitmq.api("DELETE", "/api/queues/%2F/celery")
 
 
 class Own(AskedOverHttp):
     """Ingress, relay, worker and maintenance of this clone."""
 
-    def __init__(self, spec: Spec, place: Place) -> None:
-        super().__init__(spec, place)
+    def __init__(self, spec: Spec, home: PeerServers) -> None:
+        super().__init__(spec, home)
         self._own = threading.local()
-        place.stack.environment[MARKS] = os.environ[MARKS] = str(place.marks.path)
+        home.stack.environment[MARKS] = os.environ[MARKS] = str(home.marks.path)
 
     def start(self) -> None:
         self.bulk = True
@@ -88,23 +88,23 @@ class Own(AskedOverHttp):
 
     def start_workers(self) -> None:
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-        env = {**self.place.stack.environment, "PYTHONPATH": path}
+        env = {**self.home.stack.environment, "PYTHONPATH": path}
         for name, command in (("maintenance", ["maintenance"]), ("relay", ["relay"]), ("worker", _WORKER)):
             full: list[str | Path] = [sys.executable, "-c", _MAIN, *command]
-            self._running[name] = process.spawn(full, env=env, log=self.place.log(name), cwd=self.place.folder)
+            self._running[name] = process.spawn(full, env=env, log=self.home.log(name), cwd=self.home.folder)
 
     def frozen_pids(self) -> list[int]:
         """The relay stands still too: what it costs belongs to the execution of a job."""
         return [self._running[name].pid for name in ("relay", "worker") if name in self._running]
 
     def effects(self) -> int:
-        return int(self.place.stack.query("SELECT count(*) FROM demo_effects")[0][0])
+        return int(self.home.stack.query("SELECT count(*) FROM demo_effects")[0][0])
 
     def empty(self) -> None:
-        self.place.stack.forget_jobs()
+        self.home.stack.forget_jobs()
 
     def vacuum(self) -> None:
-        self.place.stack.query("VACUUM (ANALYZE) jobs, outbox")
+        self.home.stack.query("VACUUM (ANALYZE) jobs, outbox")
 
     def ask(self, what: str, **more: Any) -> dict[str, Any]:
         if what == "closed":
@@ -116,7 +116,7 @@ class Own(AskedOverHttp):
         if what == "paced":
             return paced(self._post, more["kind"], more["rate"], more["count"], more["at_once"])
         job = self._job(more["kind"], 0.0)
-        self.place.stack.fill(job["task"], job["args"], more["count"], "bench")
+        self.home.stack.fill(job["task"], job["args"], more["count"], "bench")
         return {}
 
     def _job(self, kind: str, sent: float) -> dict[str, Any]:

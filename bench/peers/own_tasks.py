@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class WorkArgs(Schema):
-    """What to do, and when it was sent."""
+    """The kind of work, and the time at which it was sent."""
 
     kind = fields.String(required=True, validate=OneOf(["noop", "effect", "wait"]))
     sent = fields.Float(required=True)

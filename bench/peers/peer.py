@@ -22,7 +22,7 @@ from gristmill import ports, process
 from gristmill.process import Process, ServiceFailedError, family, tail
 
 if TYPE_CHECKING:
-    from bench.peers.servers import Place
+    from bench.peers.servers import PeerServers
 
 ACCEPT: Final = ("one", "at_once", "batch")
 EXECUTE: Final = ("noop", "effect", "wait")
@@ -35,7 +35,7 @@ _STOP_SECONDS: Final = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """What a peer is.
+    """The description of a peer.
 
     Attributes:
         environment: the file in `requirements/` that holds its packages; None is our own `.venv`.
@@ -68,9 +68,9 @@ class Spec:
 class Peer:
     """A peer at work in one round."""
 
-    def __init__(self, spec: Spec, place: Place) -> None:
+    def __init__(self, spec: Spec, home: PeerServers) -> None:
         self.spec = spec
-        self.place = place
+        self.home = home
         self.bulk = False
         self._running: dict[str, Process] = {}
         self._lines: Any = None
@@ -84,7 +84,7 @@ class Peer:
             try:
                 self._link, _ = server.accept()
             except TimeoutError as error:
-                raise ServiceFailedError(f"{self.spec.name}: no producer came. {self._evidence('producer')}") from error
+                raise ServiceFailedError(f"{self.spec.name}: no producer came. {self._log_tail('producer')}") from error
         self._link.settimeout(_ANSWER_SECONDS)
         self._lines = self._link.makefile("rw", encoding="utf-8")
         self.bulk = self._answer()["bulk"]
@@ -114,24 +114,24 @@ class Peer:
 
     def effects(self) -> int:
         """Return how many rows the jobs with an effect have written."""
-        return self.place.effects()
+        return self.home.effects()
 
     def all_pids(self) -> dict[str, int]:
         """Return the leading processes of the peer and of the servers, by name."""
-        return {name: each.pid for name, each in self._running.items()} | self.place.servers()
+        return {name: each.pid for name, each in self._running.items()} | self.home.servers()
 
     def cpu_seconds(self) -> float:
         """Return the processor time that the servers and what works on jobs have used so far."""
-        return sum(used(each) for pid in (*self.frozen_pids(), *self.place.servers().values()) for each in family(pid))
+        return sum(used(each) for pid in (*self.frozen_pids(), *self.home.servers().values()) for each in family(pid))
 
     def empty(self) -> None:
         """Forget all jobs."""
-        self.place.empty(self.spec.tables)
+        self.home.empty(self.spec.tables)
 
     def vacuum(self) -> None:
         """Have Postgres look at a backlog, as autovacuum would have by then: plans made for empty tables are slow."""
         if self.spec.tables:
-            self.place.run(f"VACUUM (ANALYZE) {self.spec.tables.split()[0]}")
+            self.home.run(f"VACUUM (ANALYZE) {self.spec.tables.split()[0]}")
 
     def look_after(self) -> None:
         """Raise where a process has ended by itself.
@@ -142,7 +142,7 @@ class Peer:
         for name, each in self._running.items():
             if each.poll() is not None:
                 code = each.returncode
-                raise ServiceFailedError(f"{self.spec.name}'s {name} ended (exit {code}). {self._evidence(name)}")
+                raise ServiceFailedError(f"{self.spec.name}'s {name} ended (exit {code}). {self._log_tail(name)}")
 
     def freeze(self) -> None:
         """Have the workers stand still."""
@@ -183,20 +183,20 @@ class Peer:
         return program, program.parent
 
     def _spawn(self, name: str, command: list[str], more: Mapping[str, str]) -> None:
-        env = process.plain_environment({**self.place.environment, **more})
-        self._running[name] = process.spawn(command, env=env, log=self.place.log(name), cwd=self.place.folder)
+        env = process.plain_environment({**self.home.environment, **more})
+        self._running[name] = process.spawn(command, env=env, log=self.home.log(name), cwd=self.home.folder)
 
     def _answer(self) -> dict[str, Any]:
         line = ""
         with contextlib.suppress(OSError):
             line = self._lines.readline()
         if not line:
-            raise ServiceFailedError(f"{self.spec.name}'s producer gave no answer. {self._evidence('producer')}")
+            raise ServiceFailedError(f"{self.spec.name}'s producer gave no answer. {self._log_tail('producer')}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def _evidence(self, name: str) -> str:
-        return f"The end of its log:\n{tail(self.place.log(name))}"
+    def _log_tail(self, name: str) -> str:
+        return f"The end of its log:\n{tail(self.home.log(name))}"
 
     def _signal(self, number: signal.Signals) -> None:
         for pid in self.frozen_pids():

@@ -1,4 +1,4 @@
-"""Where a peer works in one round: a database, a virtual host and an empty Valkey database, gone afterwards."""
+"""The servers of a peer in one round: a database, a virtual host and an empty Valkey database, gone afterwards."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EFFECTS: Final = (
 )
 
 
-class Place:
+class PeerServers:
     """Made for one peer and one round, on the servers of a stack.
 
     Args:

@@ -1,4 +1,4 @@
-"""What is measured of one peer in one round, in the same order for all."""
+"""One round of one peer: the same measurements in the same order for all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PATIENCE: Final = 120.0  # seconds until a backlog that does not end is given u
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """How much is measured: seconds of load, the part of each backlog, jobs a second on an idle machine."""
+    """The size of a round: seconds of load, the share of each backlog, jobs a second on an idle machine."""
 
     seconds: float
     backlog: float
@@ -75,7 +75,7 @@ def _accepting(peer: Peer, sizes: Sizes) -> Figures:
 
 def wait_for_workers(peer: Peer) -> None:
     """Have the workers run some jobs, so that they are known to be there, and warm."""
-    peer.place.marks.forget()
+    peer.home.marks.forget()
     peer.ask("fill", kind="effect", count=FIRST_JOBS)
     until(peer, FIRST_JOBS)
 
@@ -86,7 +86,7 @@ def _executing(peer: Peer, kind: str, sizes: Sizes) -> Figures:
     Of the jobs with a row also what each has cost all processors, the servers' part included.
     """
     count = max(50, int(peer.spec.backlog[kind] * sizes.backlog))
-    marks, before = peer.place.marks, peer.effects()
+    marks, before = peer.home.marks, peer.effects()
     marks.forget()
     peer.freeze()
     try:
@@ -110,7 +110,7 @@ def until(peer: Peer, count: int) -> None:
         ServiceFailedError: it took too long, or a process of the peer ended.
     """
     ends_at = time.monotonic() + _PATIENCE
-    while (there := peer.place.marks.count()) < count:
+    while (there := peer.home.marks.count()) < count:
         peer.look_after()
         if time.monotonic() > ends_at:
             raise ServiceFailedError(f"{peer.spec.name}: {there} of {count} jobs began within {_PATIENCE:g} s")
@@ -132,8 +132,8 @@ def _until_written(peer: Peer, count: int) -> None:
 
 def _latencies(peer: Peer, line: str, kind: str, rate: float, count: int) -> Figures:
     """Send jobs at a rate, and return how long after being sent they began."""
-    peer.place.marks.forget()
+    peer.home.marks.forget()
     peer.ask("paced", kind=kind, rate=rate, count=count, at_once=4)
     until(peer, count)
-    taken = latencies(peer.place.marks.read())
+    taken = latencies(peer.home.marks.read())
     return {f"{line}_p50": percentile(taken, 50), f"{line}_p95": percentile(taken, 95)}

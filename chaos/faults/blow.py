@@ -1,4 +1,4 @@
-"""What a fault is given: what it can reach, how it chooses, and how long it lasts."""
+"""The arguments of a fault: the processes in reach, the source of its choices, and its length."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chaos.servers import Servers
 
 @dataclass(slots=True)
 class Arena:
-    """What the nemesis can reach."""
+    """The servers and processes in reach of the nemesis."""
 
     servers: Servers
     programs: Programs

@@ -1,1 +1,1 @@
-"""What runs inside a peer's own environment: the standard library, the peer, and nothing else of this project."""
+"""Programs that run inside a peer's own environment: the standard library, the peer, nothing else of this project."""

@@ -21,8 +21,8 @@ def paint(drawing: dict[str, Any]) -> Image.Image:
         brush.rectangle((left, top, left + box["width"] * _SCALE, top + box["height"] * _SCALE), fill=box["colour"])
     for text in drawing["texts"]:
         font = ImageFont.load_default(size=text["size"] * _SCALE)
-        place = (text["x"] * _SCALE, text["y"] * _SCALE)
-        brush.text(place, text["text"], fill=text["colour"], font=font, anchor=_ANCHORS[text["anchor"]])
+        corner = (text["x"] * _SCALE, text["y"] * _SCALE)
+        brush.text(corner, text["text"], fill=text["colour"], font=font, anchor=_ANCHORS[text["anchor"]])
     return picture
 
 

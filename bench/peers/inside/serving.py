@@ -23,7 +23,7 @@ Many = Callable[[str, int], object]
 
 @dataclass(frozen=True, slots=True)
 class Producer:
-    """How a peer is given jobs.
+    """The interface by which a peer is given jobs.
 
     Attributes:
         one: accepts one job of a kind, with the time at which it was sent; returns when the peer holds it durably.

@@ -17,7 +17,7 @@ Many = Callable[[str, int], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class AsyncProducer:
-    """How a peer is given jobs: as `bench.peers.inside.serving.Producer`, in coroutines."""
+    """The interface by which a peer is given jobs in coroutines, as `serving.Producer` is in plain calls."""
 
     one: One
     many: Many | None = None
