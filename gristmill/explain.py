@@ -48,6 +48,6 @@ def _explain_broker(error: BaseException) -> str | None:
 
 
 def _first_line(error: object) -> str:
-    from gristmill.shared.base.logging import hide_secrets
+    from gristmill.shared.base.redaction import hide_secrets
 
     return hide_secrets((str(error).strip() or type(error).__name__).splitlines()[0]).rstrip(".")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from gristmill.shared.base.logging import hide_secrets
+from gristmill.shared.base.redaction import hide_secrets
 from gristmill.shared.operating.queries_process_reports import REPORT_EVERY, Kind, Report, write_report
 
 if TYPE_CHECKING:

@@ -81,7 +81,7 @@ def _run(check: _Check, settings: "Settings", ends_at: float) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    from gristmill.shared.base.logging import hide_secrets
+    from gristmill.shared.base.redaction import hide_secrets
 
     text = (
         str(error).strip() if isinstance(error, _WrongError) else explain(error) or f"{type(error).__name__}: {error}"

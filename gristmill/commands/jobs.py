@@ -176,12 +176,12 @@ def _arguments(pairs: tuple[str, ...], document: str | None) -> dict[str, Any]:
 
 def _shown_args(job: "Job") -> dict[str, Any]:
     from gristmill import tasks as _  # noqa: F401  fills the registry
-    from gristmill.shared.base.sealing import redact
+    from gristmill.shared.base.redaction import hide_sealed
     from gristmill.shared.task import registry
 
     task = registry.find(job.task)
     # Of a task that is not known here, any argument may be a secret.
-    return redact(job.args, task.secret_args if task else frozenset(job.args))
+    return hide_sealed(job.args, task.secret_args if task else frozenset(job.args))
 
 
 def _attempt(attempt: "Attempt") -> dict[str, Any]:

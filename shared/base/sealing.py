@@ -83,8 +83,3 @@ def unseal(secret_key: Secret, args: Mapping[str, Any], names: frozenset[str]) -
                 msg = f"The argument {name} was sealed with another GRISTMILL_SECRET_KEY; post the job again"
                 raise PermanentError(msg, code="ARGS_UNREADABLE") from None
     return opened
-
-
-def redact(args: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
-    """Return `args` fit to be shown: the values of `names` are replaced."""
-    return {name: "[sealed]" if name in names else value for name, value in args.items()}

@@ -1,10 +1,10 @@
-"""Errors reported to Sentry, when a DSN is set: scrubbed, and without anything personal."""
+"""Report unexpected errors to Sentry, when a DSN is set: redacted, and without personal data."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from gristmill.shared.base.logging import redact
+from gristmill.shared.base.redaction import redact
 
 if TYPE_CHECKING:
     from sentry_sdk.integrations import Integration
@@ -22,8 +22,8 @@ def configure_reporting(settings: Settings, process: str, *, framework: Framewor
 
     Args:
         settings: the DSN.
-        process: what this process is; a tag of each report.
-        framework: whose errors to catch. The other one is not imported: the ingress holds no Celery.
+        process: the name of this process; a tag of each report.
+        framework: the one whose errors are caught. The other is not imported: the ingress holds no Celery.
     """
     if settings.sentry_dsn is None or not settings.sentry_dsn.reveal():
         return
@@ -55,5 +55,5 @@ def _integrations(framework: Framework) -> list[Integration]:
 
 
 def _scrub(event: Event, _hint: dict[str, Any]) -> Event:
-    scrubbed: Any = redact(None, "", dict(event))
+    scrubbed: Any = redact(event)
     return scrubbed  # type: ignore[no-any-return]  # the same shape, with texts replaced

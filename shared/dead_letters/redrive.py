@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gristmill.shared.audit.queries import record_act
 from gristmill.shared.base.crashpoints import crash_point
+from gristmill.shared.base.redaction import SHOWN_SEALED
 from gristmill.shared.base.sealing import seal, unseal
 from gristmill.shared.database.connect import SECRET_KEY
 from gristmill.shared.dead_letters.queries import discard_letter, get_letter
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from gristmill.shared.jobs.models import Job
     from gristmill.shared.settings import Secret
 
-AS_SHOWN: Final = "[sealed]"  # what `gristmill.shared.base.sealing.redact` shows of a secret argument
 _UNIQUE_KEY: Final = "uq_jobs_unique_key"
 
 
@@ -94,7 +94,7 @@ def correct_args(
     Raises:
         InvalidArgsError: they do not fit the schema, or a secret one cannot be kept since its key is another's.
     """
-    kept = frozenset(name for name in task.secret_args & current.keys() if given.get(name) == AS_SHOWN)
+    kept = frozenset(name for name in task.secret_args & current.keys() if given.get(name) == SHOWN_SEALED)
     try:
         args = {**given, **unseal(secret_key, {name: current[name] for name in kept}, kept)}
     except PermanentError as error:

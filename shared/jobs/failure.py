@@ -8,15 +8,11 @@ import traceback as tracebacks
 from dataclasses import dataclass
 from typing import Final
 
+from gristmill.shared.base.redaction import hide_assigned_secrets
 from gristmill.shared.errors import GristmillError, PermanentError, TransientError
 
 MESSAGE_LIMIT: Final = 2_000  # characters: a server's whole reply, not a page of it
 TRACEBACK_LIMIT: Final = 16_000  # characters; the innermost frames, which tell most, are kept
-_SECRETS: Final = re.compile(
-    r"(?i)(password|passwd|secret|token|authorization|api[_-]?key)(['\"]?\s*[=:]\s*['\"]?)(?:bearer\s+)?[^\s'\",;&)]+"
-)
-# Bounded: an open `\w+` would try every length at every place of a long word, for minutes in one of a megabyte.
-_URL_PASSWORD: Final = re.compile(r"(\b\w{1,32}://[^:/@\s]*):[^@/\s]+@")
 _VARIABLE: Final = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|\d+|'[^']*'|\"[^\"]*\"", re.IGNORECASE)
 
 
@@ -76,5 +72,5 @@ def _clean(text: str) -> str:
 
     Twice what is kept is looked at, so that a secret on the edge is still told by what stands before and behind it.
     """
-    shown = _URL_PASSWORD.sub(r"\1:***@", _SECRETS.sub(r"\1\2***", text))
+    shown = hide_assigned_secrets(text)
     return shown.replace("\x00", "\\x00").encode(errors="replace").decode()

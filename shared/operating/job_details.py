@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gristmill.shared.base.sealing import redact
+from gristmill.shared.base.redaction import hide_sealed
 from gristmill.shared.jobs.find import list_attempts, list_children
 from gristmill.shared.operating.why_waiting import explain_waiting
 from gristmill.shared.states import State
@@ -27,7 +27,7 @@ def show_job(session: Session, job: Job, *, tracebacks: bool = False, payloads: 
     task = registry.find(job.task)
     shown = {column.key: getattr(job, column.key) for column in job.__table__.columns}
     waiting = explain_waiting(session, job)
-    args = redact(job.args, task.secret_args) if task is not None else _hide_all(job.args)
+    args = hide_sealed(job.args, task.secret_args) if task is not None else _hide_all(job.args)
     return shown | {
         "args": args if payloads else None,
         "result": job.result if payloads else None,
@@ -42,7 +42,7 @@ def show_job(session: Session, job: Job, *, tracebacks: bool = False, payloads: 
 
 def _hide_all(args: dict[str, Any]) -> dict[str, Any]:
     """Show no argument of a task that this process does not know: any of them may be a secret."""
-    return redact(args, frozenset(args))
+    return hide_sealed(args, frozenset(args))
 
 
 def show_attempts(job: Job, history: Sequence[Attempt], *, tracebacks: bool) -> list[dict[str, Any]]:

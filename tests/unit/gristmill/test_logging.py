@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 import structlog
 
-from gristmill.shared.base.logging import configure_logging, hide_secrets, redact
+from gristmill.shared.base.logging import configure_logging
+from gristmill.shared.base.redaction import hide_secrets, redact
 from gristmill.shared.settings import Secret, Settings, load_settings
 
 URLS = {
@@ -108,13 +109,13 @@ def test_the_readable_form_has_the_same_in_it(settings: Settings, capsys: pytest
     ],
 )
 def test_secrets_are_hidden(name: str, value: object, shown: object) -> None:
-    assert redact(None, "", {name: value}) == {name: shown}
+    assert redact({name: value}) == {name: shown}
 
 
 def test_a_value_nested_without_end_is_still_logged() -> None:
     deep: list[object] = []
     deep.append(deep)
-    assert redact(None, "", {"deep": deep})
+    assert redact({"deep": deep})
 
 
 def test_text_without_secrets_stays_as_it_is() -> None:

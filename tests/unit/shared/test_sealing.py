@@ -3,7 +3,8 @@
 import orjson
 import pytest
 
-from gristmill.shared.base.sealing import redact, seal, unseal
+from gristmill.shared.base.redaction import hide_sealed
+from gristmill.shared.base.sealing import seal, unseal
 from gristmill.shared.errors import PermanentError
 from gristmill.shared.settings import Secret
 
@@ -29,4 +30,4 @@ def test_another_key_is_told_and_is_final() -> None:
 
 def test_nothing_is_sealed_where_no_name_says_so() -> None:
     assert seal(KEY, ARGS, frozenset()) == unseal(KEY, ARGS, frozenset()) == ARGS
-    assert redact(ARGS, NAMES)["password"] == "[sealed]"
+    assert hide_sealed(ARGS, NAMES)["password"] == "[sealed]"
