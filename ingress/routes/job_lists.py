@@ -6,7 +6,8 @@ from typing import Any
 
 from gristmill.ingress.access.authenticate import current_principal, requires
 from gristmill.ingress.http.api import PREFIX, OptionalBodyBlueprint
-from gristmill.ingress.http.cursor import read_cursor, write_cursor
+from gristmill.ingress.http.cursor import BY_ID
+from gristmill.ingress.http.paging import read_page
 from gristmill.ingress.operating.cancel_many import cancel_many, preview_cancel
 from gristmill.ingress.operating.requested_filter import wanted_jobs
 from gristmill.ingress.schemas.job_lists import (
@@ -83,9 +84,12 @@ def cancel_jobs(wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 def _page(wanted: dict[str, Any]) -> dict[str, Any]:
-    limit, cursor = wanted.pop("limit"), wanted.pop("cursor", None)
-    before = read_cursor(cursor) if cursor is not None else None
-    with services().database.transaction() as session:
-        jobs = list_jobs(session, wanted_jobs(current_principal(), wanted), limit=limit + 1, before=before)
-    more = len(jobs) > limit
-    return {"items": jobs[:limit], "next_cursor": write_cursor(jobs[limit - 1].id) if more else None}
+    return read_page(
+        services().database,
+        wanted,
+        lambda session, limit, before: list_jobs(
+            session, wanted_jobs(current_principal(), wanted), limit=limit, before=before
+        ),
+        cursor=BY_ID,
+        key_of=lambda job: job.id,
+    )

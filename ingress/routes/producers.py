@@ -8,7 +8,8 @@ from uuid import UUID
 
 from gristmill.ingress.access.authenticate import current_principal, requires
 from gristmill.ingress.http.api import PREFIX, OptionalBodyBlueprint
-from gristmill.ingress.http.cursor import read_text_cursor, write_text_cursor
+from gristmill.ingress.http.cursor import BY_NAME
+from gristmill.ingress.http.paging import read_page
 from gristmill.ingress.schemas.errors import ErrorEnvelope
 from gristmill.ingress.schemas.producers import (
     KeyAnswer,
@@ -42,12 +43,13 @@ blueprint = OptionalBodyBlueprint(
 @blueprint.doc(operationId="list_producers")
 def list_all_producers(wanted: dict[str, Any]) -> dict[str, Any]:
     """List the producers by name."""
-    limit = wanted["limit"]
-    after = read_text_cursor(wanted["cursor"]) if "cursor" in wanted else ""
-    with services().database.transaction() as session:
-        found = list_producers(session, limit=limit + 1, after=after)
-    more = len(found) > limit
-    return {"items": found[:limit], "next_cursor": write_text_cursor(found[limit - 1].name) if more else None}
+    return read_page(
+        services().database,
+        wanted,
+        lambda session, limit, after: list_producers(session, limit=limit, after=after or ""),
+        cursor=BY_NAME,
+        key_of=lambda producer: producer.name,
+    )
 
 
 @blueprint.route("/producers", methods=["POST"])
