@@ -1,76 +1,91 @@
-"""Opaque cursors: where a list goes on. Ids sort by time, so the last id of a page is all there is to know."""
+"""Encode and decode the opaque cursors of paged lists."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from datetime import datetime
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Generic, TypeVar
 from uuid import UUID
 
 from marshmallow import ValidationError
 
 from gristmill.shared.dead_letters.queries_groups import Place
 
-_NOT_OURS: Final = "Not a cursor of this list: take next_cursor of the page before, or leave it out."
+Key = TypeVar("Key")
+
+_INVALID: Final = "Not a cursor of this list: use next_cursor of the previous page, or leave it out."
+_BASE64: Final = "^[A-Za-z0-9_-]+$"
 
 
-def write_cursor(last: UUID) -> str:
-    """Return the cursor of the page after `last`."""
-    return base64.urlsafe_b64encode(last.bytes).decode().rstrip("=")
+@dataclass(frozen=True, slots=True)
+class Cursor(Generic[Key]):
+    """The codec of one kind of cursor: the sort key of the last entry of a page, in base64url.
 
-
-def read_cursor(cursor: str) -> UUID:
-    """Return the id after which `cursor` goes on.
-
-    Raises:
-        ValidationError: it was not made by `write_cursor`.
+    Attributes:
+        encode: returns the key as bytes.
+        decode: returns the key that bytes stand for; raises ValueError or OverflowError when they stand for none.
+        pattern: the regular expression that the OpenAPI document gives for the cursor.
     """
-    try:
-        last = UUID(bytes=base64.b64decode(cursor.encode() + b"==", altchars=b"-_", validate=True))
-    except (ValueError, binascii.Error):
-        last = None
-    if last is None or write_cursor(last) != cursor:
-        raise ValidationError(_NOT_OURS)
-    return last
+
+    encode: Callable[[Key], bytes]
+    decode: Callable[[bytes], Key]
+    pattern: str = _BASE64
+
+    def write(self, key: Key) -> str:
+        """Return the cursor of the page after the entry with `key`."""
+        return base64.urlsafe_b64encode(self.encode(key)).decode().rstrip("=")
+
+    def read(self, cursor: str) -> Key:
+        """Return the key of the entry after which the page of `cursor` begins.
+
+        Raises:
+            ValidationError: `write` did not make it.
+        """
+        try:
+            padded = cursor.encode() + b"=" * (-len(cursor) % 4)
+            key = self.decode(base64.b64decode(padded, altchars=b"-_", validate=True))
+            if self.write(key) == cursor:
+                return key
+        except (ValueError, OverflowError, binascii.Error):
+            pass
+        raise ValidationError(_INVALID)
 
 
-def write_text_cursor(last: str) -> str:
-    """Return the cursor of the page after the entry that is called `last`, in a list by names or times."""
-    return base64.urlsafe_b64encode(last.encode()).decode().rstrip("=")
+def _decode_name(raw: bytes) -> str:
+    name = raw.decode()
+    if not name or "\0" in name:
+        raise ValueError
+    return name
 
 
-def read_text_cursor(cursor: str) -> str:
-    """Return the name after which `cursor` goes on.
-
-    Raises:
-        ValidationError: it was not made by `write_text_cursor`.
-    """
-    try:
-        last = base64.b64decode(cursor.encode() + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
-    except (ValueError, binascii.Error):
-        last = None
-    if not last or "\0" in last or write_text_cursor(last) != cursor:
-        raise ValidationError(_NOT_OURS)
-    return last
+def _decode_time(raw: bytes) -> datetime:
+    time = datetime.fromisoformat(raw.decode())
+    if time.tzinfo is None:
+        raise ValueError
+    return time
 
 
-def write_place(last: Place) -> str:
-    """Return the cursor of the page after the group that stands at `last`."""
-    return write_text_cursor(f"{last.count} {last.last_seen.isoformat()} {last.sample}")
+def _encode_time(time: datetime) -> bytes:
+    return time.astimezone(UTC).isoformat().encode()
 
 
-def read_place(cursor: str) -> Place:
-    """Return where a list of groups goes on.
+def _encode_group(group: Place) -> bytes:
+    return f"{group.count} {group.last_seen.isoformat()} {group.sample}".encode()
 
-    Raises:
-        ValidationError: it was not made by `write_place`.
-    """
-    try:
-        count, last_seen, sample = read_text_cursor(cursor).split(" ")
-        place = Place(int(count), datetime.fromisoformat(last_seen), UUID(sample))
-    except ValueError:
-        raise ValidationError(_NOT_OURS) from None
-    if write_place(place) != cursor or place.last_seen.tzinfo is None or not 0 < place.count < 2**63:
-        raise ValidationError(_NOT_OURS)
-    return place
+
+def _decode_group(raw: bytes) -> Place:
+    count, last_seen, sample = raw.decode().split(" ")
+    group = Place(int(count), _decode_time(last_seen.encode()), UUID(sample))
+    if not 0 < group.count < 2**63:
+        raise ValueError
+    return group
+
+
+# Ids sort by time: 16 bytes are 21 characters of base64 and one that holds two bits.
+BY_ID: Final[Cursor[UUID]] = Cursor(lambda key: key.bytes, lambda raw: UUID(bytes=raw), "^[A-Za-z0-9_-]{21}[AQgw]$")
+BY_NAME: Final[Cursor[str]] = Cursor(str.encode, _decode_name)
+BY_TIME: Final[Cursor[datetime]] = Cursor(_encode_time, _decode_time)
+BY_GROUP: Final[Cursor[Place]] = Cursor(_encode_group, _decode_group)

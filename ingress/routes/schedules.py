@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from gristmill.ingress.access.authenticate import principal, requires
+from gristmill.ingress.access.authenticate import current_principal, requires
 from gristmill.ingress.http.api import PREFIX, Blueprint, OptionalBodyBlueprint
-from gristmill.ingress.http.cursor import read_text_cursor, write_text_cursor
+from gristmill.ingress.http.cursor import BY_NAME, BY_TIME
+from gristmill.ingress.http.paging import read_page
 from gristmill.ingress.schemas.errors import ErrorEnvelope
 from gristmill.ingress.schemas.schedules import (
     NAME,
     BackfillAnswer,
     BackfillRequest,
     FirePage,
+    FireQuery,
     RunAnswer,
     RunRequest,
     ScheduleAnswer,
@@ -26,12 +27,17 @@ from gristmill.ingress.schemas.schedules import (
 from gristmill.ingress.services import services
 from gristmill.shared.errors import InvalidError
 from gristmill.shared.operating.queries_overview import list_schedules
-from gristmill.shared.schedules.define import Actor, Definition, change_schedule, define_schedule, delete_schedule
+from gristmill.shared.schedules.define import Definition, change_schedule, define_schedule, delete_schedule
 from gristmill.shared.schedules.fire import next_fires
 from gristmill.shared.schedules.fire_by_hand import backfill_schedule, run_schedule
 from gristmill.shared.schedules.models import Fire, Schedule
 from gristmill.shared.schedules.queries import get_schedule, list_fires
 from gristmill.tasks.records.schedules import SCHEDULES
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
 
 blueprint: Blueprint = OptionalBodyBlueprint(
     "schedules", __name__, url_prefix=PREFIX, description="Rules that enqueue a job whenever they are due."
@@ -48,13 +54,14 @@ _PLACE: Final = {"Location": {"schema": {"type": "string"}, "description": "Wher
 @blueprint.doc(operationId="list_schedules")
 def list_all_schedules(wanted: dict[str, Any]) -> dict[str, Any]:
     """List the schedules by name."""
-    limit, cursor = wanted["limit"], wanted.get("cursor")
-    after = read_text_cursor(cursor) if cursor is not None else ""
-    with services().database.transaction() as session:
-        found = list_schedules(session, limit=limit + 1, after=after)
-        items = [_show(each) for each in found[:limit]]
-    more = len(found) > limit
-    return {"items": items, "next_cursor": write_text_cursor(found[limit - 1].name) if more else None}
+    return read_page(
+        services().database,
+        wanted,
+        lambda session, limit, after: list_schedules(session, limit=limit, after=after or ""),
+        cursor=BY_NAME,
+        key_of=lambda schedule: schedule.name,
+        show=_show,
+    )
 
 
 @blueprint.route("/schedules/<name>", methods=["GET"], parameters=_NAME)
@@ -81,7 +88,9 @@ def put_schedule(wanted: dict[str, Any], name: str) -> tuple[dict[str, Any], int
     """
     _check_name(name)
     with services().database.transaction() as session:
-        schedule, is_new = define_schedule(session, name, Definition(**wanted), actor=_actor())
+        schedule, is_new = define_schedule(
+            session, name, Definition(**wanted), principal=current_principal(), demo=_demo()
+        )
         return _show(schedule), 201 if is_new else 200
 
 
@@ -97,7 +106,7 @@ def change_one_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
     not follow the code any more, once it was changed.
     """
     with services().database.transaction() as session:
-        return _show(change_schedule(session, name, wanted, actor=_actor()))
+        return _show(change_schedule(session, name, wanted, principal=current_principal(), demo=_demo()))
 
 
 @blueprint.route("/schedules/<name>", methods=["DELETE"], parameters=_NAME)
@@ -108,27 +117,24 @@ def change_one_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
 def delete_one_schedule(name: str) -> None:
     """Delete a schedule and the record of its fires; their jobs stay."""
     with services().database.transaction() as session:
-        delete_schedule(session, name, actor=_actor(), shipped=_SHIPPED)
+        delete_schedule(session, name, principal=current_principal(), shipped=_SHIPPED)
 
 
 @blueprint.route("/schedules/<name>/fires", methods=["GET"], parameters=_NAME)
 @requires("schedules:read")
-@blueprint.arguments(ScheduleQuery(), location="query")
+@blueprint.arguments(FireQuery(), location="query")
 @blueprint.response(200, FirePage)
 @blueprint.doc(operationId="list_fires")
 def list_fires_of_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
     """List when a schedule was fired, the latest first, with what became of each job."""
-    limit, cursor = wanted["limit"], wanted.get("cursor")
-    before = _read_time(cursor) if cursor is not None else None
-    with services().database.transaction() as session:
+
+    def list_rows(session: Session, limit: int, before: datetime | None) -> list[tuple[Fire, str | None]]:
         get_schedule(session, name)
-        found = list_fires(session, name, limit=limit + 1, before=before)
-    more = len(found) > limit
-    items = [_show_fire(fire, state) for fire, state in found[:limit]]
-    return {
-        "items": items,
-        "next_cursor": write_text_cursor(found[limit - 1][0].fire_at.astimezone(UTC).isoformat()) if more else None,
-    }
+        return list_fires(session, name, limit=limit, before=before)
+
+    return read_page(
+        services().database, wanted, list_rows, cursor=BY_TIME, key_of=lambda row: row[0].fire_at, show=_show_fire
+    )
 
 
 @blueprint.route("/schedules/<name>/run", methods=["POST"], parameters=_NAME)
@@ -144,7 +150,7 @@ def run_one_schedule(wanted: dict[str, Any], name: str) -> tuple[dict[str, Any],
     Give `fire_at` to be able to ask again: the same time gives the same job.
     """
     with services().database.transaction() as session:
-        run = run_schedule(session, name, actor=_actor(), fire_at=wanted.get("fire_at"))
+        run = run_schedule(session, name, principal=current_principal(), fire_at=wanted.get("fire_at"))
     shown = {"schedule": name, "fire_at": run.fire_at, "job_id": run.job_id}
     return shown, 202 if run.is_new else 200, {"Location": f"{PREFIX}/jobs/{run.job_id}"}
 
@@ -162,7 +168,7 @@ def backfill_one_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
     times than `limit`, `next_from` says where to go on. Each is made, whatever `overlap` says.
     """
     with services().database.transaction() as session:
-        done = backfill_schedule(session, name, actor=_actor(), **wanted)
+        done = backfill_schedule(session, name, principal=current_principal(), **wanted)
     return {
         "dry_run": wanted["dry_run"],
         "times": done.times,
@@ -172,9 +178,8 @@ def backfill_one_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
     }
 
 
-def _actor() -> Actor:
-    asker = principal()
-    return Actor(name=asker.name, allowed_tasks=asker.allowed_tasks, demo=services().settings.demo_tasks)
+def _demo() -> bool:
+    return services().settings.demo_tasks
 
 
 def _check_name(name: str) -> None:
@@ -185,23 +190,13 @@ def _check_name(name: str) -> None:
         raise InvalidError(msg, {"name": [f"must match {NAME}"]})
 
 
-def _read_time(cursor: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(read_text_cursor(cursor))
-        if time.tzinfo is not None and write_text_cursor(time.astimezone(UTC).isoformat()) == cursor:
-            return time
-    except (ValueError, OverflowError):
-        pass
-    msg = "Not a cursor of this list: take next_cursor of the page before, or leave it out"
-    raise InvalidError(msg, {"cursor": ["not one of this list"]})
-
-
 def _show(schedule: Schedule) -> dict[str, Any]:
     shown = {column.key: getattr(schedule, column.key) for column in Schedule.__table__.columns}
     return shown | {"next_fires": next_fires(schedule, 5)}
 
 
-def _show_fire(fire: Fire, state: str | None) -> dict[str, Any]:
+def _show_fire(row: tuple[Fire, str | None]) -> dict[str, Any]:
+    fire, state = row
     return {
         "fire_at": fire.fire_at,
         "cause": fire.cause,

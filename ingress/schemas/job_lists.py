@@ -11,7 +11,8 @@ from gristmill.ingress.schemas.fields import Flag, Time, Whole, short_text
 from gristmill.ingress.schemas.jobs import LONGEST_TAG, LONGEST_TASK, ListedJob
 from gristmill.ingress.schemas.lists import (
     MOST_OF_A_PAGE,
-    cursor_field,
+    CursorField,
+    Page,
     limit_field,
     refuse_everything_by_mistake,
     where_field,
@@ -34,7 +35,7 @@ class JobChoice(Schema):
 
 class JobFilter(JobChoice):
     limit = limit_field()
-    cursor = cursor_field()
+    cursor = CursorField()
 
 
 class JobCount(JobChoice):
@@ -43,12 +44,11 @@ class JobCount(JobChoice):
 
 class JobSearch(JobCount):
     limit = Whole(load_default=20, validate=Range(1, MOST_OF_A_PAGE))
-    cursor = cursor_field()
+    cursor = CursorField()
 
 
-class JobPage(Schema):
+class JobPage(Page):
     items = fields.List(fields.Nested(ListedJob), required=True)
-    next_cursor = fields.String(required=True, allow_none=True)
 
 
 class CancelManyRequest(JobCount):

@@ -7,12 +7,13 @@ from typing import Any, Final
 from marshmallow import Schema, fields, validates_schema
 from marshmallow.validate import OneOf, Range
 
-from gristmill.ingress.http.cursor import read_place
+from gristmill.ingress.http.cursor import BY_GROUP
 from gristmill.ingress.schemas.dead_letters import REASONS, LetterAnswer
 from gristmill.ingress.schemas.fields import Flag, Seconds, Time, Whole, short_text
 from gristmill.ingress.schemas.lists import (
     MOST_OF_A_PAGE,
-    cursor_field,
+    CursorField,
+    Page,
     limit_field,
     refuse_everything_by_mistake,
     where_field,
@@ -40,7 +41,7 @@ class ResolvedChoice(LetterChoice):
 
 class LetterQuery(ResolvedChoice):
     limit = limit_field()
-    cursor = cursor_field()
+    cursor = CursorField()
 
 
 class FilteredLetters(LetterChoice):
@@ -57,20 +58,16 @@ class LetterCount(FilteredLetters):
 
 class LetterSearch(LetterCount):
     limit = Whole(load_default=20, validate=Range(1, MOST_OF_A_PAGE))
-    cursor = cursor_field()
+    cursor = CursorField()
 
 
 class GroupQuery(ResolvedChoice):
     limit = limit_field()
-    cursor = fields.String(
-        validate=read_place,
-        metadata={"description": "`next_cursor` of the page before.", "pattern": "^[A-Za-z0-9_-]+$"},
-    )
+    cursor = CursorField(BY_GROUP)
 
 
-class LetterPage(Schema):
+class LetterPage(Page):
     items = fields.List(fields.Nested(LetterAnswer), required=True)
-    next_cursor = fields.String(required=True, allow_none=True)
 
 
 class LetterGroupAnswer(Schema):
@@ -82,9 +79,8 @@ class LetterGroupAnswer(Schema):
     sample = fields.Nested(LetterAnswer, required=True, metadata={"description": "The latest of them."})
 
 
-class LetterGroups(Schema):
+class LetterGroups(Page):
     items = fields.List(fields.Nested(LetterGroupAnswer), required=True)
-    next_cursor = fields.String(required=True, allow_none=True)
 
 
 class RedriveManyRequest(FilteredLetters):

@@ -7,7 +7,7 @@ from typing import Any, Final
 from marshmallow import Schema, ValidationError, fields
 from marshmallow.validate import Range
 
-from gristmill.ingress.http.cursor import read_cursor
+from gristmill.ingress.http.cursor import BY_ID, Cursor
 from gristmill.shared.database.bounded import MOST_COUNTED
 
 MOST_OF_A_PAGE: Final = 100
@@ -19,11 +19,20 @@ def limit_field() -> fields.Integer:
     return fields.Integer(load_default=20, validate=Range(1, MOST_OF_A_PAGE))
 
 
-def cursor_field() -> fields.String:
-    """Return a field for where a list by ids goes on."""
-    return fields.String(
-        validate=read_cursor,
-        metadata={"description": "`next_cursor` of the page before.", "pattern": "^[A-Za-z0-9_-]{21}[AQgw]$"},
+class CursorField(fields.String):
+    """The cursor of a page; loads the key after which the page begins."""
+
+    def __init__(self, cursor: Cursor[Any] = BY_ID) -> None:
+        super().__init__(metadata={"description": "`next_cursor` of the previous page.", "pattern": cursor.pattern})
+        self._cursor = cursor
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Any:
+        return self._cursor.read(super()._deserialize(value, attr, data, **options))
+
+
+class Page(Schema):
+    next_cursor = fields.String(
+        required=True, allow_none=True, metadata={"description": "The cursor of the next page; null on the last one."}
     )
 
 

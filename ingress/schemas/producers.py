@@ -7,9 +7,10 @@ from typing import Final
 from marshmallow import Schema, fields
 from marshmallow.validate import Length, OneOf, Range
 
-from gristmill.ingress.http.cursor import read_text_cursor
+from gristmill.ingress.http.cursor import BY_NAME
 from gristmill.ingress.schemas.fields import Flag, Time, Whole, short_text
-from gristmill.shared.producers.keys import SCOPES
+from gristmill.ingress.schemas.lists import CursorField, Page, limit_field
+from gristmill.shared.base.principal import SCOPES
 
 LONGEST_NAME: Final = 100
 MOST_TASKS: Final = 200
@@ -76,14 +77,13 @@ class ProducerAnswer(Schema):
     disabled_at = Time(required=True, allow_none=True)
 
 
-class ProducerPage(Schema):
+class ProducerPage(Page):
     items = fields.List(fields.Nested(ProducerAnswer), required=True)
-    next_cursor = fields.String(required=True, allow_none=True)
 
 
 class ProducerQuery(Schema):
-    limit = fields.Integer(load_default=20, validate=Range(1, 100))
-    cursor = fields.String(validate=[Length(1, 300), read_text_cursor])
+    limit = limit_field()
+    cursor = CursorField(BY_NAME)
 
 
 class KeyRequest(Schema):
@@ -115,6 +115,5 @@ class NewKey(KeyAnswer):
     token = fields.String(required=True, metadata={"description": "The key; it is not shown again."})
 
 
-class KeyList(Schema):
+class KeyList(Page):
     items = fields.List(fields.Nested(KeyAnswer), required=True)
-    next_cursor = fields.String(required=True, allow_none=True)

@@ -7,13 +7,13 @@ from typing import Any, ClassVar, Final
 from marshmallow import Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import OneOf, Range
 
-from gristmill.ingress.http.cursor import read_text_cursor
+from gristmill.ingress.http.cursor import BY_NAME, BY_TIME
 from gristmill.ingress.schemas.fields import Flag, Seconds, Time, Whole, short_text
+from gristmill.ingress.schemas.lists import CursorField, Page, limit_field
 from gristmill.shared.schedules.fire_by_hand import MOST_AT_ONCE
 
 NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,99}$"
 _YEAR: Final = 366 * 86_400.0
-_CURSOR: Final = {"description": "`next_cursor` of the page before.", "pattern": "^[A-Za-z0-9_-]{2,200}$"}
 _CRON: Final = {
     "description": "Five fields: minute, hour, day of month, month, day of week; on the wall clock of `timezone`.",
     "example": "30 6 * * MON-FRI",
@@ -86,13 +86,17 @@ class ScheduleAnswer(Schema):
 
 
 class ScheduleQuery(Schema):
-    limit = fields.Integer(load_default=20, validate=Range(1, 100))
-    cursor = fields.String(validate=read_text_cursor, metadata=_CURSOR)
+    limit = limit_field()
+    cursor = CursorField(BY_NAME)
 
 
-class SchedulePage(Schema):
+class FireQuery(Schema):
+    limit = limit_field()
+    cursor = CursorField(BY_TIME)
+
+
+class SchedulePage(Page):
     items = fields.List(fields.Nested(ScheduleAnswer), required=True)
-    next_cursor = fields.String(required=True, allow_none=True)
 
 
 class FireAnswer(Schema):
@@ -107,9 +111,8 @@ class FireAnswer(Schema):
     created_at = Time(required=True)
 
 
-class FirePage(Schema):
+class FirePage(Page):
     items = fields.List(fields.Nested(FireAnswer), required=True)
-    next_cursor = fields.String(required=True, allow_none=True)
 
 
 class RunRequest(Schema):

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from gristmill.ingress.http.cursor import write_text_cursor
+from gristmill.ingress.http.cursor import BY_NAME
 from gristmill.shared.database.connect import Database
 from gristmill.shared.schedules.fire import fire_due, sync_schedules
 from gristmill.tasks.records.schedules import SCHEDULES
@@ -293,7 +293,7 @@ def test_schedules_and_fires_are_listed_in_pages(client: FlaskClient, operator: 
                 break
         assert found == (expected or sorted(set(found), reverse=True))
         assert len(found) in (4, 5)
-    times = (write_text_cursor(time) for time in ("0001-01-01T00:00:00+23:59", "0053-01-14T03:02:55", "2026-01-01"))
+    times = (BY_NAME.write(time) for time in ("0001-01-01T00:00:00+23:59", "0053-01-14T03:02:55", "2026-01-01"))
     for cursor in ("x", "AAAA", "Zm9v", "!", *times):
         wrong = client.get(f"{PLACE}/hourly/fires", query_string={"cursor": cursor}, headers=operator)
         assert wrong.status_code == 422, cursor
