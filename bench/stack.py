@@ -33,9 +33,9 @@ from gristmill.services.postgres import Postgres
 from gristmill.services.rabbitmq import RabbitMQ, find_rabbitmq
 from gristmill.services.service import Service
 from gristmill.services.valkey import Valkey
+from gristmill.shared.base.principal import ADMIN
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.enqueue import JobOptions, accept, prepare_on, terms_of
-from gristmill.shared.producers.keys import ADMIN
 from gristmill.shared.producers.queries import create_key, create_producer
 from gristmill.shared.queues import QUEUES
 from gristmill.shared.settings import Secret, Settings, load_settings

@@ -29,8 +29,8 @@ from chaos.verdict import MAIL_FROM, TICK, judge
 from gristmill import migrations, ports, process
 from gristmill.process import Process, ServiceFailedError
 from gristmill.services.secret import write_private
+from gristmill.shared.base.principal import ADMIN
 from gristmill.shared.database.connect import Database
-from gristmill.shared.producers.keys import ADMIN
 from gristmill.shared.producers.queries import create_key, create_producer
 from gristmill.shared.settings import load_settings
 from gristmill.up.environment import child_environment

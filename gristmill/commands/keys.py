@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 from gristmill.commands.output import json_option, show_rows
-from gristmill.shared.producers.keys import SCOPES
+from gristmill.shared.base.principal import SCOPES
 
 _SHOWN: Final = 100
 

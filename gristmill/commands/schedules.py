@@ -9,7 +9,7 @@ from gristmill.commands.bulk import actor
 from gristmill.commands.output import json_option, show_fields, show_rows, text_of
 
 if TYPE_CHECKING:
-    from gristmill.shared.schedules.define import Actor
+    from gristmill.shared.base.principal import Principal
     from gristmill.shared.schedules.models import Schedule
 
 _SHOWN = 1000
@@ -121,7 +121,7 @@ def run(*, name: str, fire_at: datetime | None) -> None:
     from gristmill.shared.schedules.fire_by_hand import run_schedule
 
     with transaction() as session:
-        done = run_schedule(session, name, actor=_actor(), fire_at=fire_at)
+        done = run_schedule(session, name, principal=_principal(), fire_at=fire_at)
     had = "" if done.is_new else " had"
     click.echo(f"{name} for {done.fire_at.isoformat()}{had}: job {done.job_id}")
 
@@ -154,7 +154,9 @@ def backfill(*, name: str, start: datetime, end: datetime, limit: int, dry_run: 
     from gristmill.shared.schedules.fire_by_hand import backfill_schedule
 
     with transaction() as session:
-        done = backfill_schedule(session, name, actor=_actor(), start=start, end=end, limit=limit, dry_run=dry_run)
+        done = backfill_schedule(
+            session, name, principal=_principal(), start=start, end=end, limit=limit, dry_run=dry_run
+        )
     for position, time in enumerate(done.times):
         click.echo(f"would fire {text_of(time)}" if dry_run else f"{text_of(time)}  job {done.jobs[position]}")
     more = f"; go on with --from {done.next_from.isoformat()}" if done.next_from is not None else ""
@@ -166,14 +168,14 @@ def _switch(name: str, *, on: bool) -> "Schedule":
     from gristmill.shared.schedules.define import change_schedule
 
     with transaction() as session:
-        return change_schedule(session, name, {"enabled": on}, actor=_actor())
+        return change_schedule(session, name, {"enabled": on}, principal=_principal())
 
 
-def _actor() -> "Actor":
+def _principal() -> "Principal":
     from gristmill import tasks as _  # noqa: F401  fills the registry
-    from gristmill.shared.schedules.define import Actor
+    from gristmill.shared.base.principal import ADMIN, Principal
 
-    return Actor(name=actor())
+    return Principal(name=actor(), scopes=frozenset({ADMIN}))
 
 
 def _when(schedule: "Schedule") -> str:

@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from gristmill.shared.base.principal import ADMIN
 from gristmill.shared.database.connect import Database
-from gristmill.shared.producers.keys import ADMIN
 from gristmill.shared.producers.queries import create_key, create_producer, find_producer, find_producer_by_token
 from gristmill.shared.settings import Settings
 from gristmill.up.folder import Folder, read_exports

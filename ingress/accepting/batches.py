@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gristmill.ingress.services import Services
     from gristmill.shared.jobs.terms import NewJob
-    from gristmill.shared.producers.keys import Principal
+    from gristmill.shared.producers.keys import ProducerPrincipal
 
 Outcome = Accepted | Exception
 
@@ -31,7 +31,7 @@ REFUSED: Final = "Nothing was accepted, since not every entry could be: details 
 
 def post_batch(
     services: Services,
-    principal: Principal,
+    principal: ProducerPrincipal,
     entries: Sequence[Entry],
     *,
     body: Any,

@@ -12,7 +12,7 @@ from gristmill.shared.producers.queries_webhook_secrets import has_secret
 
 if TYPE_CHECKING:
     from gristmill.ingress.services import Services
-    from gristmill.shared.producers.keys import Principal
+    from gristmill.shared.producers.keys import ProducerPrincipal
 
 FIELD: Final = "callback_url"
 UNSIGNED: Final = (
@@ -23,7 +23,7 @@ UNSIGNED: Final = (
 class Callbacks:
     """What may be called back for one request; it asks the database at most once, and only where a URL was given."""
 
-    def __init__(self, services: Services, principal: Principal) -> None:
+    def __init__(self, services: Services, principal: ProducerPrincipal) -> None:
         self._services = services
         self._principal = principal
 

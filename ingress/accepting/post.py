@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gristmill.ingress.services import Services
     from gristmill.shared.jobs.terms import NewJob, Terms
-    from gristmill.shared.producers.keys import Principal
+    from gristmill.shared.producers.keys import ProducerPrincipal
     from gristmill.shared.settings import Secret
     from gristmill.shared.task import Task
 
@@ -29,7 +29,7 @@ _TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16
 
 def post(
     services: Services,
-    principal: Principal,
+    principal: ProducerPrincipal,
     wanted: Mapping[str, Any],
     *,
     body: Any,
@@ -87,7 +87,7 @@ class Agreed(NamedTuple):
 
 def agree(
     services: Services,
-    principal: Principal,
+    principal: ProducerPrincipal,
     wanted: Mapping[str, Any],
     *,
     callbacks: Callbacks,

@@ -15,7 +15,7 @@ from gristmill.shared.task import flatten
 if TYPE_CHECKING:
     from gristmill.ingress.services import Services
     from gristmill.shared.jobs.terms import NewJob
-    from gristmill.shared.producers.keys import Principal
+    from gristmill.shared.producers.keys import ProducerPrincipal
 
 Entry = dict[str, Any]
 
@@ -27,7 +27,7 @@ _ITS_OWN: Final = frozenset({"args", "idempotency_key"})
 class AlikeEntries:
     """The entries of one batch, and what those that are alike have in common."""
 
-    def __init__(self, services: Services, principal: Principal, *, traceparent: str | None) -> None:
+    def __init__(self, services: Services, principal: ProducerPrincipal, *, traceparent: str | None) -> None:
         self._services = services
         self._principal = principal
         self._traceparent = traceparent

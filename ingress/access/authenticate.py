@@ -13,10 +13,11 @@ from flask import current_app, g, request
 from gristmill.ingress.access.rate_limits import count_request, refuse_guessing
 from gristmill.ingress.http.every_request import RULE
 from gristmill.ingress.services import services
+from gristmill.shared.base.principal import SCOPES, Principal
 from gristmill.shared.errors import ForbiddenError, UnauthorizedError
 from gristmill.shared.people.sessions import Person, find_person
 from gristmill.shared.people.tokens import read_access_token
-from gristmill.shared.producers.keys import SCOPES, Asker, Principal, read_token
+from gristmill.shared.producers.keys import ProducerPrincipal, read_token
 from gristmill.shared.producers.queries import find_producer_by_token
 
 if TYPE_CHECKING:
@@ -118,35 +119,35 @@ class KeyRing:
     def __init__(self, database: Database, *, remembered: float = REMEMBERED) -> None:
         self._database = database
         self._remembered = remembered
-        self._known: dict[bytes, tuple[float, Asker]] = {}
+        self._known: dict[bytes, tuple[float, Principal]] = {}
 
-    def find(self, token: str) -> Asker | None:
+    def find(self, token: str) -> Principal | None:
         """Return who stands behind `token`, None when nobody does. Only what was verified is remembered."""
         digest = hashlib.sha256(token.encode(errors="replace")).digest()
         known = self._known.get(digest)
         now = time.monotonic()
         if known is not None and known[0] > now:
             return known[1]
-        asker = self._look(token)
-        if asker is None:
+        principal = self._look(token)
+        if principal is None:
             self._known.pop(digest, None)
             return None
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
-        self._known[digest] = (now + self._remembered, asker)
-        return asker
+        self._known[digest] = (now + self._remembered, principal)
+        return principal
 
     def forget_session(self, session_id: UUID) -> None:
         """Ask the database again for all tokens of a session: those who sign out here are out at once."""
-        for digest, (_, asker) in list(self._known.items()):
-            if isinstance(asker, Person) and asker.session_id == session_id:
+        for digest, (_, principal) in list(self._known.items()):
+            if isinstance(principal, Person) and principal.session_id == session_id:
                 self._known.pop(digest, None)
 
     def has_signed(self, token: str) -> bool:
         """Say whether `token` is an access token that we made, good or not: who sends one does not guess."""
         return read_access_token(self._database.settings.secret_key, token) is not None
 
-    def _look(self, token: str) -> Asker | None:
+    def _look(self, token: str) -> Principal | None:
         if read_token(token) is not None:
             with self._database.transaction() as session:
                 return find_producer_by_token(session, token)
@@ -174,53 +175,53 @@ def authenticate() -> None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise UnauthorizedError(_MISSING)
-    asker = _recognise(token.strip())
-    if isinstance(asker, Principal) and asker.rate is not None:
-        count_request(asker, asker.rate)
-    _check(asker, needs)
-    g.principal = asker
+    principal = _recognise(token.strip())
+    if isinstance(principal, ProducerPrincipal) and principal.rate is not None:
+        count_request(principal, principal.rate)
+    _check(principal, needs)
+    g.principal = principal
 
 
-def _recognise(token: str) -> Asker:
+def _recognise(token: str) -> Principal:
     keys = services().keys
-    asker = keys.find(token)
-    if asker is not None:
-        return asker
+    principal = keys.find(token)
+    if principal is not None:
+        return principal
     if keys.has_signed(token):
         raise UnauthorizedError(_OVER)
     refuse_guessing()
     raise UnauthorizedError(_WRONG)
 
 
-def _check(asker: Asker, needs: Needs) -> None:
-    is_person = isinstance(asker, Person)
+def _check(principal: Principal, needs: Needs) -> None:
+    is_person = isinstance(principal, Person)
     if not (needs.people if is_person else needs.producers):
         raise ForbiddenError(_NEEDS_KEY if is_person else _NEEDS_PERSON)
-    if needs.scopes and not asker.has_one_of(needs.scopes):
+    if needs.scopes and not principal.has_one_of(needs.scopes):
         missing = " or ".join(sorted(needs.scopes))
-        msg = f"{asker.credential} lacks the scope {missing}; ask for one that has it"
+        msg = f"{principal.credential} lacks the scope {missing}; ask for one that has it"
         raise ForbiddenError(msg, {"missing_scope": missing})
 
 
-def asker_id() -> UUID | None:
+def current_principal_id() -> UUID | None:
     """Return whose request this is; None of one that is not asked."""
-    asker: Asker | None = g.get("principal")
-    return None if asker is None else asker.id
+    principal: Principal | None = g.get("principal")
+    return None if principal is None else principal.id
 
 
-def principal() -> Asker:
+def current_principal() -> Principal:
     """Return who asks, in a view that is not public."""
-    found: Asker = g.principal
-    return found
-
-
-def producer() -> Principal:
-    """Return who asks, in a view that takes keys alone."""
     found: Principal = g.principal
     return found
 
 
-def person() -> Person:
+def current_producer() -> ProducerPrincipal:
+    """Return who asks, in a view that takes keys alone."""
+    found: ProducerPrincipal = g.principal
+    return found
+
+
+def current_person() -> Person:
     """Return who asks, in a view for people."""
     found: Person = g.principal
     return found

@@ -14,7 +14,7 @@ from gristmill.ingress.http.every_request import MORE_HEADERS
 from gristmill.ingress.services import services
 
 if TYPE_CHECKING:
-    from gristmill.shared.producers.keys import Principal
+    from gristmill.shared.producers.keys import ProducerPrincipal
 
 View = TypeVar("View", bound=Callable[..., object])
 TOO_OFTEN: Final = "Too often from this address; `Retry-After` says when to try again."
@@ -50,7 +50,7 @@ def refuse_guessing() -> None:
         _refuse(standing, "wrong keys")
 
 
-def count_request(principal: Principal, rate: float) -> None:
+def count_request(principal: ProducerPrincipal, rate: float) -> None:
     """Count a request of a producer that has a rate.
 
     Raises:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from gristmill.ingress.following.follow import Follower
+    from gristmill.shared.base.principal import Principal
     from gristmill.shared.database.connect import Database
-    from gristmill.shared.producers.keys import Asker
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +32,7 @@ _BEAT: Final = ": still here\n\n"
 
 
 def stream(
-    database: Database, follower: Follower, job_id: UUID, principal: Asker, *, last: EventId | None, seconds: float
+    database: Database, follower: Follower, job_id: UUID, principal: Principal, *, last: EventId | None, seconds: float
 ) -> Iterator[str]:
     """Yield what happened since `last`, and then what happens, until the job has ended or `seconds` are over.
 

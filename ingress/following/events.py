@@ -83,8 +83,8 @@ def list_events(job: Job, history: Sequence[Attempt], *, payloads: bool, traceba
     Args:
         job: the job.
         history: its attempts that did not succeed, oldest first.
-        payloads: whether the asker may see its result.
-        tracebacks: whether the asker may see where in the code an attempt failed.
+        payloads: whether the principal may see its result.
+        tracebacks: whether the principal may see where in the code an attempt failed.
     """
     begun = State.SCHEDULED if job.run_at > job.created_at and not job.attempt else State.QUEUED
     events = [_event(job, 0, _Step.ACCEPTED, job.created_at, "job.accepted", state=str(begun))]

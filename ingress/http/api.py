@@ -10,7 +10,7 @@ from flask_smorest import Blueprint as SmorestBlueprint
 from marshmallow import RAISE, Schema
 from webargs.flaskparser import FlaskParser
 
-from gristmill.ingress.access.authenticate import asker_id
+from gristmill.ingress.access.authenticate import current_principal_id
 from gristmill.ingress.errors import register_errors
 from gristmill.ingress.http.json import read_json
 from gristmill.ingress.schemas.errors import ErrorEnvelope
@@ -29,7 +29,7 @@ class Parser(FlaskParser):
 
 
 def _read(asked: Request) -> bytes:
-    return services().bodies.read(asked, asker_id())
+    return services().bodies.read(asked, current_principal_id())
 
 
 class Blueprint(SmorestBlueprint):

@@ -30,8 +30,8 @@ def show_evidence(session: Session, letter: DeadLetter, *, tracebacks: bool, pay
     Args:
         session: the caller's.
         letter: the dead letter.
-        tracebacks: whether the asker may see where in the code it failed.
-        payloads: whether the asker may see what a message held that is no job.
+        tracebacks: whether the principal may see where in the code it failed.
+        payloads: whether the principal may see what a message held that is no job.
     """
     shown = show_letter(letter)
     if tracebacks:

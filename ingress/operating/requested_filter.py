@@ -1,4 +1,4 @@
-"""What a request wants to see, as one specification: its fields, its `where`, and what the asker may see at all."""
+"""What a request wants to see, as one specification: its fields, its `where`, and what the principal may see at all."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from gristmill.shared.filters.fields import JOBS, LETTERS, Catalogue
 from gristmill.shared.filters.parse import read_filter
 
 if TYPE_CHECKING:
+    from gristmill.shared.base.principal import Principal
     from gristmill.shared.filters.specification import Specification
-    from gristmill.shared.producers.keys import Asker
 
 
-def wanted_jobs(asker: Asker, wanted: dict[str, Any]) -> Specification:
-    """Return which jobs `wanted` means, of those that `asker` sees.
-
-    Raises:
-        InvalidError: its `where` cannot be understood; `details` names each wrong place.
-    """
-    return _choose(asker, wanted, choose_jobs, JOBS)
-
-
-def wanted_letters(asker: Asker, wanted: dict[str, Any]) -> Specification:
-    """Return which dead letters `wanted` means, of those that `asker` sees; without `resolution` open ones.
+def wanted_jobs(principal: Principal, wanted: dict[str, Any]) -> Specification:
+    """Return which jobs `wanted` means, of those that `principal` sees.
 
     Raises:
         InvalidError: its `where` cannot be understood; `details` names each wrong place.
     """
-    return _choose(asker, wanted, choose_letters, LETTERS)
+    return _choose(principal, wanted, choose_jobs, JOBS)
+
+
+def wanted_letters(principal: Principal, wanted: dict[str, Any]) -> Specification:
+    """Return which dead letters `wanted` means, of those that `principal` sees; without `resolution` open ones.
+
+    Raises:
+        InvalidError: its `where` cannot be understood; `details` names each wrong place.
+    """
+    return _choose(principal, wanted, choose_letters, LETTERS)
 
 
 def _choose(
-    asker: Asker, wanted: dict[str, Any], choose: Callable[..., Specification], catalogue: Catalogue
+    principal: Principal, wanted: dict[str, Any], choose: Callable[..., Specification], catalogue: Catalogue
 ) -> Specification:
     chosen = choose(**{name: value for name, value in wanted.items() if name != "where"})
     if "where" in wanted:
-        chosen &= read_filter(wanted["where"], catalogue, may=asker.has_one_of)
-    return chosen if asker.sees is None else chosen & Equal(catalogue["producer_id"], asker.sees)
+        chosen &= read_filter(wanted["where"], catalogue, may=principal.has_one_of)
+    return chosen if principal.sees is None else chosen & Equal(catalogue["producer_id"], principal.sees)

@@ -8,7 +8,7 @@ from flask import Response, current_app, request
 
 from gristmill.ingress.accepting.accepted import show_accepted
 from gristmill.ingress.accepting.post import read_traceparent
-from gristmill.ingress.access.authenticate import person, public, signed_in
+from gristmill.ingress.access.authenticate import current_person, public, signed_in
 from gristmill.ingress.access.rate_counters import Limits
 from gristmill.ingress.access.rate_limits import TOO_OFTEN, limited
 from gristmill.ingress.access.sign_in import go_on, register, sign_in, sign_out, wait_for_user
@@ -95,7 +95,7 @@ def refresh(wanted: dict[str, Any]) -> dict[str, Any]:
 @blueprint.doc(operationId="logout")
 def logout() -> None:
     """Sign out."""
-    sign_out(services(), person())
+    sign_out(services(), current_person())
 
 
 def _show(tokens: Tokens) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from gristmill.ingress.accepting.accepted import show_accepted
 from gristmill.ingress.accepting.batches import Outcome, post_batch
 from gristmill.ingress.accepting.idempotency import HEADER, LONGEST, PATTERN, read_key
 from gristmill.ingress.accepting.post import QUOTA_USED_UP, read_traceparent
-from gristmill.ingress.access.authenticate import producer, requires
+from gristmill.ingress.access.authenticate import current_producer, requires
 from gristmill.ingress.errors import explain
 from gristmill.ingress.http.api import PREFIX, Blueprint
 from gristmill.ingress.http.json import body, takes_up_to
@@ -53,7 +53,7 @@ def post_jobs(wanted: dict[str, Any]) -> Response:
     """
     outcomes = post_batch(
         services(),
-        producer(),
+        current_producer(),
         wanted["jobs"],
         body=body(),
         key=read_key(request.headers.get(HEADER)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from gristmill.ingress.access.authenticate import principal, requires
+from gristmill.ingress.access.authenticate import current_principal, requires
 from gristmill.ingress.http.api import PREFIX, OptionalBodyBlueprint
 from gristmill.ingress.operating.dead_letter_details import show_evidence, show_letter
 from gristmill.ingress.schemas.dead_letters import DiscardRequest, LetterAnswer, LetterDetails, RedriveRequest
@@ -31,10 +31,10 @@ def show_dead_letter(letter_id: UUID) -> dict[str, Any]:
 
     The error, every attempt, what the broker told, and of a message that never was a job its body.
     """
-    asker = principal()
+    principal = current_principal()
     with services().database.transaction() as session:
-        letter = get_letter(session, letter_id, producer_id=asker.sees)
-        return show_evidence(session, letter, tracebacks=asker.is_admin, payloads=asker.sees_payloads)
+        letter = get_letter(session, letter_id, producer_id=principal.sees)
+        return show_evidence(session, letter, tracebacks=principal.is_admin, payloads=principal.sees_payloads)
 
 
 @blueprint.route("/dead-letters/<uuid:letter_id>/redrive", methods=["POST"])
@@ -48,15 +48,15 @@ def redrive_dead_letter(wanted: dict[str, Any], letter_id: UUID) -> tuple[Any, i
 
     Perhaps with corrected arguments. It gets as many attempts as it was given at first; its history stays.
     """
-    asker = principal()
+    principal = current_principal()
     with services().database.transaction() as session:
         job = redrive_one(
             session,
             letter_id,
-            actor=asker.name,
-            producer_id=asker.sees,
+            actor=principal.name,
+            producer_id=principal.sees,
             args=wanted.get("args"),
-            allowed_tasks=asker.allowed_tasks,
+            allowed_tasks=principal.allowed_tasks,
         )
     return job, 202, {"Location": f"{PREFIX}/jobs/{job.id}"}
 
@@ -69,7 +69,9 @@ def redrive_dead_letter(wanted: dict[str, Any], letter_id: UUID) -> tuple[Any, i
 @blueprint.doc(operationId="discard_dead_letter")
 def discard_dead_letter(wanted: dict[str, Any], letter_id: UUID) -> dict[str, Any]:
     """Resolve a dead letter without another try, with a reason; its job stays dead."""
-    asker = principal()
+    principal = current_principal()
     with services().database.transaction() as session:
-        letter = discard_one(session, letter_id, actor=asker.name, producer_id=asker.sees, reason=wanted["reason"])
+        letter = discard_one(
+            session, letter_id, actor=principal.name, producer_id=principal.sees, reason=wanted["reason"]
+        )
     return show_letter(letter)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from flask import Response, request
 
-from gristmill.ingress.access.authenticate import principal, requires
+from gristmill.ingress.access.authenticate import current_principal, requires
 from gristmill.ingress.following.event_stream import stream
 from gristmill.ingress.following.events import ID_PATTERN, KINDS, EventId
 from gristmill.ingress.http.api import PREFIX, Blueprint
@@ -54,7 +54,7 @@ def follow_job(job_id: UUID) -> Response:
     # One that is empty cannot be told from one that the server could not read: browsers send neither.
     last = EventId.read(request.headers[HEADER]) if HEADER in request.headers else None
     with services().database.transaction() as session:
-        get_job(session, job_id, producer_id=principal().sees)
+        get_job(session, job_id, producer_id=current_principal().sees)
     with ExitStack() as until_closed:
         follower = until_closed.enter_context(services().waiters.follow(job_id))
         if follower is None:
@@ -64,7 +64,7 @@ def follow_job(job_id: UUID) -> Response:
             services().database,
             follower,
             job_id,
-            principal(),
+            current_principal(),
             last=last,
             seconds=services().settings.web_stream_seconds,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gristmill.ingress.access.authenticate import principal, requires
+from gristmill.ingress.access.authenticate import current_principal, requires
 from gristmill.ingress.http.api import PREFIX, OptionalBodyBlueprint
 from gristmill.ingress.http.cursor import read_cursor, write_cursor
 from gristmill.ingress.operating.cancel_many import cancel_many, preview_cancel
@@ -60,7 +60,7 @@ def search_jobs(wanted: dict[str, Any]) -> dict[str, Any]:
 def count_own_jobs(wanted: dict[str, Any]) -> Count:
     """Count jobs by a filter, up to 10,000."""
     with services().database.transaction() as session:
-        return count_jobs(session, wanted_jobs(principal(), wanted))
+        return count_jobs(session, wanted_jobs(current_principal(), wanted))
 
 
 @blueprint.route("/jobs/cancel", methods=["POST"])
@@ -76,16 +76,16 @@ def cancel_jobs(wanted: dict[str, Any]) -> dict[str, Any]:
     """
     dry_run, limit = wanted.pop("dry_run"), wanted.pop("limit")
     wanted.pop("all", None)
-    database, chosen = services().database, wanted_jobs(principal(), wanted)
+    database, chosen = services().database, wanted_jobs(current_principal(), wanted)
     if dry_run:
         return preview_cancel(database, chosen)
-    return cancel_many(database, chosen, actor=principal().name, limit=limit)
+    return cancel_many(database, chosen, actor=current_principal().name, limit=limit)
 
 
 def _page(wanted: dict[str, Any]) -> dict[str, Any]:
     limit, cursor = wanted.pop("limit"), wanted.pop("cursor", None)
     before = read_cursor(cursor) if cursor is not None else None
     with services().database.transaction() as session:
-        jobs = list_jobs(session, wanted_jobs(principal(), wanted), limit=limit + 1, before=before)
+        jobs = list_jobs(session, wanted_jobs(current_principal(), wanted), limit=limit + 1, before=before)
     more = len(jobs) > limit
     return {"items": jobs[:limit], "next_cursor": write_cursor(jobs[limit - 1].id) if more else None}

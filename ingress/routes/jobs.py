@@ -10,7 +10,7 @@ from flask import Response, current_app, request
 from gristmill.ingress.accepting.accepted import show_accepted
 from gristmill.ingress.accepting.idempotency import HEADER, LONGEST, PATTERN, read_key
 from gristmill.ingress.accepting.post import QUOTA_USED_UP, post, read_traceparent
-from gristmill.ingress.access.authenticate import principal, producer, requires
+from gristmill.ingress.access.authenticate import current_principal, current_producer, requires
 from gristmill.ingress.http.api import PREFIX, Blueprint
 from gristmill.ingress.http.json import body
 from gristmill.ingress.http.prefer import PREFER, wanted_wait
@@ -65,7 +65,7 @@ def post_job(wanted: dict[str, Any]) -> Response:
     """
     accepted = post(
         services(),
-        producer(),
+        current_producer(),
         wanted,
         body=body(),
         key=read_key(request.headers.get(HEADER)),
@@ -105,15 +105,15 @@ def show_one_job(wanted: dict[str, Any], job_id: UUID) -> dict[str, Any]:
     """
     if wanted["wait"]:
         with services().database.transaction() as session:
-            get_job(session, job_id, producer_id=principal().sees)
+            get_job(session, job_id, producer_id=current_principal().sees)
         services().waiters.wait(job_id, wanted["wait"])
     with services().database.transaction() as session:
-        job = get_job(session, job_id, producer_id=principal().sees)
+        job = get_job(session, job_id, producer_id=current_principal().sees)
         return _show(session, job)
 
 
 def _show(session: Session, job: Job) -> dict[str, Any]:
-    return show_job(session, job, tracebacks=principal().is_admin, payloads=principal().sees_payloads)
+    return show_job(session, job, tracebacks=current_principal().is_admin, payloads=current_principal().sees_payloads)
 
 
 @blueprint.route("/jobs/<uuid:job_id>/cancel", methods=["POST"])
@@ -129,7 +129,7 @@ def cancel_one_job(job_id: UUID) -> tuple[Job, int]:
     grace; what it did in Postgres is undone. It may still succeed, if it was about to.
     """
     with services().database.transaction() as session:
-        job = cancel_job(session, job_id, actor=principal().name, producer_id=principal().sees)
+        job = cancel_job(session, job_id, actor=current_principal().name, producer_id=current_principal().sees)
     return job, 202 if job.state == State.RUNNING else 200
 
 
@@ -144,4 +144,4 @@ def retry_one_job(job_id: UUID) -> Job:
     A dead one is put back to work by redriving its dead letter.
     """
     with services().database.transaction() as session:
-        return run_job_now(session, job_id, actor=principal().name, producer_id=principal().sees)
+        return run_job_now(session, job_id, actor=current_principal().name, producer_id=current_principal().sees)

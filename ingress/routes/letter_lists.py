@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gristmill.ingress.access.authenticate import principal, requires
+from gristmill.ingress.access.authenticate import current_principal, requires
 from gristmill.ingress.http.api import PREFIX, OptionalBodyBlueprint
 from gristmill.ingress.http.cursor import read_cursor, read_place, write_cursor, write_place
 from gristmill.ingress.operating.dead_letter_details import show_group, show_letter
@@ -60,7 +60,7 @@ def search_dead_letters(wanted: dict[str, Any]) -> dict[str, Any]:
 def count_dead_letters(wanted: dict[str, Any]) -> Count:
     """Count dead letters by a filter, up to 10,000."""
     with services().database.transaction() as session:
-        return count_letters(session, wanted_letters(principal(), wanted))
+        return count_letters(session, wanted_letters(current_principal(), wanted))
 
 
 @blueprint.route("/dead-letters/groups", methods=["GET"])
@@ -76,7 +76,7 @@ def group_dead_letters(wanted: dict[str, Any]) -> dict[str, Any]:
     limit, cursor = wanted.pop("limit"), wanted.pop("cursor", None)
     after = read_place(cursor) if cursor is not None else None
     with services().database.transaction() as session:
-        groups = list_groups(session, wanted_letters(principal(), wanted), limit=limit + 1, after=after)
+        groups = list_groups(session, wanted_letters(current_principal(), wanted), limit=limit + 1, after=after)
     more = len(groups) > limit
     items = [show_group(group) for group in groups[:limit]]
     return {"items": items, "next_cursor": write_place(Place.of(groups[limit - 1])) if more else None}
@@ -94,17 +94,17 @@ def redrive_dead_letters(wanted: dict[str, Any]) -> dict[str, Any]:
     """
     dry_run, rate, limit = wanted.pop("dry_run"), wanted.pop("rate", None), wanted.pop("limit")
     wanted.pop("all", None)
-    database, chosen = services().database, wanted_letters(principal(), wanted)
+    database, chosen = services().database, wanted_letters(current_principal(), wanted)
     if dry_run:
         return preview_redrive(database, chosen)
-    return redrive_many(database, chosen, actor=principal().name, rate=rate, limit=limit)
+    return redrive_many(database, chosen, actor=current_principal().name, rate=rate, limit=limit)
 
 
 def _page(wanted: dict[str, Any]) -> dict[str, Any]:
     limit, cursor = wanted.pop("limit"), wanted.pop("cursor", None)
     before = read_cursor(cursor) if cursor is not None else None
     with services().database.transaction() as session:
-        letters = list_letters(session, wanted_letters(principal(), wanted), limit=limit + 1, before=before)
+        letters = list_letters(session, wanted_letters(current_principal(), wanted), limit=limit + 1, before=before)
     more = len(letters) > limit
     items = [show_letter(letter) for letter in letters[:limit]]
     return {"items": items, "next_cursor": write_cursor(letters[limit - 1].id) if more else None}

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from gristmill.ingress.access.authenticate import principal, requires
+from gristmill.ingress.access.authenticate import current_principal, requires
 from gristmill.ingress.http.api import PREFIX, OptionalBodyBlueprint
 from gristmill.ingress.http.cursor import read_text_cursor, write_text_cursor
 from gristmill.ingress.schemas.errors import ErrorEnvelope
@@ -63,7 +63,7 @@ def create_one_producer(wanted: dict[str, Any]) -> Producer:
     """
     _check_tasks(wanted)
     with services().database.transaction() as session:
-        return make_producer(session, actor=principal().name, **wanted)
+        return make_producer(session, actor=current_principal().name, **wanted)
 
 
 @blueprint.route("/producers/<uuid:producer_id>", methods=["GET"])
@@ -86,7 +86,7 @@ def change_one_producer(wanted: dict[str, Any], producer_id: UUID) -> Producer:
     """Change what a producer may do; what is left out stays. It holds within seconds everywhere."""
     _check_tasks(wanted)
     with services().database.transaction() as session:
-        return change_producer(session, producer_id, actor=principal().name, changes=wanted)
+        return change_producer(session, producer_id, actor=current_principal().name, changes=wanted)
 
 
 @blueprint.route("/producers/<uuid:producer_id>/keys", methods=["GET"])
@@ -107,7 +107,9 @@ def list_keys_of_producer(producer_id: UUID) -> dict[str, Any]:
 def create_key_of_producer(wanted: dict[str, Any], producer_id: UUID) -> dict[str, Any]:
     """Make a key. Its token is in this answer and nowhere else."""
     with services().database.transaction() as session:
-        key, token = issue_key(session, producer_id, actor=principal().name, lifetime=_seconds(wanted["expires_in"]))
+        key, token = issue_key(
+            session, producer_id, actor=current_principal().name, lifetime=_seconds(wanted["expires_in"])
+        )
         return _with_token(key, token)
 
 
@@ -124,7 +126,7 @@ def rotate_one_key(wanted: dict[str, Any], producer_id: UUID, key_id: str) -> di
             session,
             producer_id,
             key_id,
-            actor=principal().name,
+            actor=current_principal().name,
             overlap=timedelta(seconds=wanted["overlap"]),
             lifetime=_seconds(wanted["expires_in"]),
         )
@@ -139,7 +141,7 @@ def rotate_one_key(wanted: dict[str, Any], producer_id: UUID, key_id: str) -> di
 def revoke_one_key(producer_id: UUID, key_id: str) -> ApiKey:
     """Make a key worthless, within seconds everywhere."""
     with services().database.transaction() as session:
-        return revoke(session, producer_id, key_id, actor=principal().name)
+        return revoke(session, producer_id, key_id, actor=current_principal().name)
 
 
 def _check_tasks(wanted: dict[str, Any]) -> None:

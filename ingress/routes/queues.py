@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from gristmill.ingress.access.authenticate import principal, requires
+from gristmill.ingress.access.authenticate import current_principal, requires
 from gristmill.ingress.http.api import PREFIX, Blueprint
 from gristmill.ingress.schemas.queues import PauseRequest, QueueAnswer, QueueList
 from gristmill.ingress.services import services
@@ -56,7 +56,7 @@ def pause_one_queue(wanted: dict[str, Any], name: str) -> dict[str, Any]:
     first name and reason stand.
     """
     with services().database.transaction() as session:
-        pause_queue(session, name, actor=principal().name, reason=wanted["reason"])
+        pause_queue(session, name, actor=current_principal().name, reason=wanted["reason"])
         return _look(session, name)
 
 
@@ -67,7 +67,7 @@ def pause_one_queue(wanted: dict[str, Any], name: str) -> dict[str, Any]:
 def resume_one_queue(name: str) -> dict[str, Any]:
     """Let a queue go on: what has waited runs at once."""
     with services().database.transaction() as session:
-        resume_queue(session, name, actor=principal().name)
+        resume_queue(session, name, actor=current_principal().name)
         return _look(session, name)
 
 

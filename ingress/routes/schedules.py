@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from gristmill.ingress.access.authenticate import principal, requires
+from gristmill.ingress.access.authenticate import current_principal, requires
 from gristmill.ingress.http.api import PREFIX, Blueprint, OptionalBodyBlueprint
 from gristmill.ingress.http.cursor import read_text_cursor, write_text_cursor
 from gristmill.ingress.schemas.errors import ErrorEnvelope
@@ -26,7 +26,7 @@ from gristmill.ingress.schemas.schedules import (
 from gristmill.ingress.services import services
 from gristmill.shared.errors import InvalidError
 from gristmill.shared.operating.queries_overview import list_schedules
-from gristmill.shared.schedules.define import Actor, Definition, change_schedule, define_schedule, delete_schedule
+from gristmill.shared.schedules.define import Definition, change_schedule, define_schedule, delete_schedule
 from gristmill.shared.schedules.fire import next_fires
 from gristmill.shared.schedules.fire_by_hand import backfill_schedule, run_schedule
 from gristmill.shared.schedules.models import Fire, Schedule
@@ -81,7 +81,9 @@ def put_schedule(wanted: dict[str, Any], name: str) -> tuple[dict[str, Any], int
     """
     _check_name(name)
     with services().database.transaction() as session:
-        schedule, is_new = define_schedule(session, name, Definition(**wanted), actor=_actor())
+        schedule, is_new = define_schedule(
+            session, name, Definition(**wanted), principal=current_principal(), demo=_demo()
+        )
         return _show(schedule), 201 if is_new else 200
 
 
@@ -97,7 +99,7 @@ def change_one_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
     not follow the code any more, once it was changed.
     """
     with services().database.transaction() as session:
-        return _show(change_schedule(session, name, wanted, actor=_actor()))
+        return _show(change_schedule(session, name, wanted, principal=current_principal(), demo=_demo()))
 
 
 @blueprint.route("/schedules/<name>", methods=["DELETE"], parameters=_NAME)
@@ -108,7 +110,7 @@ def change_one_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
 def delete_one_schedule(name: str) -> None:
     """Delete a schedule and the record of its fires; their jobs stay."""
     with services().database.transaction() as session:
-        delete_schedule(session, name, actor=_actor(), shipped=_SHIPPED)
+        delete_schedule(session, name, principal=current_principal(), shipped=_SHIPPED)
 
 
 @blueprint.route("/schedules/<name>/fires", methods=["GET"], parameters=_NAME)
@@ -144,7 +146,7 @@ def run_one_schedule(wanted: dict[str, Any], name: str) -> tuple[dict[str, Any],
     Give `fire_at` to be able to ask again: the same time gives the same job.
     """
     with services().database.transaction() as session:
-        run = run_schedule(session, name, actor=_actor(), fire_at=wanted.get("fire_at"))
+        run = run_schedule(session, name, principal=current_principal(), fire_at=wanted.get("fire_at"))
     shown = {"schedule": name, "fire_at": run.fire_at, "job_id": run.job_id}
     return shown, 202 if run.is_new else 200, {"Location": f"{PREFIX}/jobs/{run.job_id}"}
 
@@ -162,7 +164,7 @@ def backfill_one_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
     times than `limit`, `next_from` says where to go on. Each is made, whatever `overlap` says.
     """
     with services().database.transaction() as session:
-        done = backfill_schedule(session, name, actor=_actor(), **wanted)
+        done = backfill_schedule(session, name, principal=current_principal(), **wanted)
     return {
         "dry_run": wanted["dry_run"],
         "times": done.times,
@@ -172,9 +174,8 @@ def backfill_one_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
     }
 
 
-def _actor() -> Actor:
-    asker = principal()
-    return Actor(name=asker.name, allowed_tasks=asker.allowed_tasks, demo=services().settings.demo_tasks)
+def _demo() -> bool:
+    return services().settings.demo_tasks
 
 
 def _check_name(name: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gristmill.ingress.access.authenticate import person, signed_in
+from gristmill.ingress.access.authenticate import current_person, signed_in
 from gristmill.ingress.http.api import PREFIX, Blueprint
 from gristmill.ingress.schemas.people import UserAnswer
 from gristmill.ingress.services import services
@@ -23,4 +23,4 @@ blueprint = Blueprint("users", __name__, url_prefix=PREFIX, description="People.
 def show_me() -> ShownUser:
     """Show who has signed in."""
     with services().database.transaction() as session:
-        return get_shown_user(session, person().user_id)
+        return get_shown_user(session, current_person().user_id)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from gristmill.ingress.access.authenticate import principal, producer, requires
+from gristmill.ingress.access.authenticate import current_principal, current_producer, requires
 from gristmill.ingress.http.api import PREFIX, OptionalBodyBlueprint
 from gristmill.ingress.schemas.errors import ErrorEnvelope
 from gristmill.ingress.schemas.webhook_secrets import Forgotten, NewSecret, SecretList, SecretRequest
@@ -30,7 +30,7 @@ _TOO_MANY = "Secrets that were replaced still go on; wait, or delete all of them
 @blueprint.doc(operationId="list_webhook_secrets")
 def list_own_secrets() -> dict[str, Any]:
     """List the secrets that sign your callbacks now, newest first, without the secrets themselves."""
-    return _list(producer().producer_id)
+    return _list(current_producer().producer_id)
 
 
 @blueprint.route("/webhook-secret", methods=["POST"])
@@ -44,7 +44,7 @@ def make_own_secret(wanted: dict[str, Any]) -> dict[str, Any]:
 
     Each callback then has two signatures until the old secret is over: take the new one into use meanwhile.
     """
-    return _make(producer().producer_id, wanted)
+    return _make(current_producer().producer_id, wanted)
 
 
 @blueprint.route("/webhook-secret", methods=["DELETE"])
@@ -56,7 +56,7 @@ def delete_own_secrets() -> dict[str, Any]:
 
     What is still to be called back becomes a dead letter, unless there is a new secret by then.
     """
-    return _forget(producer().producer_id)
+    return _forget(current_producer().producer_id)
 
 
 @blueprint.route("/producers/<uuid:producer_id>/webhook-secret", methods=["GET"])
@@ -96,13 +96,13 @@ def _list(producer_id: UUID) -> dict[str, Any]:
 def _make(producer_id: UUID, wanted: dict[str, Any]) -> dict[str, Any]:
     overlap = timedelta(seconds=wanted["overlap"])
     with services().database.transaction() as session:
-        row, token = make_secret(session, producer_id, actor=principal().name, overlap=overlap)
+        row, token = make_secret(session, producer_id, actor=current_principal().name, overlap=overlap)
         return _shown(row) | {"secret": token}
 
 
 def _forget(producer_id: UUID) -> dict[str, Any]:
     with services().database.transaction() as session:
-        return {"forgotten": forget_secrets(session, producer_id, actor=principal().name)}
+        return {"forgotten": forget_secrets(session, producer_id, actor=current_principal().name)}
 
 
 def _shown(row: WebhookSecret) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from marshmallow.validate import Length, OneOf, Range
 
 from gristmill.ingress.http.cursor import read_text_cursor
 from gristmill.ingress.schemas.fields import Flag, Time, Whole, short_text
-from gristmill.shared.producers.keys import SCOPES
+from gristmill.shared.base.principal import SCOPES
 
 LONGEST_NAME: Final = 100
 MOST_TASKS: Final = 200

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from dataclasses import field as with_default
 from typing import TYPE_CHECKING, Any, Final
 
+from gristmill.shared.base.principal import ADMIN, OPERATOR
 from gristmill.shared.dead_letters.models import DeadLetter
 from gristmill.shared.filters.kinds import Id, Kind, Number, OneOf, Tags, Text, Time
 from gristmill.shared.jobs.models import Job
-from gristmill.shared.producers.keys import ADMIN, OPERATOR
 from gristmill.shared.queues import QUEUES
 from gristmill.shared.states import DeadReason, State
 

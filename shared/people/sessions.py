@@ -10,10 +10,10 @@ from uuid import UUID
 import structlog
 from uuid_utils.compat import uuid7
 
+from gristmill.shared.base.principal import ADMIN, OPERATOR, Principal
 from gristmill.shared.base.sealing import hash_token
 from gristmill.shared.people import queries_sessions as sessions
 from gristmill.shared.people.tokens import make_refresh_token, read_refresh_token, write_access_token
-from gristmill.shared.producers.keys import ADMIN, OPERATOR, Asker
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Person(Asker):
+class Person(Principal):
     """Somebody who shows an access token."""
 
     user_id: UUID

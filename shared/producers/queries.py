@@ -9,8 +9,9 @@ from uuid import UUID
 from sqlalchemy import CursorResult, and_, func, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
+from gristmill.shared.base.principal import ADMIN, SCOPES
 from gristmill.shared.errors import ConflictError, InvalidError, NotFoundError
-from gristmill.shared.producers.keys import ADMIN, SCOPES, Principal, is_key_id, new_key, read_token
+from gristmill.shared.producers.keys import ProducerPrincipal, is_key_id, new_key, read_token
 from gristmill.shared.producers.models import ApiKey, Producer
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def revoke_key(session: Session, key_id: str) -> None:
         raise NotFoundError(msg)
 
 
-def find_producer_by_token(session: Session, token: str) -> Principal | None:
+def find_producer_by_token(session: Session, token: str) -> ProducerPrincipal | None:
     """Return who stands behind `token`; None when it is unknown, wrong, revoked, over or its producer disabled."""
     key = read_token(token)
     if key is None:
@@ -204,7 +205,7 @@ def find_producer_by_token(session: Session, token: str) -> Principal | None:
         return None
     session.execute(_USED, {"id": key.id, "seconds": USED_EVERY})
     producer = row.Producer
-    return Principal(
+    return ProducerPrincipal(
         producer_id=producer.id,
         name=producer.name,
         key_id=key.id,

@@ -20,28 +20,10 @@ from gristmill.shared.task import registry
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from gristmill.shared.base.principal import Principal
+
 log = structlog.get_logger(__name__)
 _RULE: Final = frozenset({"cron", "every", "timezone"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Actor:
-    """Who acts on a schedule, and what it may do. `allowed_tasks` is None when it may post every task."""
-
-    name: str
-    allowed_tasks: frozenset[str] | None = None
-    demo: bool = True
-
-    def check(self, task: str) -> None:
-        """Refuse a task that it may not post.
-
-        Raises:
-            ForbiddenError: names those that it may.
-        """
-        if self.allowed_tasks is not None and task not in self.allowed_tasks:
-            allowed = ", ".join(sorted(self.allowed_tasks)) or "nothing"
-            msg = f"This key may not post {task[:200]!r}, so neither schedule it; it may post {allowed}"
-            raise ForbiddenError(msg, {"task": ["not among the tasks of this key"]})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,28 +40,39 @@ class Definition:
     enabled: bool = True
 
 
-def define_schedule(session: Session, name: str, wanted: Definition, *, actor: Actor) -> tuple[Schedule, bool]:
-    """Make the schedule `name`, or let it be as `wanted`; in the caller's transaction.
+def define_schedule(
+    session: Session, name: str, wanted: Definition, *, principal: Principal, demo: bool = True
+) -> tuple[Schedule, bool]:
+    """Create the schedule `name`, or replace its definition; in the caller's transaction.
+
+    Args:
+        session: the caller's.
+        name: of the schedule.
+        wanted: its definition.
+        principal: who defines it.
+        demo: whether the demo tasks may be scheduled.
 
     Returns:
         The schedule, and whether it is new.
 
     Raises:
         InvalidError: the rule is none, the task is unknown, or its arguments do not fit; `details` by field.
-        ForbiddenError: the actor may not post the task.
+        ForbiddenError: the principal may not post the task.
     """
-    first = _check(wanted, queries.read_clock(session), actor)
+    first = _check(wanted, queries.read_clock(session), principal, demo=demo)
     values = asdict(wanted) | {"args": dict(wanted.args)}
-    if queries.insert_schedule(session, {"name": name, "next_fire_at": first, "changed_by": actor.name} | values):
-        record_act(session, actor=actor.name, action="schedule.create", subject=f"schedule:{name}", **values)
+    if queries.insert_schedule(session, {"name": name, "next_fire_at": first, "changed_by": principal.name} | values):
+        record_act(session, actor=principal.name, action="schedule.create", subject=f"schedule:{name}", **values)
         return queries.get_schedule(session, name), True
     known = queries.lock_schedule(session, name)
-    actor.check(known.task)
-    _change(session, known, values, actor=actor)
+    check_may_schedule(principal, known.task)
+    _change(session, known, values, actor=principal.name)
     return known, False
 
 
-def change_schedule(session: Session, name: str, changes: Mapping[str, Any], *, actor: Actor) -> Schedule:
+def change_schedule(
+    session: Session, name: str, changes: Mapping[str, Any], *, principal: Principal, demo: bool = True
+) -> Schedule:
     """Change some of a schedule's fields; giving `cron` takes `every` away, and the other way round.
 
     What it was due while it was off is not made up for; a backfill does that.
@@ -87,27 +80,27 @@ def change_schedule(session: Session, name: str, changes: Mapping[str, Any], *, 
     Raises:
         NotFoundError: there is no such schedule.
         InvalidError: as of `define_schedule`.
-        ForbiddenError: the actor may not post its task, or the one it is to have.
+        ForbiddenError: the principal may not post its task, or the one it is to have.
     """
     known = queries.lock_schedule(session, name)
-    actor.check(known.task)
+    check_may_schedule(principal, known.task)
     values = asdict(_definition_of(known)) | dict(changes)
     if "every" in changes and "cron" not in changes:
         values["cron"] = None
     if "cron" in changes and "every" not in changes:
         values["every"] = None
-    _check(Definition(**values), queries.read_clock(session), actor)
-    _change(session, known, values, actor=actor)
+    _check(Definition(**values), queries.read_clock(session), principal, demo=demo)
+    _change(session, known, values, actor=principal.name)
     return known
 
 
-def delete_schedule(session: Session, name: str, *, actor: Actor, shipped: frozenset[str]) -> None:
+def delete_schedule(session: Session, name: str, *, principal: Principal, shipped: frozenset[str]) -> None:
     """Delete a schedule and the record of its fires; their jobs stay.
 
     Args:
         session: the caller's.
         name: of the schedule.
-        actor: who does it.
+        principal: who does it.
         shipped: names of the schedules that come with the code, which beat would write again.
 
     Raises:
@@ -115,21 +108,37 @@ def delete_schedule(session: Session, name: str, *, actor: Actor, shipped: froze
         ConflictError: it comes with the code; it can be switched off.
     """
     known = queries.lock_schedule(session, name)
-    actor.check(known.task)
+    check_may_schedule(principal, known.task)
     if name in shipped:
         msg = f'The schedule {name} comes with the code and would come again: switch it off instead ("enabled": false)'
         raise ConflictError(msg)
     record_act(
-        session, actor=actor.name, action="schedule.delete", subject=f"schedule:{name}", **asdict(_definition_of(known))
+        session,
+        actor=principal.name,
+        action="schedule.delete",
+        subject=f"schedule:{name}",
+        **asdict(_definition_of(known)),
     )
     queries.delete_schedule(session, known)
 
 
-def _check(wanted: Definition, now: datetime, actor: Actor) -> datetime:
+def check_may_schedule(principal: Principal, task: str) -> None:
+    """Refuse a task that `principal` may not post.
+
+    Raises:
+        ForbiddenError: names those that it may.
+    """
+    if not principal.may_post(task):
+        allowed = ", ".join(sorted(principal.allowed_tasks or ())) or "nothing"
+        msg = f"This key may not post {task[:200]!r}, so neither schedule it; it may post {allowed}"
+        raise ForbiddenError(msg, {"task": ["not among the tasks of this key"]})
+
+
+def _check(wanted: Definition, now: datetime, principal: Principal, *, demo: bool) -> datetime:
     """Refuse a definition that could not fire; return when it is due first."""
     first = next(Recurrence(cron=wanted.cron, every=wanted.every, timezone=wanted.timezone).after(now))
-    actor.check(wanted.task)
-    task = registry.get_for_posting(wanted.task, demo=actor.demo)
+    check_may_schedule(principal, wanted.task)
+    task = registry.get_for_posting(wanted.task, demo=demo)
     if task.secret_args:
         secret = ", ".join(sorted(task.secret_args))
         msg = f"The task {task.name} takes secret arguments ({secret}), which a schedule does not keep"
@@ -138,7 +147,7 @@ def _check(wanted: Definition, now: datetime, actor: Actor) -> datetime:
     return first
 
 
-def _change(session: Session, known: Schedule, values: Mapping[str, Any], *, actor: Actor) -> None:
+def _change(session: Session, known: Schedule, values: Mapping[str, Any], *, actor: str) -> None:
     changed = {name: value for name, value in values.items() if getattr(known, name) != value}
     if not changed:
         return
@@ -148,11 +157,9 @@ def _change(session: Session, known: Schedule, values: Mapping[str, Any], *, act
     now = queries.read_clock(session)
     if _RULE & changed.keys() or changed.get("enabled"):
         known.next_fire_at = next(recurrence_of(known).after(now))
-    known.changed_by, known.updated_at = actor.name, now
+    known.changed_by, known.updated_at = actor, now
     session.flush()
-    record_act(
-        session, actor=actor.name, action="schedule.change", subject=f"schedule:{known.name}", was=was, now=changed
-    )
+    record_act(session, actor=actor, action="schedule.change", subject=f"schedule:{known.name}", was=was, now=changed)
 
 
 def _definition_of(schedule: Schedule) -> Definition:

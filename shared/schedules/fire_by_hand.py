@@ -10,13 +10,14 @@ from uuid import UUID
 from gristmill.shared.audit.queries import record_act
 from gristmill.shared.errors import ConflictError, InvalidError
 from gristmill.shared.schedules import queries
+from gristmill.shared.schedules.define import check_may_schedule
 from gristmill.shared.schedules.fire import find_live_job, make_jobs, recurrence_of
 from gristmill.shared.task import registry
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from gristmill.shared.schedules.define import Actor
+    from gristmill.shared.base.principal import Principal
     from gristmill.shared.schedules.models import Schedule
 
 FURTHEST_BACK: Final = timedelta(days=366)  # how long ago a fire may be: beyond it a year is a slip of the pen
@@ -32,22 +33,22 @@ class Run:
     is_new: bool
 
 
-def run_schedule(session: Session, name: str, *, actor: Actor, fire_at: datetime | None = None) -> Run:
+def run_schedule(session: Session, name: str, *, principal: Principal, fire_at: datetime | None = None) -> Run:
     """Fire a schedule now, also one that is switched off.
 
     Args:
         session: the caller's.
         name: of the schedule.
-        actor: who does it.
+        principal: who does it.
         fire_at: the time it is fired for, now or before. The same time gives the same job: asking again is safe.
 
     Raises:
         NotFoundError: there is no such schedule.
         InvalidError: `fire_at` is ahead or more than a year ago, or its arguments do not fit its task any more.
         ConflictError: its task is gone, or it is not to overlap and a job of it has not ended.
-        ForbiddenError: the actor may not post its task.
+        ForbiddenError: the principal may not post its task.
     """
-    schedule = _lock_to_fire(session, name, actor)
+    schedule = _lock_to_fire(session, name, principal)
     now = queries.read_clock(session)
     time = fire_at or now
     if time > now:
@@ -67,7 +68,7 @@ def run_schedule(session: Session, name: str, *, actor: Actor, fire_at: datetime
     (job_id,) = make_jobs(session, schedule, [time])
     record_act(
         session,
-        actor=actor.name,
+        actor=principal.name,
         action="schedule.run",
         subject=f"schedule:{name}",
         fire_at=time.isoformat(),
@@ -96,7 +97,7 @@ def backfill_schedule(
     session: Session,
     name: str,
     *,
-    actor: Actor,
+    principal: Principal,
     start: datetime,
     end: datetime,
     limit: int = MOST_AT_ONCE,
@@ -110,9 +111,9 @@ def backfill_schedule(
         NotFoundError: there is no such schedule.
         InvalidError: the span is empty, ahead, or longer ago than a year; or its arguments do not fit any more.
         ConflictError: its task is gone.
-        ForbiddenError: the actor may not post its task.
+        ForbiddenError: the principal may not post its task.
     """
-    schedule = _lock_to_fire(session, name, actor)
+    schedule = _lock_to_fire(session, name, principal)
     now = queries.read_clock(session)
     _check_span(start, end, now)
     # What is due from now on is the schedule's own to fire.
@@ -128,7 +129,7 @@ def backfill_schedule(
         jobs = make_jobs(session, schedule, times)
         record_act(
             session,
-            actor=actor.name,
+            actor=principal.name,
             action="schedule.backfill",
             subject=f"schedule:{name}",
             start=start.isoformat(),
@@ -138,9 +139,9 @@ def backfill_schedule(
     return Backfill(times=times, jobs=jobs, already=len(fired), next_from=following[0] if following else None)
 
 
-def _lock_to_fire(session: Session, name: str, actor: Actor) -> Schedule:
+def _lock_to_fire(session: Session, name: str, principal: Principal) -> Schedule:
     schedule = queries.lock_schedule(session, name)
-    actor.check(schedule.task)
+    check_may_schedule(principal, schedule.task)
     if registry.find(schedule.task) is None:
         msg = f"The task {schedule.task} of the schedule {name} is gone: change its task, or delete it"
         raise ConflictError(msg)

@@ -9,9 +9,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from gristmill.shared.audit.queries import list_acts
+from gristmill.shared.base.principal import ADMIN, OPERATOR
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.moves import claim, succeed
-from gristmill.shared.producers.keys import ADMIN, OPERATOR
 from tests.integration.ingress.conftest import Headers, KeyMaker
 from tests.integration.ingress.dead import make_dead, make_malformed
 from tests.integration.ingress.rows import jobs_locked

@@ -279,9 +279,9 @@ def test_a_role_that_changes_changes_what_its_token_may(client: FlaskClient, dat
     forgetful = KeyRing(database, remembered=0)
     for role, scopes in (("member", set()), ("operator", {"operator"}), ("admin", {"admin"})):
         change(database, "UPDATE users SET role = :role", role=role)
-        asker = forgetful.find(token)
-        assert asker is not None
-        assert asker.scopes == scopes
+        principal = forgetful.find(token)
+        assert principal is not None
+        assert principal.scopes == scopes
 
 
 def test_an_access_token_is_over_by_the_databases_clock(

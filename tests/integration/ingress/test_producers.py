@@ -13,8 +13,8 @@ from werkzeug.test import TestResponse
 from gristmill.ingress.access.authenticate import needs_of
 from gristmill.ingress.services import services_of
 from gristmill.shared.audit.queries import list_acts
+from gristmill.shared.base.principal import ADMIN, OPERATOR, SCOPES
 from gristmill.shared.database.connect import Database
-from gristmill.shared.producers.keys import ADMIN, OPERATOR, SCOPES
 from gristmill.shared.producers.queries import find_producer_by_token
 from tests.factories import change
 

@@ -17,7 +17,7 @@ from gristmill.shared.errors import QuotaExceededError
 from gristmill.shared.jobs.enqueue import JobOptions, prepare_on, terms_of
 from gristmill.shared.jobs.insert import Accepted
 from gristmill.shared.jobs.terms import NewJob
-from gristmill.shared.producers.keys import Principal
+from gristmill.shared.producers.keys import ProducerPrincipal
 from gristmill.shared.producers.queries import create_producer
 from gristmill.shared.settings import Settings
 from gristmill.shared.task import registry
@@ -108,7 +108,7 @@ def test_beyond_its_quota_a_producer_is_told_when_to_try_again(
     client.get("/api/v1/jobs", headers=key)
     known = services_of(app).keys._known
     for digest, (until, principal) in list(known.items()):
-        assert isinstance(principal, Principal)
+        assert isinstance(principal, ProducerPrincipal)
         known[digest] = (until + 60, replace(principal, quota=3))
     assert client.post("/api/v1/jobs", json=ECHO, headers=key).status_code == 202
     refused = client.post("/api/v1/jobs/batch", json={"jobs": [ECHO] * 3, "atomic": True}, headers=key)

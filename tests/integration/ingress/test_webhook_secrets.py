@@ -13,9 +13,9 @@ from werkzeug.test import TestResponse
 from gristmill.ingress.app import create_app
 from gristmill.ingress.services import services_of
 from gristmill.shared.audit.queries import list_acts
+from gristmill.shared.base.principal import ADMIN
 from gristmill.shared.database.connect import Database
 from gristmill.shared.errors import PermanentError
-from gristmill.shared.producers.keys import ADMIN
 from gristmill.shared.producers.queries import find_producer
 from gristmill.shared.producers.webhook_secrets import MOST, reveal_secrets
 from gristmill.shared.settings import Settings

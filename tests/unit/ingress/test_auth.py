@@ -8,7 +8,7 @@ from flask import Flask
 from gristmill.ingress.access.authenticate import Needs, needs_of, public, refuse_undeclared_routes, requires
 from gristmill.ingress.app import create_app
 from gristmill.shared.people.sessions import SCOPES_OF, Person, Tokens
-from gristmill.shared.producers.keys import Key, Principal, new_key, read_token
+from gristmill.shared.producers.keys import Key, ProducerPrincipal, new_key, read_token
 from gristmill.shared.settings import Settings
 
 
@@ -79,8 +79,8 @@ def test_a_key_does_not_match_the_hash_of_another_secret() -> None:
 
 def test_admin_has_every_scope_and_sees_everything() -> None:
     producer_id = uuid4()
-    admin = Principal(producer_id=producer_id, name="a", key_id="k", scopes=frozenset({"admin"}))
-    reader = Principal(producer_id=producer_id, name="r", key_id="k", scopes=frozenset({"jobs:read"}))
+    admin = ProducerPrincipal(producer_id=producer_id, name="a", key_id="k", scopes=frozenset({"admin"}))
+    reader = ProducerPrincipal(producer_id=producer_id, name="r", key_id="k", scopes=frozenset({"jobs:read"}))
     assert admin.has_one_of(frozenset({"dead_letters:write"}))
     assert admin.sees is None
     assert reader.has_one_of(frozenset({"jobs:read", "jobs:write"}))

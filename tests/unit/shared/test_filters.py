@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from gristmill.shared.base.principal import ADMIN, OPERATOR
 from gristmill.shared.errors import InvalidError
 from gristmill.shared.filters.fields import JOBS, LETTERS
 from gristmill.shared.filters.like import is_like
 from gristmill.shared.filters.parse import DEEPEST, MOST_TERMS, MOST_VALUES, read_filter
-from gristmill.shared.producers.keys import ADMIN, OPERATOR
 
 ROOT = Path(__file__).parents[3]
 GOOD = {"field": "state", "eq": "queued"}
