@@ -49,7 +49,7 @@ def schedules() -> None:
 def list_(*, as_json: bool) -> None:
     """List the schedules by name, with the time of their next fire."""
     from gristmill.commands.settings import transaction
-    from gristmill.shared.operating.queries_overview import list_schedules
+    from gristmill.shared.schedules.queries import list_schedules
 
     with transaction() as session:
         rows = [

@@ -140,6 +140,14 @@ def get_schedule(session: Session, name: str) -> Schedule:
     return _get(session, name)
 
 
+def list_schedules(session: Session, *, limit: int, after: str | None = None) -> Sequence[Schedule]:
+    """Return at most `limit` schedules by name; `after` is the last name of the previous page."""
+    query = select(Schedule).order_by(Schedule.name).limit(limit)
+    if after is not None:
+        query = query.where(Schedule.name > after)
+    return session.scalars(query).all()
+
+
 def lock_schedule(session: Session, name: str) -> Schedule:
     """Return the schedule; nobody else changes or fires it before the end of the caller's transaction.
 
