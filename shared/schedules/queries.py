@@ -54,7 +54,7 @@ def claim_due(session: Session, *, limit: int) -> Sequence[Schedule]:
     return session.scalars(query).all()
 
 
-def seconds_to_next(session: Session) -> float | None:
+def seconds_to_next_fire(session: Session) -> float | None:
     """Return how many seconds from now the next enabled schedule is due, None when there is none."""
     seconds = session.execute(_NEXT).scalar_one()
     return None if seconds is None else float(seconds)
