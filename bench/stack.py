@@ -36,7 +36,8 @@ from gristmill.services.valkey import Valkey
 from gristmill.shared.base.principal import ADMIN
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.enqueue import JobOptions, accept, prepare_on, terms_of
-from gristmill.shared.producers.queries import create_key, create_producer
+from gristmill.shared.producers.queries import create_producer
+from gristmill.shared.producers.queries_keys import create_key
 from gristmill.shared.queues import QUEUES
 from gristmill.shared.settings import Secret, Settings, load_settings
 from gristmill.shared.task import registry

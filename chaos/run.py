@@ -31,7 +31,8 @@ from gristmill.process import Process, ServiceFailedError
 from gristmill.services.secret import write_private
 from gristmill.shared.base.principal import ADMIN
 from gristmill.shared.database.connect import Database
-from gristmill.shared.producers.queries import create_key, create_producer
+from gristmill.shared.producers.queries import create_producer
+from gristmill.shared.producers.queries_keys import create_key
 from gristmill.shared.settings import load_settings
 from gristmill.up.environment import child_environment
 

@@ -15,7 +15,8 @@ from bench.ingress.sign_ins import SignIns, make_people
 from bench.ingress.slow_clients import SlowClients
 from bench.stack import say
 from gristmill import migrations, ports
-from gristmill.shared.producers.queries import create_key, create_producer
+from gristmill.shared.producers.queries import create_producer
+from gristmill.shared.producers.queries_keys import create_key
 
 if TYPE_CHECKING:
     from bench.ingress.servers import Servers

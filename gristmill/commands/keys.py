@@ -50,7 +50,8 @@ def create(
 ) -> None:
     """Make a key for PRODUCER and print it; nobody can see it again. Makes the producer when there is none."""
     from gristmill.commands.settings import transaction
-    from gristmill.shared.producers.queries import create_key, create_producer, find_producer
+    from gristmill.shared.producers.queries import create_producer, find_producer
+    from gristmill.shared.producers.queries_keys import create_key
 
     with transaction() as session:
         found = find_producer(session, producer)
@@ -81,7 +82,7 @@ def create(
 def list_(*, as_json: bool) -> None:
     """List the keys, newest first; of each only its public half."""
     from gristmill.commands.settings import transaction
-    from gristmill.shared.operating.queries_overview import list_all_keys
+    from gristmill.shared.producers.queries_keys import list_all_keys
 
     with transaction() as session:
         rows = [
@@ -110,7 +111,7 @@ def rotate(*, key: str, overlap: int) -> None:
     from gristmill.commands.bulk import actor
     from gristmill.commands.settings import transaction
     from gristmill.shared.producers.manage import rotate_key
-    from gristmill.shared.producers.queries import find_key
+    from gristmill.shared.producers.queries_keys import find_key
 
     public = _public_half(key)
     with transaction() as session:
@@ -128,7 +129,7 @@ def revoke(*, key: str, force: bool) -> None:
     from gristmill.commands.bulk import actor
     from gristmill.commands.settings import transaction
     from gristmill.shared.producers.manage import revoke as revoke_it
-    from gristmill.shared.producers.queries import find_key
+    from gristmill.shared.producers.queries_keys import find_key
 
     public = _public_half(key)
     with transaction() as session:

@@ -49,7 +49,7 @@ def schedules() -> None:
 def list_(*, as_json: bool) -> None:
     """List the schedules by name, with the time of their next fire."""
     from gristmill.commands.settings import transaction
-    from gristmill.shared.operating.queries_overview import list_schedules
+    from gristmill.shared.schedules.queries import list_schedules
 
     with transaction() as session:
         rows = [
@@ -77,8 +77,8 @@ def list_(*, as_json: bool) -> None:
 def show(*, name: str, as_json: bool) -> None:
     """Show a schedule, with the times at which it is due next."""
     from gristmill.commands.settings import transaction
-    from gristmill.shared.schedules.fire import next_fires
     from gristmill.shared.schedules.queries import get_schedule
+    from gristmill.shared.schedules.recurrence import next_fires
 
     with transaction() as session:
         schedule = get_schedule(session, name)
@@ -118,7 +118,7 @@ def fires(*, name: str, limit: int, as_json: bool) -> None:
 def run(*, name: str, fire_at: datetime | None) -> None:
     """Fire a schedule now, also one that is switched off."""
     from gristmill.commands.settings import transaction
-    from gristmill.shared.schedules.fire_by_hand import run_schedule
+    from gristmill.shared.schedules.run_now import run_schedule
 
     with transaction() as session:
         done = run_schedule(session, name, principal=_principal(), fire_at=fire_at)
@@ -151,7 +151,7 @@ def resume(*, name: str) -> None:
 def backfill(*, name: str, start: datetime, end: datetime, limit: int, dry_run: bool) -> None:
     """Make the jobs of times that have passed and have none. Asking again makes none twice."""
     from gristmill.commands.settings import transaction
-    from gristmill.shared.schedules.fire_by_hand import backfill_schedule
+    from gristmill.shared.schedules.backfill import backfill_schedule
 
     with transaction() as session:
         done = backfill_schedule(

@@ -4,7 +4,9 @@ from typing import Final
 
 from gristmill.shared.base.principal import ADMIN
 from gristmill.shared.database.connect import Database
-from gristmill.shared.producers.queries import create_key, create_producer, find_producer, find_producer_by_token
+from gristmill.shared.producers.check_key import find_producer_by_token
+from gristmill.shared.producers.queries import create_producer, find_producer
+from gristmill.shared.producers.queries_keys import create_key
 from gristmill.shared.settings import Settings
 from gristmill.up.folder import Folder, read_exports
 

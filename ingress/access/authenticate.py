@@ -17,8 +17,8 @@ from gristmill.shared.base.principal import SCOPES, Principal
 from gristmill.shared.errors import ForbiddenError, UnauthorizedError
 from gristmill.shared.people.sessions import Person, find_person
 from gristmill.shared.people.tokens import read_access_token
+from gristmill.shared.producers.check_key import find_producer_by_token
 from gristmill.shared.producers.keys import ProducerPrincipal, read_token
-from gristmill.shared.producers.queries import find_producer_by_token
 
 if TYPE_CHECKING:
     from uuid import UUID

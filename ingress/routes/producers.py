@@ -25,7 +25,8 @@ from gristmill.ingress.schemas.producers import (
 )
 from gristmill.ingress.services import services
 from gristmill.shared.producers.manage import change_producer, issue_key, make_producer, revoke, rotate_key
-from gristmill.shared.producers.queries import get_producer, list_keys, list_producers
+from gristmill.shared.producers.queries import get_producer, list_producers
+from gristmill.shared.producers.queries_keys import list_keys
 from gristmill.shared.task import registry
 
 if TYPE_CHECKING:

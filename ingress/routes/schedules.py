@@ -26,12 +26,12 @@ from gristmill.ingress.schemas.schedules import (
 )
 from gristmill.ingress.services import services
 from gristmill.shared.errors import InvalidError
-from gristmill.shared.operating.queries_overview import list_schedules
+from gristmill.shared.schedules.backfill import backfill_schedule
 from gristmill.shared.schedules.define import Definition, change_schedule, define_schedule, delete_schedule
-from gristmill.shared.schedules.fire import next_fires
-from gristmill.shared.schedules.fire_by_hand import backfill_schedule, run_schedule
 from gristmill.shared.schedules.models import Fire, Schedule
-from gristmill.shared.schedules.queries import get_schedule, list_fires
+from gristmill.shared.schedules.queries import get_schedule, list_fires, list_schedules
+from gristmill.shared.schedules.recurrence import next_fires
+from gristmill.shared.schedules.run_now import run_schedule
 from gristmill.tasks.records.schedules import SCHEDULES
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from marshmallow.validate import OneOf, Range
 from gristmill.ingress.http.cursor import BY_NAME, BY_TIME
 from gristmill.ingress.schemas.fields import Flag, Seconds, Time, Whole, short_text
 from gristmill.ingress.schemas.lists import CursorField, Page, limit_field
-from gristmill.shared.schedules.fire_by_hand import MOST_AT_ONCE
+from gristmill.shared.schedules.backfill import MOST_AT_ONCE
 
 NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,99}$"
 _YEAR: Final = 366 * 86_400.0

@@ -1,4 +1,4 @@
-"""What people do to producers and their keys, each with its entry in the audit log."""
+"""Create and change producers, issue, rotate and revoke their keys, and record it in the audit log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import func
 
 from gristmill.shared.audit.queries import record_act
 from gristmill.shared.errors import ConflictError
-from gristmill.shared.producers import queries
+from gristmill.shared.producers import queries, queries_keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gristmill.shared.producers.models import ApiKey, Producer
 
-OVERLAP: Final = timedelta(hours=24)  # for which a key goes on after it was rotated
+OVERLAP: Final = timedelta(hours=24)  # a rotated key stays valid for so long
 _LAST: Final = (
     "This would leave no good key with the scope admin, and nobody could make one over HTTP; make another first "
     "(or use `gristmill keys revoke --force` on the machine)"
@@ -27,7 +27,7 @@ _LAST: Final = (
 
 
 def make_producer(session: Session, *, actor: str, **wanted: Any) -> Producer:
-    """Make a producer: see `gristmill.shared.producers.queries.create_producer`.
+    """Create a producer; `wanted` is what `gristmill.shared.producers.queries.create_producer` takes.
 
     Raises:
         InvalidError: a scope does not exist.
@@ -40,14 +40,14 @@ def make_producer(session: Session, *, actor: str, **wanted: Any) -> Producer:
 
 
 def change_producer(session: Session, producer_id: UUID, *, actor: str, changes: Mapping[str, Any]) -> Producer:
-    """Change what a producer may do; `enabled` false makes all its keys worthless until it is true again.
+    """Change what a producer may do; `enabled` false disables all its keys until it is true again.
 
     Raises:
-        NotFoundError: there is none.
+        NotFoundError: there is no such producer.
         InvalidError: a scope does not exist.
-        ConflictError: the last good admin key would go.
+        ConflictError: no valid admin key would be left.
     """
-    admins = queries.count_admin_keys(session)
+    admins = queries_keys.count_admin_keys(session)
     producer = queries.get_producer(session, producer_id)
     if "scopes" in changes:
         queries.check_scopes(changes["scopes"])
@@ -67,14 +67,14 @@ def change_producer(session: Session, producer_id: UUID, *, actor: str, changes:
 def issue_key(
     session: Session, producer_id: UUID, *, actor: str, lifetime: timedelta | None = None
 ) -> tuple[ApiKey, str]:
-    """Make another key of a producer. Returns it, and its token, which nobody can see again.
+    """Issue another key to a producer. Returns it and its token, which cannot be shown again.
 
     Raises:
         NotFoundError: there is no such producer.
     """
     producer = queries.get_producer(session, producer_id)
-    token = queries.create_key(session, producer, lifetime=lifetime)
-    key = queries.get_key(session, producer.id, token.split("_")[1])
+    token = queries_keys.create_key(session, producer, lifetime=lifetime)
+    key = queries_keys.get_key(session, producer.id, token.split("_")[1])
     record_act(session, actor=actor, action="key.create", subject=f"key:{key.id}", producer=producer.name)
     return key, token
 
@@ -88,33 +88,33 @@ def rotate_key(
     overlap: timedelta = OVERLAP,
     lifetime: timedelta | None = None,
 ) -> tuple[ApiKey, str]:
-    """Make a new key in the place of another, which goes on for `overlap`. Returns the new one, and its token.
+    """Replace a key by a new one; the old one stays valid for `overlap`. Returns the new one and its token.
 
     Raises:
         NotFoundError: the producer has no such key.
-        ConflictError: it was revoked.
+        ConflictError: the key was revoked.
     """
-    old = queries.get_key(session, producer_id, key_id)
+    old = queries_keys.get_key(session, producer_id, key_id)
     if old.revoked_at is not None:
         msg = f"The key {key_id} was revoked: make a new one instead"
         raise ConflictError(msg)
-    queries.expire_key(session, old, overlap=overlap)
+    queries_keys.expire_key(session, old, overlap=overlap)
     key, token = issue_key(session, producer_id, actor=actor, lifetime=lifetime)
     record_act(session, actor=actor, action="key.rotate", subject=f"key:{old.id}", successor=key.id)
     return key, token
 
 
 def revoke(session: Session, producer_id: UUID, key_id: str, *, actor: str, force: bool = False) -> ApiKey:
-    """Make a key worthless, within seconds everywhere. Repeating is harmless.
+    """Revoke a key, within seconds everywhere. Repeating is harmless.
 
     Raises:
         NotFoundError: the producer has no such key.
-        ConflictError: it is the last good one with the scope admin, and `force` was not given.
+        ConflictError: it is the last valid key with the scope admin, and `force` is false.
     """
-    admins = queries.count_admin_keys(session)
-    key = queries.get_key(session, producer_id, key_id)
+    admins = queries_keys.count_admin_keys(session)
+    key = queries_keys.get_key(session, producer_id, key_id)
     if key.revoked_at is None:
-        queries.revoke_key(session, key_id)
+        queries_keys.revoke_key(session, key_id)
         session.refresh(key)
         if not force:
             _keep_an_admin(session, before=admins)
@@ -123,5 +123,5 @@ def revoke(session: Session, producer_id: UUID, key_id: str, *, actor: str, forc
 
 
 def _keep_an_admin(session: Session, *, before: int) -> None:
-    if before and not queries.count_admin_keys(session):
+    if before and not queries_keys.count_admin_keys(session):
         raise ConflictError(_LAST)

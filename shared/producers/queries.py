@@ -1,25 +1,20 @@
-"""Producers and their API keys: make, find, revoke."""
+"""Create, find and list producers."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import CursorResult, and_, func, or_, select, text, update
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from gristmill.shared.base.principal import ADMIN, SCOPES
+from gristmill.shared.base.principal import SCOPES
 from gristmill.shared.errors import ConflictError, InvalidError, NotFoundError
-from gristmill.shared.producers.keys import ProducerPrincipal, is_key_id, new_key, read_token
-from gristmill.shared.producers.models import ApiKey, Producer
+from gristmill.shared.producers.models import Producer
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from sqlalchemy.orm import Session
-
-USED_EVERY: Final = 60.0  # seconds: no more precise is a key's last use
 
 
 def create_producer(
@@ -33,14 +28,14 @@ def create_producer(
     rate: float | None = None,
     burst: int | None = None,
 ) -> Producer:
-    """Make a producer, without a key yet.
+    """Create a producer, without a key.
 
     Args:
-        allowed_tasks: the only tasks it may post; None is all.
-        quota: the most jobs it may have in flight; None is any number.
-        sees_payloads: whether it is shown arguments and results.
-        rate: requests a second that it may make; None is any number.
-        burst: requests at once; None is what `rate` says of one second.
+        allowed_tasks: the only tasks whose jobs it may post; None allows every task.
+        quota: the most jobs it may have in flight; None for no limit.
+        sees_payloads: whether arguments and results are shown to it.
+        rate: requests a second that it may make; None for no limit.
+        burst: requests that it may make at once; None for as many as `rate` allows in one second.
 
     Raises:
         InvalidError: a scope does not exist.
@@ -67,10 +62,10 @@ def create_producer(
 
 
 def check_scopes(scopes: Collection[str]) -> None:
-    """Check that `scopes` are some, and exist.
+    """Refuse an empty collection of scopes, and scopes that do not exist.
 
     Raises:
-        InvalidError: names those that do not.
+        InvalidError: names the unknown scopes.
     """
     unknown = sorted(set(scopes) - SCOPES.keys())
     if unknown or not scopes:
@@ -79,23 +74,23 @@ def check_scopes(scopes: Collection[str]) -> None:
 
 
 def check_rate(rate: float | None, burst: int | None) -> None:
-    """Check that a burst belongs to a rate.
+    """Refuse a burst without a rate.
 
     Raises:
-        InvalidError: it does not.
+        InvalidError: `burst` is given and `rate` is not.
     """
     if burst is not None and rate is None:
-        msg = "A burst needs a rate: how many requests a second there may be in the mean"
+        msg = "A burst needs a rate: the mean number of requests a second"
         raise InvalidError(msg, {"burst": [msg]})
 
 
 def find_producer(session: Session, name: str) -> Producer | None:
-    """Return the producer of this name, or None."""
+    """Return the producer with this name, or None."""
     return session.scalars(select(Producer).where(Producer.name == name)).one_or_none()
 
 
 def get_producer(session: Session, producer_id: UUID) -> Producer:
-    """Return the producer, and let nobody else change it before the end of the transaction.
+    """Return the producer, locked against changes until the transaction ends.
 
     Raises:
         NotFoundError: there is none.
@@ -107,124 +102,9 @@ def get_producer(session: Session, producer_id: UUID) -> Producer:
     return producer
 
 
-def list_producers(session: Session, *, limit: int = 100, after: str = "") -> Sequence[Producer]:
-    """Return at most `limit` producers by name; `after` is the last name of a page."""
-    return session.scalars(select(Producer).where(Producer.name > after).order_by(Producer.name).limit(limit)).all()
-
-
-def create_key(session: Session, producer: Producer, *, lifetime: timedelta | None = None) -> str:
-    """Make a key and return its token. This is the only time that anybody can see it.
-
-    Args:
-        lifetime: how long it is good for; None is until it is revoked.
-    """
-    key = new_key()
-    row = ApiKey(id=key.id, producer_id=producer.id, secret_hash=key.hash)
-    if lifetime is not None:
-        row.expires_at = func.clock_timestamp() + lifetime
-    session.add(row)
-    session.flush()
-    return key.token
-
-
-def find_key(session: Session, key_id: str) -> ApiKey:
-    """Return a key, good or not.
-
-    Raises:
-        NotFoundError: there is none of this id.
-    """
-    key = session.get(ApiKey, key_id, with_for_update=True) if is_key_id(key_id) else None
-    if key is None:
-        msg = f"No key {key_id!r}: `gristmill keys list` shows them"
-        raise NotFoundError(msg)
-    return key
-
-
-def get_key(session: Session, producer_id: UUID, key_id: str) -> ApiKey:
-    """Return a producer's key, good or not.
-
-    Raises:
-        NotFoundError: it has none of this id.
-    """
-    key = find_key(session, key_id)
-    if key.producer_id != producer_id:
-        msg = f"No key {key_id!r} of producer {producer_id}"
-        raise NotFoundError(msg)
-    return key
-
-
-_IS_GOOD: Final = and_(
-    ApiKey.revoked_at.is_(None),
-    Producer.disabled_at.is_(None),
-    or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.clock_timestamp()),
-)
-
-
-def expire_key(session: Session, key: ApiKey, *, overlap: timedelta) -> None:
-    """Let a key go on for `overlap` and no longer, if it is good at all."""
-    end = func.least(func.coalesce(ApiKey.expires_at, "infinity"), func.clock_timestamp() + overlap)
-    session.execute(update(ApiKey).where(ApiKey.id == key.id, ApiKey.revoked_at.is_(None)).values(expires_at=end))
-    session.refresh(key)
-
-
-def count_admin_keys(session: Session) -> int:
-    """Return how many good keys of administrators there are; nobody else changes that before the transaction ends."""
-    session.execute(text("SELECT pg_advisory_xact_lock(hashtext('gristmill.admin_keys'))"))
-    query = select(func.count()).select_from(ApiKey).join(Producer).where(_IS_GOOD, Producer.scopes.contains([ADMIN]))
-    return session.scalars(query).one()
-
-
-def list_keys(session: Session, producer: Producer) -> Sequence[ApiKey]:
-    """Return a producer's last hundred keys, newest first."""
-    query = select(ApiKey).where(ApiKey.producer_id == producer.id).order_by(ApiKey.created_at.desc()).limit(100)
+def list_producers(session: Session, *, limit: int, after: str | None = None) -> Sequence[Producer]:
+    """Return at most `limit` producers by name; `after` is the last name of the previous page."""
+    query = select(Producer).order_by(Producer.name).limit(limit)
+    if after is not None:
+        query = query.where(Producer.name > after)
     return session.scalars(query).all()
-
-
-def revoke_key(session: Session, key_id: str) -> None:
-    """Make a key worthless; processes that have seen it lately follow within `REMEMBERED` seconds.
-
-    Raises:
-        NotFoundError: there is no key of this id that was still good.
-    """
-    query = update(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None))
-    result = session.execute(query.values(revoked_at=func.clock_timestamp()))
-    assert isinstance(result, CursorResult)  # noqa: S101  what Session.execute returns for an UPDATE
-    if result.rowcount != 1:
-        msg = f"No key {key_id!r} that is still good: `gristmill keys list` shows them"
-        raise NotFoundError(msg)
-
-
-def find_producer_by_token(session: Session, token: str) -> ProducerPrincipal | None:
-    """Return who stands behind `token`; None when it is unknown, wrong, revoked, over or its producer disabled."""
-    key = read_token(token)
-    if key is None:
-        return None
-    query = select(ApiKey, Producer).join(Producer).where(ApiKey.id == key.id, _IS_GOOD)
-    row = session.execute(query).one_or_none()
-    if row is None or not key.matches(row.ApiKey.secret_hash):
-        return None
-    session.execute(_USED, {"id": key.id, "seconds": USED_EVERY})
-    producer = row.Producer
-    return ProducerPrincipal(
-        producer_id=producer.id,
-        name=producer.name,
-        key_id=key.id,
-        scopes=frozenset(producer.scopes),
-        allowed_tasks=frozenset(producer.allowed_tasks) if producer.allowed_tasks is not None else None,
-        quota=producer.quota,
-        sees_payloads=producer.sees_payloads,
-        rate=producer.rate,
-        burst=producer.burst,
-    )
-
-
-# At most one write a key and minute, whatever it is used for; where another process is at it, its word is enough.
-_USED: Final = text(
-    """
-    UPDATE api_keys SET last_used_at = statement_timestamp()
-    WHERE id = (SELECT id FROM api_keys
-                WHERE id = :id AND (last_used_at IS NULL
-                                    OR last_used_at < statement_timestamp() - :seconds * interval '1 second')
-                FOR NO KEY UPDATE SKIP LOCKED)
-    """
-)

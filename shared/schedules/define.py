@@ -12,9 +12,9 @@ import structlog
 from gristmill.shared.audit.queries import record_act
 from gristmill.shared.errors import ConflictError, ForbiddenError, InvalidArgsError
 from gristmill.shared.schedules import queries
-from gristmill.shared.schedules.fire import fill_in, recurrence_of
+from gristmill.shared.schedules.fire import fill_in
 from gristmill.shared.schedules.models import Schedule
-from gristmill.shared.schedules.recurrence import Recurrence
+from gristmill.shared.schedules.recurrence import Recurrence, recurrence_of
 from gristmill.shared.task import registry
 
 if TYPE_CHECKING:

@@ -1,13 +1,11 @@
-"""When a schedule is due, and what it does then: a fire row and a job, in one transaction."""
+"""Fire the schedules that are due: insert a fire and its job in one transaction."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import structlog
@@ -17,8 +15,8 @@ from gristmill.shared.errors import GristmillError
 from gristmill.shared.jobs.enqueue import JobOptions, accept, prepare_on, terms_of
 from gristmill.shared.jobs.insert import Accepted
 from gristmill.shared.schedules import queries
-from gristmill.shared.schedules.recurrence import Recurrence
-from gristmill.shared.task import Task, registry
+from gristmill.shared.schedules.catch_up import ON_TIME, choose_fires, list_due
+from gristmill.shared.task import registry
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -27,38 +25,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-CatchUp = Literal["none", "last", "all"]
-FIRE_AT: Final = "{fire_at}"  # an argument of this text is replaced by the time the schedule was due
+FIRE_AT: Final = "{fire_at}"  # an argument with this text is replaced by the time of the fire
 CLAIM: Final = 100  # schedules a tick: their rows are locked until it commits
-MOST_FIRES: Final = 1_000  # fires of one schedule a tick; a long outage with catch_up=all is made up for in portions
-ON_TIME: Final = timedelta(seconds=30)  # a fire that is no later than this was not missed
-OVERLAP_HORIZON: Final = timedelta(days=7)  # how far back overlap=skip looks for a job that has not ended
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DefaultSchedule:
-    """A schedule that comes with the code: its cron rule is in UTC, and an operator's row of the same name wins."""
-
-    name: str
-    cron: str
-    task: Task
-    args: Mapping[str, Any] = field(default_factory=dict)
-    catch_up: CatchUp = "last"
-
-
-def choose_fires(due: list[datetime], *, now: datetime, catch_up: CatchUp) -> list[datetime]:
-    """Return which of the times that have come (oldest first) are fired."""
-    if catch_up == "all":
-        return due
-    if catch_up == "last":
-        return due[-1:]
-    return [time for time in due[-1:] if now - time <= ON_TIME]
+OVERLAP_HORIZON: Final = timedelta(days=7)  # how far back overlap=skip looks for a live job
 
 
 def fire_due(session: Session) -> dict[str, int]:
-    """Fire the schedules that are due; returns how many jobs each made.
+    """Fire the schedules that are due, and return the number of jobs that each enqueued.
 
-    The rows of the schedules are locked, and each fire's row is unique, so that another beat fires none of them again.
+    Their rows are locked, and each fire's row is unique: no other beat fires one of them again.
     """
     now = queries.read_clock(session)
     made: Counter[str] = Counter()
@@ -72,40 +47,20 @@ def fire_due(session: Session) -> dict[str, int]:
     return dict(made)
 
 
-def recurrence_of(schedule: Schedule) -> Recurrence:
-    """Return the rule of a schedule."""
-    return Recurrence(cron=schedule.cron, every=schedule.every, timezone=schedule.timezone)
-
-
-def next_fires(schedule: Schedule, number: int) -> list[datetime]:
-    """Return the next `number` times at which a schedule is due, none while it is switched off."""
-    if not schedule.enabled:
-        return []
-    first = schedule.next_fire_at
-    return [first, *islice(recurrence_of(schedule).after(first), number - 1)]
+def fire_missed(session: Session) -> dict[str, int]:
+    """Fire in place of beat when it is not running or hangs. Returns the number of jobs that each schedule enqueued."""
+    seconds = queries.seconds_to_next_fire(session)
+    return fire_due(session) if seconds is not None and seconds < -ON_TIME.total_seconds() else {}
 
 
 def _fire(session: Session, schedule: Schedule, now: datetime) -> int:
-    coming = recurrence_of(schedule).after(schedule.next_fire_at)
-    due, following = [schedule.next_fire_at], schedule.next_fire_at
-    for following in islice(coming, MOST_FIRES):
-        if following > now:
-            break
-        due.append(following)
-    else:
-        following = due.pop()
+    due, following = list_due(schedule, now=now)
     with session.begin_nested():  # a fire that cannot become a job takes its rows with it
         jobs = sum(
-            _make_job(session, schedule, time) for time in choose_fires(due, now=now, catch_up=_policy(schedule))
+            _make_job(session, schedule, time) for time in choose_fires(due, now=now, catch_up=schedule.catch_up)
         )
     schedule.next_fire_at = following
     return jobs
-
-
-def _policy(schedule: Schedule) -> CatchUp:
-    if schedule.catch_up == "all":
-        return "all"
-    return "none" if schedule.catch_up == "none" else "last"
 
 
 def _make_job(session: Session, schedule: Schedule, fire_at: datetime) -> int:
@@ -117,16 +72,16 @@ def _make_job(session: Session, schedule: Schedule, fire_at: datetime) -> int:
 
 
 def find_live_job(session: Session, schedule: Schedule, *, before: datetime) -> UUID | None:
-    """Return a job of a recent fire of `schedule` that has not ended, which `overlap: skip` looks for."""
+    """Return a live job of a recent fire of `schedule`, or None; `overlap: skip` depends on it."""
     return queries.find_live_job(session, schedule.name, since=before - OVERLAP_HORIZON)
 
 
 def make_jobs(session: Session, schedule: Schedule, times: Sequence[datetime]) -> list[UUID]:
-    """Make a job for each of `times`, whose fires are on record, and link them.
+    """Enqueue a job for each of `times`, whose fires are recorded already, and link the two.
 
     Raises:
-        UnknownTaskError: its task is gone.
-        InvalidArgsError: its arguments do not fit the task any more.
+        UnknownTaskError: its task no longer exists.
+        InvalidArgsError: its arguments no longer match the task's schema.
     """
     task = registry.get(schedule.task)
     terms = terms_of(task, JobOptions(tags=(f"schedule:{schedule.name}",)))
@@ -140,48 +95,6 @@ def make_jobs(session: Session, schedule: Schedule, times: Sequence[datetime]) -
 
 
 def fill_in(args: Mapping[str, Any], fire_at: datetime) -> dict[str, Any]:
-    """Return the arguments of the job of one fire: `{fire_at}` stands for the time it was due."""
+    """Return the arguments of one fire's job: `{fire_at}` is replaced by the time of the fire."""
     written = fire_at.astimezone(UTC).isoformat()
     return {name: written if value == FIRE_AT else value for name, value in args.items()}
-
-
-def fire_missed(session: Session) -> dict[str, int]:
-    """Fire what no beat has fired in time: none runs, or they hang. Returns how many jobs each schedule made."""
-    overdue = seconds_to_next_fire(session)
-    return fire_due(session) if overdue is not None and overdue < -ON_TIME.total_seconds() else {}
-
-
-def seconds_to_next_fire(session: Session) -> float | None:
-    """Return how many seconds from now the next schedule is due, None when there is none."""
-    return queries.seconds_to_next(session)
-
-
-def sync_schedules(session: Session, defaults: Iterable[DefaultSchedule]) -> None:
-    """Write the schedules that come with the code, as it says now, unless somebody has changed them by hand."""
-    now = queries.read_clock(session)
-    for default in defaults:
-        rule = Recurrence(cron=default.cron)
-        shipped: dict[str, Any] = {
-            "cron": default.cron,
-            "task": default.task.name,
-            "args": dict(default.args),
-            "catch_up": default.catch_up,
-        }
-        first = next(rule.after(now))
-        if queries.insert_schedule(session, {"name": default.name, "next_fire_at": first, "from_code": True} | shipped):
-            log.info("schedule.created", schedule=default.name, cron=default.cron)
-            continue
-        known = queries.lock_schedule(session, default.name)
-        different = {name: value for name, value in shipped.items() if getattr(known, name) != value}
-        if not different:
-            continue
-        if not known.from_code or known.changed_by is not None:
-            log.warning(
-                "schedule.differs", schedule=default.name, fields=sorted(different), changed_by=known.changed_by
-            )
-            continue
-        for name, value in different.items():
-            setattr(known, name, value)
-        if "cron" in different:
-            known.next_fire_at = first
-        log.info("schedule.updated", schedule=default.name, fields=sorted(different))

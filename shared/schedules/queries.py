@@ -54,7 +54,7 @@ def claim_due(session: Session, *, limit: int) -> Sequence[Schedule]:
     return session.scalars(query).all()
 
 
-def seconds_to_next(session: Session) -> float | None:
+def seconds_to_next_fire(session: Session) -> float | None:
     """Return how many seconds from now the next enabled schedule is due, None when there is none."""
     seconds = session.execute(_NEXT).scalar_one()
     return None if seconds is None else float(seconds)
@@ -138,6 +138,14 @@ def get_schedule(session: Session, name: str) -> Schedule:
         NotFoundError: there is none of this name.
     """
     return _get(session, name)
+
+
+def list_schedules(session: Session, *, limit: int, after: str | None = None) -> Sequence[Schedule]:
+    """Return at most `limit` schedules by name; `after` is the last name of the previous page."""
+    query = select(Schedule).order_by(Schedule.name).limit(limit)
+    if after is not None:
+        query = query.where(Schedule.name > after)
+    return session.scalars(query).all()
 
 
 def lock_schedule(session: Session, name: str) -> Schedule:

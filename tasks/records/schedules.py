@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from gristmill.shared.schedules.fire import FIRE_AT, DefaultSchedule
+from gristmill.shared.schedules.defaults import DefaultSchedule
+from gristmill.shared.schedules.fire import FIRE_AT
 from gristmill.tasks.records.aggregate_stats import aggregate_hour
 
 SCHEDULES: Final = (

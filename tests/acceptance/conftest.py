@@ -14,7 +14,8 @@ from gristmill.services.postgres import Postgres
 from gristmill.services.rabbitmq import RabbitMQ
 from gristmill.services.service import Service
 from gristmill.shared.database.connect import Database
-from gristmill.shared.producers.queries import create_key, create_producer
+from gristmill.shared.producers.queries import create_producer
+from gristmill.shared.producers.queries_keys import create_key
 from tests.cluster import Cluster, cluster
 from tests.conftest import revive
 from tests.factories import own_database, reached

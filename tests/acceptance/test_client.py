@@ -20,7 +20,8 @@ from sqlalchemy import text
 from gristmill import ports
 from gristmill.services.postgres import Postgres
 from gristmill.shared.database.connect import Database
-from gristmill.shared.producers.queries import create_key, create_producer
+from gristmill.shared.producers.queries import create_producer
+from gristmill.shared.producers.queries_keys import create_key
 from gristmill_client import (
     SPOOLED,
     Cancelled,

@@ -9,7 +9,7 @@ import pytest
 
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs import moves
-from gristmill.shared.schedules.fire import sync_schedules
+from gristmill.shared.schedules.defaults import sync_schedules
 from gristmill.shared.states import DeadReason
 from gristmill.tasks.records.schedules import SCHEDULES
 from tests.acceptance.test_cli import Call, gristmill, of  # noqa: F401  a fixture

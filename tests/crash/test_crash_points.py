@@ -11,7 +11,8 @@ from uuid_utils.compat import uuid7
 from gristmill.services.postgres import Postgres
 from gristmill.services.rabbitmq import RabbitMQ
 from gristmill.shared.base.crashpoints import CRASH_POINTS
-from gristmill.shared.producers.queries import create_key, create_producer
+from gristmill.shared.producers.queries import create_producer
+from gristmill.shared.producers.queries_keys import create_key
 from tests.cluster import Member, cluster
 from tests.conftest import revive
 from tests.crash.scenarios import SCENARIOS, Ledger, Scenario

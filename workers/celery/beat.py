@@ -11,7 +11,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from gristmill.shared.base.breaker import Backoff
 from gristmill.shared.base.crashpoints import crash_point
 from gristmill.shared.database.connect import Database
-from gristmill.shared.schedules.fire import fire_due, seconds_to_next_fire, sync_schedules
+from gristmill.shared.schedules.defaults import sync_schedules
+from gristmill.shared.schedules.fire import fire_due
+from gristmill.shared.schedules.queries import seconds_to_next_fire
 from gristmill.tasks.records.schedules import SCHEDULES
 from gristmill.workers.celery.app import make_app
 from gristmill.workers.report import Pulse

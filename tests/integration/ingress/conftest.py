@@ -15,7 +15,8 @@ from gristmill.ingress.app import create_app
 from gristmill.ingress.services import services_of
 from gristmill.ports import free_port
 from gristmill.shared.database.connect import Database
-from gristmill.shared.producers.queries import create_key, create_producer, find_producer
+from gristmill.shared.producers.queries import create_producer, find_producer
+from gristmill.shared.producers.queries_keys import create_key
 from gristmill.shared.settings import Secret, Settings, environment, load_settings
 from tests.eventually import eventually
 

@@ -8,13 +8,9 @@ from sqlalchemy import text
 from gristmill.ingress.access.authenticate import KeyRing
 from gristmill.shared.database.connect import Database
 from gristmill.shared.errors import ConflictError, InvalidError, NotFoundError
-from gristmill.shared.producers.queries import (
-    create_key,
-    create_producer,
-    find_producer_by_token,
-    list_keys,
-    revoke_key,
-)
+from gristmill.shared.producers.check_key import find_producer_by_token
+from gristmill.shared.producers.queries import create_producer
+from gristmill.shared.producers.queries_keys import create_key, list_keys, revoke_key
 from tests.integration.ingress.conftest import Headers, KeyMaker
 from tests.integration.ingress.people import signed_in
 from tests.integration.ingress.rows import count

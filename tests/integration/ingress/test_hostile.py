@@ -19,7 +19,8 @@ from gristmill.ports import free_port
 from gristmill.services.postgres import Postgres
 from gristmill.shared.base.principal import ADMIN
 from gristmill.shared.database.connect import Database
-from gristmill.shared.producers.queries import create_key, create_producer
+from gristmill.shared.producers.queries import create_producer
+from gristmill.shared.producers.queries_keys import create_key
 from gristmill.shared.settings import Settings, environment
 from tests.conftest import execute
 from tests.eventually import eventually

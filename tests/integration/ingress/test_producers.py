@@ -15,7 +15,7 @@ from gristmill.ingress.services import services_of
 from gristmill.shared.audit.queries import list_acts
 from gristmill.shared.base.principal import ADMIN, OPERATOR, SCOPES
 from gristmill.shared.database.connect import Database
-from gristmill.shared.producers.queries import find_producer_by_token
+from gristmill.shared.producers.check_key import find_producer_by_token
 from tests.factories import change
 
 KeyMaker = Callable[..., dict[str, str]]

@@ -12,7 +12,8 @@ from sqlalchemy import text
 
 from gristmill.ingress.http.cursor import BY_NAME
 from gristmill.shared.database.connect import Database
-from gristmill.shared.schedules.fire import fire_due, sync_schedules
+from gristmill.shared.schedules.defaults import sync_schedules
+from gristmill.shared.schedules.fire import fire_due
 from gristmill.tasks.records.schedules import SCHEDULES
 from tests.factories import change, effects
 from tests.integration.ingress.conftest import Headers, KeyMaker

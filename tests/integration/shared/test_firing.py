@@ -11,9 +11,11 @@ from sqlalchemy import select, text
 from gristmill import tasks
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.models import Job
-from gristmill.shared.schedules import fire as firing
-from gristmill.shared.schedules.fire import FIRE_AT, DefaultSchedule, fire_due, seconds_to_next_fire, sync_schedules
+from gristmill.shared.schedules import catch_up
+from gristmill.shared.schedules.defaults import DefaultSchedule, sync_schedules
+from gristmill.shared.schedules.fire import FIRE_AT, fire_due
 from gristmill.shared.schedules.models import Fire, Schedule
+from gristmill.shared.schedules.queries import seconds_to_next_fire
 from gristmill.shared.task import registry
 from tests.factories import change, hints
 
@@ -78,7 +80,7 @@ def test_of_what_was_missed_a_schedule_makes_up_for_as_much_as_it_says(
 def test_a_long_outage_is_made_up_for_in_portions_and_nothing_is_left_out(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(firing, "MOST_FIRES", 50)
+    monkeypatch.setattr(catch_up, "MOST_FIRES", 50)
     since = add(database, missed=75, every=1.0, catch_up="all")
     assert fire(database) == {"s": 50}
     fire(database)
