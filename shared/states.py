@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 
 class State(StrEnum):
@@ -39,19 +39,41 @@ WAITING: Final = frozenset({State.SCHEDULED, State.QUEUED, State.RETRYING})
 LIVE: Final = WAITING | {State.RUNNING}
 FINAL: Final = frozenset({State.SUCCEEDED, State.DEAD, State.CANCELLED})
 
-MOVES: Final[dict[Move, tuple[frozenset[State], State]]] = {
-    Move.CLAIM: (WAITING, State.RUNNING),
-    Move.SUCCEED: (frozenset({State.RUNNING}), State.SUCCEEDED),
-    Move.RETRY: (frozenset({State.RUNNING}), State.RETRYING),
-    Move.SNOOZE: (frozenset({State.RUNNING}), State.SCHEDULED),
-    Move.GIVE_BACK: (frozenset({State.RUNNING}), State.QUEUED),
-    Move.KILL: (frozenset({State.RUNNING}), State.DEAD),
-    Move.EXPIRE: (WAITING, State.DEAD),
-    Move.GIVE_UP: (WAITING, State.DEAD),
-    Move.CANCEL: (frozenset({State.RUNNING}), State.CANCELLED),
-    Move.CANCEL_WAITING: (WAITING, State.CANCELLED),
-    Move.RUN_NOW: (frozenset({State.SCHEDULED, State.RETRYING}), State.QUEUED),
-    Move.REDRIVE: (frozenset({State.DEAD}), State.QUEUED),
+
+class Transition(NamedTuple):
+    """The states that a move may start from, and those that it may end in.
+
+    Attributes:
+        sources: a job in any other state does not move.
+        target: the state that it ends in.
+        target_until_due: the state instead of `target` while the job's `run_at` is ahead; None where that is the same.
+    """
+
+    sources: frozenset[State]
+    target: State
+    target_until_due: State | None = None
+
+    @property
+    def targets(self) -> frozenset[State]:
+        """All states that the move may end in."""
+        return frozenset({self.target, self.target_until_due or self.target})
+
+
+_RUNNING: Final = frozenset({State.RUNNING})
+
+MOVES: Final[dict[Move, Transition]] = {
+    Move.CLAIM: Transition(WAITING, State.RUNNING),
+    Move.SUCCEED: Transition(_RUNNING, State.SUCCEEDED),
+    Move.RETRY: Transition(_RUNNING, State.RETRYING),
+    Move.SNOOZE: Transition(_RUNNING, State.SCHEDULED),
+    Move.GIVE_BACK: Transition(_RUNNING, State.QUEUED),
+    Move.KILL: Transition(_RUNNING, State.DEAD),
+    Move.EXPIRE: Transition(WAITING, State.DEAD),
+    Move.GIVE_UP: Transition(WAITING, State.DEAD),
+    Move.CANCEL: Transition(_RUNNING, State.CANCELLED),
+    Move.CANCEL_WAITING: Transition(WAITING, State.CANCELLED),
+    Move.RUN_NOW: Transition(frozenset({State.SCHEDULED, State.RETRYING}), State.QUEUED),
+    Move.REDRIVE: Transition(frozenset({State.DEAD}), State.QUEUED, target_until_due=State.SCHEDULED),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import text
@@ -30,20 +31,27 @@ _CALLBACK: Final = """
                                    'ended_at', jobs.finished_at, 'attempt', jobs.attempt)) END AS callback
 """
 _UNTOLD: Final = frozenset({Move.RUN_NOW, Move.REDRIVE})  # nothing has happened to the job yet
+_WRITTEN_STATE: Final = re.compile(r"SET\s+state\s*=[^,]*'")  # one that does not come from the table of moves
 
 
 def move_statement(move: Move, sql: str) -> TextClause:
     """Fill in the states that `move` may start from (`{sources}`) and the one it ends in (`{target}`).
 
+    Where the table of moves has another one for jobs that are not due yet, this is `{target_until_due}`. The statement
+    writes no other state.
+
     A move tells those who follow the job: its RETURNING holds `{tell}`. A move into a final state also returns who is
     called back, `{callback}`, and is executed by `gristmill.shared.jobs.final_move.end`.
     """
-    sources, target = MOVES[move]
+    sources, target, target_until_due = MOVES[move]
     assert (move not in _UNTOLD) == ("{tell}" in sql), move  # noqa: S101  seen when the module is imported
     assert (target in FINAL) == ("{callback}" in sql), move  # noqa: S101  the same
+    assert (target_until_due is not None) == ("{target_until_due}" in sql), move  # noqa: S101  the same
+    assert _WRITTEN_STATE.search(sql) is None, move  # noqa: S101  the same
     parts = {
         "{sources}": ", ".join(f"'{state}'" for state in sorted(sources)),
         "{target}": f"'{target}'",
+        "{target_until_due}": f"'{target_until_due}'",
         "{tell}": _TELL,
         "{callback}": _CALLBACK,
     }

@@ -109,7 +109,7 @@ _REDRIVE = move_statement(
         ORDER BY jobs.id FOR NO KEY UPDATE OF jobs, dead_letters
     ), moved AS (
         UPDATE jobs
-        SET state = CASE WHEN dead.delay > 0 THEN 'scheduled' ELSE {target} END,
+        SET state = CASE WHEN dead.delay > 0 THEN {target_until_due} ELSE {target} END,
             run_at = statement_timestamp() + dead.delay * interval '1 second',
             expires_at = CASE WHEN jobs.expires_at IS NOT NULL THEN
                 statement_timestamp()

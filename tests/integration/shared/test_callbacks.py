@@ -64,7 +64,7 @@ def deliveries(database: Database, job_id: UUID) -> list[Job]:
 
 
 def test_every_move_into_a_final_state_is_looked_at_here() -> None:
-    assert ENDS.keys() == {move for move, (_, target) in MOVES.items() if target in FINAL}
+    assert ENDS.keys() == {move for move, transition in MOVES.items() if transition.target in FINAL}
     assert ENDS.keys() | GOES_ON.keys() == set(Move)
 
 
@@ -78,7 +78,7 @@ def test_an_end_writes_one_delivery_with_its_hint_and_a_second_try_none(table_da
             act(session, job)
         assert len(deliveries(table_database, job)) == expected
     ended = find(table_database, job)
-    assert ended.state == MOVES[move][1]
+    assert ended.state == MOVES[move].target
     (delivery,) = deliveries(table_database, job)
     assert (delivery.task, delivery.queue, delivery.state) == (TASK, "notification_queue", State.QUEUED)
     assert (delivery.producer_id, delivery.traceparent) == (producer, TRACE)
@@ -114,7 +114,7 @@ def test_a_job_without_a_callback_ends_without_a_delivery(table_database: Databa
     change(table_database, "UPDATE jobs SET callback_url = NULL WHERE id = :id", id=job)
     with table_database.transaction() as session:
         act(session, job)
-    assert find(table_database, job).state == MOVES[move][1]
+    assert find(table_database, job).state == MOVES[move].target
     assert not deliveries(table_database, job)
 
 

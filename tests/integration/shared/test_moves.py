@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs import leases, moves
+from gristmill.shared.jobs.move_statement import move_statement
 from gristmill.shared.states import FINAL, MOVES, WAITING, AttemptOutcome, DeadReason, Move, State
 from tests.factories import FAILURE, attempts, find, hints, insert_job, letters
 
@@ -37,7 +38,7 @@ def test_a_fenced_move_moves_one_row_from_its_states_by_its_attempt_and_nothing_
     table_database: Database, move: Move, state: State, attempt: int
 ) -> None:
     job = insert_job(table_database, state=state, attempt=ATTEMPT)
-    sources, target = MOVES[move]
+    sources, target, _ = MOVES[move]
     expected = state in sources and attempt == ATTEMPT
     with table_database.transaction() as session:
         moved = FENCED[move](session, job, attempt)
@@ -204,7 +205,32 @@ def test_a_kill_writes_the_one_dead_letter_with_its_evidence(table_database: Dat
 
 def test_every_move_ends_in_one_state_and_a_final_state_is_left_by_redrive_alone() -> None:
     assert set(MOVES) == set(Move)
-    for move, (sources, _) in MOVES.items():
+    for move, transition in MOVES.items():
         if move is not Move.REDRIVE:
-            assert not sources & FINAL
-    assert MOVES[Move.REDRIVE] == (frozenset({State.DEAD}), State.QUEUED)
+            assert not transition.sources & FINAL
+    assert MOVES[Move.REDRIVE].sources == {State.DEAD}
+    assert MOVES[Move.REDRIVE].targets == {State.QUEUED, State.SCHEDULED}
+
+
+@pytest.mark.parametrize("start", [0.0, 60.0])
+@pytest.mark.parametrize("state", State)
+def test_a_redrive_ends_in_the_state_that_the_table_of_moves_has_for_its_time(
+    table_database: Database, state: State, start: float
+) -> None:
+    sources, target, target_until_due = MOVES[Move.REDRIVE]
+    job = insert_job(table_database, state=State.RUNNING if state is State.DEAD else state)
+    if state is State.DEAD:
+        with table_database.transaction() as session:
+            assert moves.kill(session, job, 1, reason=DeadReason.PERMANENT, failure=FAILURE)
+    with table_database.transaction() as session:
+        moved = moves.redrive(session, [job], actor="test", start=start)
+    assert [each.id for each in moved] == ([job] if state in sources else [])
+    expected = (target_until_due if start else target) if state in sources else state
+    assert find(table_database, job).state == expected
+
+
+@pytest.mark.parametrize("written", ["'queued'", "CASE WHEN attempt > 1 THEN 'dead' ELSE {target} END"])
+def test_a_statement_that_writes_a_state_the_table_of_moves_does_not_have_is_refused(written: str) -> None:
+    sql = f"UPDATE jobs SET state = {written}, run_at = now() WHERE state IN ({{sources}}) RETURNING {{tell}}"
+    with pytest.raises(AssertionError, match="snooze"):
+        move_statement(Move.SNOOZE, sql)
