@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -38,6 +39,15 @@ class Move(StrEnum):
 WAITING: Final = frozenset({State.SCHEDULED, State.QUEUED, State.RETRYING})
 LIVE: Final = WAITING | {State.RUNNING}
 FINAL: Final = frozenset({State.SUCCEEDED, State.DEAD, State.CANCELLED})
+
+
+def sql_list(states: Iterable[State]) -> str:
+    """Return `states` as SQL writes a list of literals, without brackets: `'scheduled', 'queued'`.
+
+    They stand in the order in which `State` declares them, so that equal sets give equal statements.
+    """
+    chosen = frozenset(states)
+    return ", ".join(f"'{state}'" for state in State if state in chosen)
 
 
 class Transition(NamedTuple):

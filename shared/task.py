@@ -101,10 +101,15 @@ def flatten(messages: Any, path: str) -> dict[str, list[str]]:
 
 
 class Registry:
-    """The tasks of this process, by name."""
+    """The tasks of this process, by name.
+
+    Attributes:
+        outside: names of the tasks with `effects="outside"`, kept here because each claim asks for them.
+    """
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task] = {}
+        self.outside: tuple[str, ...] = ()
 
     def add(self, task: Task) -> None:
         """Register `task`.
@@ -117,6 +122,17 @@ class Registry:
             msg = f"@task {task.name}: the name is taken by {other.__module__}.{other.__qualname__}; choose another"
             raise TaskDefinitionError(msg)
         self._tasks[task.name] = task
+        if task.effects == "outside":
+            self.outside = (*self.outside, task.name)
+
+    def remove(self, name: str) -> None:
+        """Forget the task of this name, as a test does with one that it declared.
+
+        Raises:
+            KeyError: there is none.
+        """
+        del self._tasks[name]
+        self.outside = tuple(other for other in self.outside if other != name)
 
     def get(self, name: str, *, demo: bool = True) -> Task:
         """Return the task of this name.

@@ -71,7 +71,7 @@ def declared(handler: Callable[..., Any], **options: Any) -> Iterator[Task]:
     try:
         yield made
     finally:
-        del registry._tasks[name]
+        registry.remove(name)
 
 
 def have_effect(ctx: Context, key: str) -> None:

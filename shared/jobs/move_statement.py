@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import text
 
 from gristmill.shared.database.direct import Direct
-from gristmill.shared.states import FINAL, MOVES, Move
+from gristmill.shared.states import FINAL, MOVES, Move, sql_list
 
 if TYPE_CHECKING:
     from sqlalchemy import TextClause
@@ -49,7 +49,7 @@ def move_statement(move: Move, sql: str) -> TextClause:
     assert (target_until_due is not None) == ("{target_until_due}" in sql), move  # noqa: S101  the same
     assert _WRITTEN_STATE.search(sql) is None, move  # noqa: S101  the same
     parts = {
-        "{sources}": ", ".join(f"'{state}'" for state in sorted(sources)),
+        "{sources}": sql_list(sources),
         "{target}": f"'{target}'",
         "{target_until_due}": f"'{target_until_due}'",
         "{tell}": _TELL,

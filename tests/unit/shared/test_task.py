@@ -118,6 +118,18 @@ def test_the_registry_knows_its_tasks_and_hides_demo_tasks_where_they_are_off() 
     assert registry.find("demo.unknown") is None
 
 
+def test_the_registry_keeps_the_names_of_tasks_with_effects_outside() -> None:
+    registry = Registry()
+    declare(into=registry)
+    assert list(registry.outside) == []
+    declare(into=registry, name="demo.post", effects="outside")
+    declare(into=registry, name="demo.mail", effects="outside")
+    assert list(registry.outside) == ["demo.post", "demo.mail"]
+    registry.remove("demo.post")
+    assert list(registry.outside) == ["demo.mail"]
+    assert registry.find("demo.post") is None
+
+
 def test_wrong_arguments_are_named_by_their_path() -> None:
     made = declare()
     with pytest.raises(InvalidArgsError) as refused:
