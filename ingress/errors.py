@@ -14,6 +14,7 @@ from sqlalchemy import exc as database_errors
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from gristmill.shared.base.logging import REQUEST_ID
+from gristmill.shared.base.outages import is_away
 from gristmill.shared.errors import (
     ConflictError,
     ForbiddenError,
@@ -84,6 +85,12 @@ AWAY: Final = Refusal(
     503,
     UnavailableError.code,
     "The database does not answer right now; nothing was done, try again",
+    headers={"Retry-After": "1"},
+)
+BUSY: Final = Refusal(
+    503,
+    UnavailableError.code,
+    "The database is too busy for this request right now; nothing was done, try again",
     headers={"Retry-After": "1"},
 )
 
@@ -175,13 +182,14 @@ def _details(error: HTTPException) -> dict[str, list[str]]:
     return {path or "body": texts for path, texts in details.items()}
 
 
-@explain.register(database_errors.OperationalError)
-@explain.register(database_errors.InterfaceError)
-@explain.register(database_errors.InternalError)  # a server that became read-only in a failover, for one
-@explain.register(database_errors.TimeoutError)  # no connection of the pool became free
-def _(error: Exception) -> Refusal:
-    log.warning("request.database_away", method=request.method, path=request.path, error=str(error)[:500])
-    return AWAY
+@explain.register(database_errors.SQLAlchemyError)
+def _(error: database_errors.SQLAlchemyError) -> Refusal:
+    away = is_away(error)
+    if not (away or isinstance(error, database_errors.OperationalError)):  # a lock, or a statement that took too long
+        return explain.dispatch(Exception)(error)
+    event = "request.database_away" if away else "request.database_busy"
+    log.warning(event, method=request.method, path=request.path, error=str(error)[:500])
+    return AWAY if away else BUSY
 
 
 @explain.register

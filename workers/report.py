@@ -8,8 +8,8 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
+from gristmill.shared.base.outages import DATABASE_ERRORS
 from gristmill.shared.base.redaction import hide_secrets
 from gristmill.shared.operating.queries_process_reports import REPORT_EVERY, Kind, Report, write_report
 
@@ -70,7 +70,7 @@ class Pulse:
         try:
             with self._database.transaction(asynchronous_commit=True) as session:
                 write_report(session, report)
-        except SQLAlchemyError as error:
+        except DATABASE_ERRORS as error:
             log.debug("report.not_written", error=type(error).__name__)
             return
         self._is_known, self._acted = True, False

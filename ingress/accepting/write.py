@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from gristmill.shared.base.crashpoints import crash_point
+from gristmill.shared.base.outages import is_away
 from gristmill.shared.errors import UnavailableError
 from gristmill.shared.jobs.enqueue import Refusal, accept
 from gristmill.shared.jobs.insert import Accepted, find_written, insert_new
@@ -162,10 +163,3 @@ def _by_id(jobs: list[NewJob], answers: list[Written]) -> dict[UUID, Written]:
 
 def _has_errors(answers: dict[UUID, Written]) -> bool:
     return any(isinstance(answer, Exception) for answer in answers.values())
-
-
-def is_away(error: Exception) -> bool:
-    """Say whether `error` tells of the database and not of what it was asked: then no other job would fare better."""
-    if isinstance(error, DBAPIError):
-        return error.connection_invalidated or getattr(error.orig, "pgcode", None) is None
-    return isinstance(error, PoolTimeoutError)

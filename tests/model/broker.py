@@ -9,7 +9,8 @@ from uuid import UUID
 from celery import Celery
 
 from gristmill.shared.queues import QUEUES
-from gristmill.workers.relay.publish import Hint, PublishError, message_of
+from gristmill.workers.broker_errors import PublishError
+from gristmill.workers.relay.publish import Hint, message_of
 
 
 @dataclass

@@ -14,6 +14,7 @@ from sqlalchemy import select, text
 
 from gristmill import tasks
 from gristmill.ingress.accepting.write import write_jobs
+from gristmill.shared.base import outages
 from gristmill.shared.context import Context
 from gristmill.shared.database.connect import Database
 from gristmill.shared.dead_letters.models import DeadLetter
@@ -28,12 +29,12 @@ from gristmill.shared.operating.run_now import run_job_now
 from gristmill.shared.outcomes import Cancel, Discard, Snooze
 from gristmill.shared.task import registry
 from gristmill.tasks.demo.models import DemoEffect
+from gristmill.workers.broker_errors import PublishError
 from gristmill.workers.celery.app import make_app
-from gristmill.workers.execute import settle
 from gristmill.workers.execute.executor import Executor
 from gristmill.workers.hint_size import TurnIsOverError, portion_of, portions
 from gristmill.workers.loop import Stop
-from gristmill.workers.relay.publish import Hint, PublishError
+from gristmill.workers.relay.publish import Hint
 from gristmill.workers.relay.relay import Relay
 from gristmill.workers.repair import recorder as recorder_module
 from gristmill.workers.repair.lost_hints import LostHints
@@ -289,7 +290,7 @@ def model_tasks(interruptions: Interruptions) -> Iterator[None]:
 
 def make_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait less where nothing comes by itself, and let the broker's patience with a hint end within an example."""
-    defaults = settle.patiently.__kwdefaults__
+    defaults = outages.patiently.__kwdefaults__
     assert defaults is not None
     monkeypatch.setitem(defaults, "patience", 1.0)
     monkeypatch.setattr(recorder_module, "MOST_REVIVALS", 2)

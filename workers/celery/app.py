@@ -7,10 +7,7 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from amqp.exceptions import AMQPError
 from celery import Celery
-from kombu.exceptions import KombuError
-from redis.exceptions import RedisError
 
 from gristmill import tasks  # noqa: F401  fills the registry
 from gristmill.shared.settings import broker_kind
@@ -27,8 +24,6 @@ HARD_LIMIT_GRACE: Final = 15
 # Seconds until Valkey gives the hint of a silent worker to another one. Short, since a second delivery does no harm
 # (the claim is the guard) and a killed worker's hints wait this long. A running job's hint comes again, and is acked.
 VISIBILITY_TIMEOUT: Final = 15
-# What tells that the broker is away, restarts or closes our connection; kombu passes some errors of its driver on.
-BROKER_AWAY: Final[tuple[type[Exception], ...]] = (KombuError, AMQPError, RedisError, OSError)
 BROKER_TIMEOUT: Final = 10  # seconds until a read, a write or a connect to a silent broker is given up
 
 Run = Callable[["Task", list[str]], None]

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from celery.beat import Scheduler
-from sqlalchemy.exc import SQLAlchemyError
 
 from gristmill.shared.base.breaker import Backoff
 from gristmill.shared.base.crashpoints import crash_point
+from gristmill.shared.base.outages import DATABASE_ERRORS
 from gristmill.shared.database.connect import Database
 from gristmill.shared.schedules.defaults import sync_schedules
 from gristmill.shared.schedules.fire import fire_due
@@ -55,7 +55,7 @@ class PostgresScheduler(Scheduler):
             if fired:
                 crash_point("beat.after_commit")
             self._synced = True
-        except SQLAlchemyError as error:
+        except DATABASE_ERRORS as error:
             say = log.debug if self._backoff.failures else log.warning  # loud once
             pause = self._backoff.next()
             say("beat.waits", error=f"{type(error).__name__}: {error}"[:300], pause=round(pause, 2))

@@ -14,14 +14,14 @@ import structlog
 from billiard import current_process
 from celery.exceptions import Reject
 from celery.signals import worker_process_init, worker_process_shutdown, worker_shutting_down
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from gristmill.shared.base import garbage_collection
+from gristmill.shared.base.outages import DATABASE_ERRORS
 from gristmill.shared.database.connect import Database
 from gristmill.shared.settings import broker_kind
+from gristmill.workers.broker_errors import BROKER_AWAY
 from gristmill.workers.celery import topology
-from gristmill.workers.celery.app import BROKER_AWAY, BROKER_TIMEOUT, make_app
+from gristmill.workers.celery.app import BROKER_TIMEOUT, make_app
 from gristmill.workers.celery.stopping import Stopping
 from gristmill.workers.celery.worker_report import Tally, WorkerPulse
 from gristmill.workers.execute.executor import Executor
@@ -92,7 +92,7 @@ class Child:
                 dead = self._executor.execute(list(portion))
         except TurnIsOverError as error:
             raise Reject("the hint goes on in another turn; what is done is not claimed again", requeue=True) from error
-        except (DBAPIError, PoolTimeoutError) as error:
+        except DATABASE_ERRORS as error:
             log.warning("hint.given_back", task=task.name, error=type(error).__name__)
             raise Reject("the database is away; the hint goes back into the queue", requeue=True) from error
         if dead and len(job_ids) == 1:

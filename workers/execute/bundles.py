@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from gristmill.shared.base.crashpoints import crash_point
+from gristmill.shared.base.outages import patiently
 from gristmill.shared.context import TaskSession
 from gristmill.shared.errors import FenceLostError
 from gristmill.shared.jobs import leases, moves
@@ -175,7 +176,7 @@ class Bundles:
                 mine = self._fence(platform, task, jobs)
                 return transaction.pop_all(), connection, platform, mine
 
-        return settle.patiently(act)
+        return patiently(act)
 
     def _fence(self, session: Session, task: Task, jobs: list[moves.Claimed]) -> list[moves.Claimed]:
         """Take the locks of `jobs` and return those whose attempt is still the current one."""

@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 
 from gristmill.shared.base.crashpoints import crash_point
+from gristmill.shared.base.outages import patiently
 from gristmill.shared.dead_letters.queries_broker_letters import insert_malformed
 from gristmill.shared.errors import FenceLostError
 from gristmill.shared.jobs import leases, moves
@@ -97,7 +98,7 @@ class Executor:
             with self._database.autocommit() as session:
                 return moves.claim(session, ids, worker=self._worker, lease=self._settings.lease, durable=outside)
 
-        claimed = settle.patiently(claim)
+        claimed = patiently(claim)
         if len(claimed) < len(ids):
             rest = set(ids) - {job.id for job in claimed}
 
@@ -105,7 +106,7 @@ class Executor:
                 with self._database.transaction() as session:
                     self._look_at_rest(session, rest)
 
-            settle.patiently(look)
+            patiently(look)
         return claimed
 
     def _look_at_rest(self, session: Session, ids: set[UUID]) -> None:
@@ -129,7 +130,7 @@ class Executor:
             with self._database.transaction() as session:
                 self._keep_malformed(session, task, body, problem)
 
-        settle.patiently(act)
+        patiently(act)
 
     def _keep_malformed(self, session: Session, task: str | None, body: bytes, problem: str) -> None:
         log.warning("hint.refused", task=task, problem=problem)

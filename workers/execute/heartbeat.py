@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
+from gristmill.shared.base.outages import DATABASE_ERRORS
 from gristmill.shared.jobs import leases
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Watch:
             if guard is not None:
                 try:
                     self._look(guard)
-                except SQLAlchemyError as error:
+                except DATABASE_ERRORS as error:
                     log.warning("lease.not_renewed", jobs=len(guard.attempts), error=type(error).__name__)
 
     def _look(self, guard: Guard) -> None:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from gristmill.shared.base.breaker import Breaker
 from gristmill.shared.base.crashpoints import crash_point
+from gristmill.shared.base.outages import patiently
 from gristmill.shared.errors import PermanentError
 from gristmill.shared.jobs import moves
 from gristmill.shared.jobs.failure import Failure, describe
@@ -29,46 +26,7 @@ if TYPE_CHECKING:
     from gristmill.shared.database.connect import Database
 
 log = structlog.get_logger(__name__)
-PATIENCE: Final = 10.0  # seconds that a hint waits in place for a database that is away, less than its hard limit
-DATABASE_AWAY: Final = (OperationalError, PoolTimeoutError)
 WHILE_IT_RAN: Final = "cancelled while it ran"
-Answer = TypeVar("Answer")
-_postgres: Final = Breaker()  # one for the process: a hint that comes in an outage does not begin to ask anew
-
-
-def patiently(act: Callable[[], Answer], *, patience: float = PATIENCE) -> Answer:
-    """Call `act` until the database answers.
-
-    `act` must be harmless to repeat, as a guarded move is: when the outcome of a COMMIT is unknown, the next try finds
-    out, since it moves nothing that has moved.
-
-    Raises:
-        sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError: the database stayed away longer than `patience`
-            seconds; or it answered, and refused.
-    """
-    deadline = time.monotonic() + patience
-    while True:
-        pause = min(_postgres.pause, deadline - time.monotonic())
-        if pause > 0:
-            time.sleep(pause)
-        try:
-            answer = act()
-        except (DBAPIError, PoolTimeoutError) as error:
-            if not is_away(error):
-                _postgres.worked()
-                raise
-            _postgres.failed()
-            if time.monotonic() + _postgres.pause > deadline:
-                raise
-            log.warning("database.away", error=type(error).__name__, pause=round(_postgres.pause, 2))
-        else:
-            _postgres.worked()
-            return answer
-
-
-def is_away(error: Exception) -> bool:
-    """Say whether `error` tells that the database is away or restarts, rather than that it refuses a statement."""
-    return isinstance(error, DATABASE_AWAY) or (isinstance(error, DBAPIError) and error.connection_invalidated)
 
 
 def end_failed(database: Database, job: moves.Claimed, policy: RetryPolicy, error: BaseException) -> bool:

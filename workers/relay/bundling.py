@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from gristmill.shared.queues import QUEUES
 from gristmill.shared.task import registry
-from gristmill.workers.celery.app import BROKER_AWAY
+from gristmill.workers.broker_errors import BROKER_AWAY
 from gristmill.workers.hint_size import most_in_hint
 from gristmill.workers.relay.publish import Hint
 

@@ -14,10 +14,10 @@ import orjson
 import structlog
 from uuid_utils.compat import uuid7
 
-from gristmill.shared.errors import GristmillError
 from gristmill.shared.queues import EXCHANGE, QUEUES
 from gristmill.shared.settings import broker_kind
 from gristmill.shared.task import registry
+from gristmill.workers.broker_errors import PublishError
 from gristmill.workers.celery import topology
 from gristmill.workers.celery.app import hard_limit
 from gristmill.workers.hint_size import portion_of
@@ -32,12 +32,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 REVIVALS = "x-gristmill-revivals"  # how often the broker has given up on a hint of this job
 MAX_REPR = 120  # characters of ids that Flower shows
-
-
-class PublishError(GristmillError):
-    """Not every hint was confirmed; none of them counts as published."""
-
-    code = "BROKER_PUBLISH_001"
 
 
 @dataclass(frozen=True, slots=True)

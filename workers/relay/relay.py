@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Final
 import psycopg2
 import psycopg2.extensions
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from gristmill.shared.base import garbage_collection
 from gristmill.shared.base.crashpoints import crash_point
+from gristmill.shared.base.outages import DATABASE_ERRORS
 from gristmill.shared.database.connect import Database, listening
 from gristmill.shared.jobs.insert import OUTBOX_CHANNEL
 from gristmill.shared.jobs.outbox import seconds_to_next, take_due
 from gristmill.shared.operating.queries_pause import hold, list_releasable, release
-from gristmill.workers.celery.app import BROKER_AWAY, make_app
+from gristmill.workers.broker_errors import BROKER_AWAY
+from gristmill.workers.celery.app import make_app
 from gristmill.workers.loop import Stop, repeat
 from gristmill.workers.relay.bundling import Backlog, pack
-from gristmill.workers.relay.publish import Publisher, PublishError, make_publisher
+from gristmill.workers.relay.publish import Publisher, make_publisher
 from gristmill.workers.report import Pulse
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ RELEASE_EVERY: Final = 0.25  # seconds between two looks, while there is enough 
 RELEASE_BATCHES: Final = (
     4  # so many times as many as are published at once: 8,000 a second beside a full load of others
 )
-BROKER_TROUBLE: Final[tuple[type[Exception], ...]] = (PublishError, *BROKER_AWAY)
-AWAY: Final[tuple[type[Exception], ...]] = (SQLAlchemyError, psycopg2.Error, *BROKER_TROUBLE)
 
 
 class Relay:
@@ -56,7 +55,7 @@ class Relay:
         """
         try:
             published = self.publish_due()
-        except BROKER_TROUBLE as error:
+        except BROKER_AWAY as error:
             self._pulse.beat(trouble=error)
             raise
         self._pulse.beat(acted=published > 0)
@@ -139,7 +138,7 @@ def run(settings: Settings) -> None:
     log.info("relay.started", batch=settings.relay_batch, poll=settings.relay_poll)
     garbage_collection.look_seldom()
     try:
-        repeat(relay.tick, stop, name="relay", expected=AWAY)
+        repeat(relay.tick, stop, name="relay", expected=(*DATABASE_ERRORS, *BROKER_AWAY))
     finally:
         relay.close()
         database.dispose()

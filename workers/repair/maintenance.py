@@ -8,16 +8,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from gristmill import tasks  # noqa: F401  fills the registry: retry policies are read from it
+from gristmill.shared.base.outages import DATABASE_ERRORS
 from gristmill.shared.database.connect import Database
 from gristmill.shared.dead_letters.queries_broker_letters import write_missing_letters
 from gristmill.shared.operating.pause import expire_held
 from gristmill.shared.operating.queries_process_reports import forget_silent
 from gristmill.shared.operating.queries_queue_depths import count_long_queues
 from gristmill.shared.schedules.fire import fire_missed
-from gristmill.workers.celery.app import BROKER_AWAY, make_app
+from gristmill.workers.broker_errors import BROKER_AWAY
+from gristmill.workers.celery.app import make_app
 from gristmill.workers.loop import Stop, repeat
 from gristmill.workers.repair.broker_depths import BrokerView
 from gristmill.workers.repair.lost_hints import LostHints
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
     from gristmill.shared.settings import Settings
 
 log = structlog.get_logger(__name__)
-DATABASE_AWAY: Final = (SQLAlchemyError,)
-EITHER_AWAY: Final[tuple[type[Exception], ...]] = (*DATABASE_AWAY, *BROKER_AWAY)
+EITHER_AWAY: Final[tuple[type[Exception], ...]] = (*DATABASE_ERRORS, *BROKER_AWAY)
 COUNT_EVERY: Final = 10.0  # seconds between two counts of queues that are too long to be counted by whoever looks
 COUNT_SHARE: Final = 50.0  # at most a fiftieth of the time is spent on it
 RARELY: Final = 30.0  # seconds between two looks for what hardly ever happens
@@ -58,12 +58,12 @@ class Maintenance:
             BaseException: what ended a loop that should not have ended; the others are stopped, too.
         """
         loops: dict[str, tuple[Callable[[], float], tuple[type[Exception], ...]]] = {
-            "reconciler": (self._reconcile, DATABASE_AWAY),
-            "repairs": (self._repair, DATABASE_AWAY),
-            "counts": (self._count_long_queues, DATABASE_AWAY),
+            "reconciler": (self._reconcile, DATABASE_ERRORS),
+            "repairs": (self._repair, DATABASE_ERRORS),
+            "counts": (self._count_long_queues, DATABASE_ERRORS),
             "lost_hints": (self._look_for_lost_hints, EITHER_AWAY),
             "recorder": (self._record, EITHER_AWAY),
-            "pruner": (self._prune, DATABASE_AWAY),
+            "pruner": (self._prune, DATABASE_ERRORS),
         }
         threads = [
             threading.Thread(target=self._loop, args=(name, tick, expected), name=name)
@@ -109,7 +109,7 @@ class Maintenance:
         try:
             with self._database.transaction() as session:
                 count_long_queues(session, fresh=COUNT_EVERY)
-        except SQLAlchemyError as error:
+        except DATABASE_ERRORS as error:
             log.warning("queues.not_counted", error=type(error).__name__)
         # A count that takes long, or too long, comes the more seldom.
         return max(COUNT_EVERY, COUNT_SHARE * (time.monotonic() - began))

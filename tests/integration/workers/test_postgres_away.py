@@ -10,6 +10,7 @@ from celery.exceptions import Reject
 
 from gristmill import tasks
 from gristmill.services.postgres import Postgres
+from gristmill.shared.base import outages
 from gristmill.shared.context import Context
 from gristmill.shared.database.connect import Database
 from gristmill.shared.errors import TransientError
@@ -17,7 +18,6 @@ from gristmill.shared.states import State
 from gristmill.workers.celery.stopping import Stopping
 from gristmill.workers.celery.worker import Child
 from gristmill.workers.celery.worker_report import Tally
-from gristmill.workers.execute import settle
 from gristmill.workers.execute.executor import Executor
 from gristmill.workers.repair.reconciler import take_over_lost
 from tests.factories import attempts, change, effects, find, letters, post, post_many, state, states
@@ -47,7 +47,7 @@ def make_due(database: Database) -> None:
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Change for how many seconds a worker waits."""
-    defaults = settle.patiently.__kwdefaults__
+    defaults = outages.patiently.__kwdefaults__
     assert defaults is not None
 
     def be(seconds: float) -> None:

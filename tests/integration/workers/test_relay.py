@@ -12,14 +12,16 @@ from sqlalchemy import text
 
 from gristmill import tasks
 from gristmill.services.rabbitmq import RabbitMQ
+from gristmill.shared.base.outages import DATABASE_ERRORS
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.enqueue import JobOptions
 from gristmill.shared.queues import QUEUES
+from gristmill.workers.broker_errors import BROKER_AWAY, PublishError
 from gristmill.workers.celery.app import make_app
 from gristmill.workers.loop import Stop
 from gristmill.workers.relay.bundling import SHARES
-from gristmill.workers.relay.publish import PublishError, make_publisher
-from gristmill.workers.relay.relay import AWAY, Relay
+from gristmill.workers.relay.publish import make_publisher
+from gristmill.workers.relay.relay import Relay
 from tests.eventually import eventually
 from tests.factories import hints, post, post_many, reached
 from tests.integration.workers.messages import count, take
@@ -52,7 +54,7 @@ def publish_all(relay: Relay) -> int:
     published = []
 
     def publish() -> bool:
-        with contextlib.suppress(*AWAY):
+        with contextlib.suppress(*DATABASE_ERRORS, *BROKER_AWAY):
             while number := relay.publish_due():
                 published.append(number)
             return True
@@ -222,7 +224,7 @@ def test_a_broker_that_falls_silent_is_given_up_at_the_deadline_and_the_hints_st
     rabbitmq_server.pause()
     with pytest.raises(PublishError, match=r"not confirmed within 0.5 s"):
         relay.publish_due()
-    with pytest.raises(AWAY):  # it has thrown the connection away, and gets no other one
+    with pytest.raises(BROKER_AWAY):  # it has thrown the connection away, and gets no other one
         relay.publish_due()
     assert len(hints(database)) == 3
     rabbitmq_server.resume()
@@ -242,7 +244,7 @@ def test_a_broker_that_is_killed_in_the_middle_loses_no_hint(
         publishing = pool.submit(relay.publish_due)
         eventually(lambda: all_are_taken(database))
         rabbitmq_server.kill()
-        with pytest.raises(AWAY):
+        with pytest.raises(BROKER_AWAY):
             publishing.result(60)
     assert len(hints(database)) == 20
     rabbitmq_server.start(120)
@@ -261,7 +263,7 @@ def all_are_taken(database: Database) -> bool:
 def test_hints_stay_while_there_is_no_broker(database: Database, make_relay: MakeRelay) -> None:
     post(database, tasks.echo, message="m")
     for nowhere in ("amqp://guest:guest@127.0.0.1:1//", "redis://127.0.0.1:1/0"):
-        with pytest.raises(AWAY):
+        with pytest.raises(BROKER_AWAY):
             make_relay(nowhere, publish_timeout=1.0).publish_due()
     assert len(hints(database)) == 1
 

@@ -8,11 +8,12 @@ import pytest
 from gristmill.services.valkey import Valkey
 from gristmill.shared.database.connect import Database
 from gristmill.shared.operating.queries_process_reports import SILENT_AFTER, Seen, forget_silent, list_processes
+from gristmill.workers.broker_errors import BROKER_AWAY
 from gristmill.workers.celery.app import make_app
 from gristmill.workers.celery.worker_report import Tally, WorkerPulse
 from gristmill.workers.loop import Stop
 from gristmill.workers.relay.publish import make_publisher
-from gristmill.workers.relay.relay import BROKER_TROUBLE, Relay
+from gristmill.workers.relay.relay import Relay
 from gristmill.workers.report import Pulse
 from tests.conftest import Make
 from tests.factories import change, post, reached
@@ -103,7 +104,7 @@ def test_a_relay_tells_since_when_its_broker_is_away_and_when_it_is_back(databas
         broker.stop()
         post(database, "demo.echo", message="m")
         for _ in range(2):
-            with pytest.raises(BROKER_TROUBLE):
+            with pytest.raises(BROKER_AWAY):
                 relay.tick()
         (report,) = seen(database, kind="relay")
         assert report.alive

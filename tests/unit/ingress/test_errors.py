@@ -101,3 +101,15 @@ def test_a_request_id_that_is_not_sane_is_replaced(sent: str) -> None:
     made = client.get("/nothing", headers=headers).headers["X-Request-ID"]
     assert made != sent
     assert len(made) == 36
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "status", "says"),
+    [("57P03", 503, "does not answer"), ("55P03", 503, "too busy"), ("57014", 503, "too busy")],
+)
+def test_a_database_that_is_busy_is_not_said_to_be_away(sqlstate: str, status: int, says: str) -> None:
+    cause = Exception("as the server said")
+    vars(cause)["pgcode"] = sqlstate
+    answer = app_that_raises(database_errors.OperationalError("s", {}, cause)).test_client().get("/")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (status, "1")
+    assert says in answer.get_json()["error"]["message"]

@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
+from gristmill.shared.base import outages
 from gristmill.shared.base.breaker import LONGEST_PAUSE, Breaker
-from gristmill.workers.execute import settle
 
 FIRST = 2.0  # seconds of which a pause lasts half at least
 
@@ -13,7 +13,7 @@ FIRST = 2.0  # seconds of which a pause lasts half at least
 def breaker(monkeypatch: pytest.MonkeyPatch) -> Breaker:
     """A breaker of this test's own in the place of the process's."""
     made = Breaker()
-    monkeypatch.setattr(settle, "_postgres", made)
+    monkeypatch.setattr(outages, "_postgres", made)
     return made
 
 
@@ -49,15 +49,15 @@ def test_the_next_hint_of_an_outage_waits_instead_of_asking_at_once(slow: Breake
         raise away()
 
     with pytest.raises(OperationalError):
-        settle.patiently(fail, patience=0)
+        outages.patiently(fail, patience=0)
     assert slow.pause > 0
-    assert settle.patiently(lambda: slow.pause, patience=60) == 0
+    assert outages.patiently(lambda: slow.pause, patience=60) == 0
 
 
 def test_however_long_it_is_open_a_hint_asks_once_before_it_is_given_back(breaker: Breaker) -> None:
     for _ in range(30):
         breaker.failed()
-    assert settle.patiently(lambda: "there", patience=0.01) == "there"
+    assert outages.patiently(lambda: "there", patience=0.01) == "there"
     assert breaker.pause == 0
 
 
@@ -70,5 +70,5 @@ def test_a_refusal_is_an_answer_and_is_not_repeated(breaker: Breaker) -> None:
 
     breaker.failed()
     with pytest.raises(IntegrityError):
-        settle.patiently(act, patience=60)
+        outages.patiently(act, patience=60)
     assert (calls, breaker.pause) == ([1], 0)
