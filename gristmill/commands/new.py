@@ -1,4 +1,4 @@
-"""`gristmill new`: write a task and its test from a template."""
+"""Write a new task and its test: `gristmill new task`."""
 
 import re
 from pathlib import Path
@@ -7,14 +7,12 @@ from typing import Final
 
 import click
 
+from gristmill.commands.registry import load_registry
+
 _NAME: Final = re.compile(r"(?P<subject>[a-z][a-z0-9_]*)\.(?P<verb>[a-z][a-z0-9_]*)")
-_QUEUES: Final = {
-    "user": "user_queue",
-    "email": "email_queue",
-    "notification": "notification_queue",
-    "processing": "data_processing_queue",
-}
-_OTHERWISE: Final = "data_processing_queue"
+_DEFAULT_QUEUE: Final = "data_processing_queue"
+
+_PACKAGE: Final = Template('"""Tasks of the kind `$subject`."""\n')
 
 _TASK: Final = Template('''\
 """Say in one line what $name is for."""
@@ -32,7 +30,7 @@ from gristmill.shared.task import task
 
 
 class ${schema}(Schema):
-    """What a producer gives with the job; anything else is refused with the field's path."""
+    """Arguments of a job; any other is refused with its path."""
 
     note = fields.String(required=True, validate=Length(1, 200))
 
@@ -54,12 +52,12 @@ def $function(ctx: Context, *, note: str) -> dict[str, str]:
 ''')
 
 _TEST: Final = Template('''\
-"""What must hold for $name, a sentence each."""
+"""Behaviour of $name, a sentence each."""
 
 import pytest
 
 from gristmill.shared.errors import InvalidArgsError
-from tasks.$function import $function
+from gristmill.tasks.$subject.$function import $function
 
 
 def test_a_job_without_a_note_is_refused_with_the_path_of_the_field() -> None:
@@ -85,46 +83,89 @@ def new() -> None:
 
 @new.command()
 @click.argument("name")
-@click.option("--queue", help="The queue of its jobs.  [default: the one of its name's first part]")
+@click.option("--queue", help="The queue of its jobs.  [default: the queue bound to SUBJECT, or data_processing_queue]")
 def task(*, name: str, queue: str | None) -> None:
-    """Write tasks/VERB_SUBJECT.py and its test for a task called NAME (`subject.verb`, as in `report.build`)."""
-    from gristmill.shared.queues import QUEUES
+    """Write a task called NAME (`subject.verb`, as in `report.build`) and its test, in a clone of the project.
 
+    The task goes into tasks/SUBJECT/VERB_SUBJECT.py, the test into tests/unit/tasks/.
+    """
     words = _NAME.fullmatch(name)
     if words is None:
         raise click.UsageError(f"{name!r} does not read like `report.build`: lower case, a subject, a dot, a verb")
-    chosen = queue or _QUEUES.get(words["subject"], _OTHERWISE)
-    if chosen not in QUEUES:
-        raise click.UsageError(f"there is no queue {chosen!r}: choose one of {', '.join(QUEUES)} (shared/queues.py)")
-    if not Path("tasks", "__init__.py").is_file():
-        raise click.ClickException("there is no tasks/ here: call this in the folder of the project")
+    subject, function = words["subject"], f"{words['verb']}_{words['subject']}"
+    values = {
+        "name": name,
+        "subject": subject,
+        "queue": queue_for(subject, queue),
+        "function": function,
+        "schema": _camel(function) + "Args",
+    }
     _refuse_taken(name)
-    function = f"{words['verb']}_{words['subject']}"
-    values = {"name": name, "queue": chosen, "function": function, "schema": _camel(function) + "Args"}
-    module, test = Path("tasks", f"{function}.py"), Path("tests", "unit", "tasks", f"test_{function}.py")
-    for path, template in ((module, _TASK), (test, _TEST)):
-        if path.exists():
-            raise click.ClickException(f"{path} exists: choose another name, or remove it")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(template.substitute(values), encoding="utf-8")
-        click.echo(f"wrote {path}")
-    click.echo(
-        f"\nNext:\n"
-        f"  1. Say in {module} what it does, with which arguments, and why repeating is harmless.\n"
-        f"  2. Name it in tasks/__init__.py:  from tasks.{function} import {function}\n"
-        f"     and in its __all__:            {function!r}\n"
-        f"  3. Try the test:                  pytest {test}\n"
-        f"  4. Restart `gristmill up`, then:  gristmill jobs post {name} note=hello"
-    )
+    _require_checkout()
+    module = Path("tasks", subject, f"{function}.py")
+    test = Path("tests", "unit", "tasks", f"test_{function}.py")
+    _write({module: _TASK, test: _TEST}, values)
+    click.echo(_next_steps(module, test, values))
+
+
+def queue_for(subject: str, wanted: str | None) -> str:
+    """Return the queue of a new task: `wanted`, or the one that is bound to its subject, or the default."""
+    from gristmill.shared.queues import PRIORITY_QUEUE, QUEUES
+
+    if wanted is None:
+        bound = (each.name for each in QUEUES.values() if each.binding == f"{subject}.*" and each != PRIORITY_QUEUE)
+        return next(bound, _DEFAULT_QUEUE)
+    if wanted not in QUEUES:
+        raise click.UsageError(f"there is no queue {wanted!r}: choose one of {', '.join(QUEUES)} (shared/queues.py)")
+    return wanted
 
 
 def _refuse_taken(name: str) -> None:
-    from gristmill import tasks as _  # noqa: F401  fills the registry
-    from gristmill.shared.task import registry
-
-    taken = registry.find(name)
+    taken = load_registry().find(name)
     if taken is not None:
-        raise click.ClickException(f"{name} is there already, in {taken.handler.__module__}: choose another name")
+        raise click.ClickException(f"{name} exists, in {taken.handler.__module__}: choose another name")
+
+
+def _require_checkout() -> None:
+    """Refuse a folder whose tasks/ is not the one that this command loads: what is written there would never run."""
+    from gristmill import tasks
+
+    here, loaded = Path("tasks", "__init__.py"), Path(tasks.__file__).resolve()
+    if here.is_file() and here.resolve() == loaded:
+        return
+    root = loaded.parents[1]
+    if not (root / "pyproject.toml").is_file():
+        raise click.ClickException(
+            "gristmill is installed here as a package, which takes no new tasks: clone the project, run `make dev` "
+            "in the clone, and run `.venv/bin/gristmill new task` there"
+        )
+    raise click.ClickException(
+        f"{Path.cwd()} is not the clone that this command loads its tasks from: run it in {root} (`cd {root}`)"
+    )
+
+
+def _write(files: dict[Path, Template], values: dict[str, str]) -> None:
+    for path in files:
+        if path.exists():
+            raise click.ClickException(f"{path} exists: choose another name, or remove the file")
+    package = Path("tasks", values["subject"], "__init__.py")
+    missing = {} if package.exists() else {package: _PACKAGE}
+    for path, template in {**missing, **files}.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(template.substitute(values), encoding="utf-8")
+        click.echo(f"wrote {path}")
+
+
+def _next_steps(module: Path, test: Path, values: dict[str, str]) -> str:
+    function = values["function"]
+    return (
+        f"\nNext:\n"
+        f"  1. Say in {module} what it does, with which arguments, and why repeating it is harmless.\n"
+        f"  2. Import it in tasks/__init__.py:  from gristmill.tasks.{values['subject']}.{function} import {function}\n"
+        f'     and add it to its __all__:       "{function}"\n'
+        f"  3. Run the test:                    pytest {test}\n"
+        f"  4. Restart `gristmill up`, then:    gristmill jobs post {values['name']} note=hello"
+    )
 
 
 def _camel(words: str) -> str:

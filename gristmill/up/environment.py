@@ -1,4 +1,4 @@
-"""The settings of an `up`: what the environment and `.env` say, completed by what it makes itself."""
+"""Read the settings of an `up` from the environment and `.env`, and make the environment of its processes."""
 
 import os
 from collections.abc import Mapping
@@ -9,12 +9,11 @@ from gristmill import ports
 from gristmill.ports import PortInUseError
 
 PREFIX: Final = "GRISTMILL_"
-MAIL_PORT: Final = 8025
 _HIGHEST_PORT: Final = 65535
 
 
 def given_settings(dotenv: Path = Path(".env")) -> dict[str, str]:
-    """Return the settings that somebody set: the environment's win over `.env`; empty ones count as not set."""
+    """Return the settings that are set: those of the environment win over `.env`; empty ones count as not set."""
     from dotenv import dotenv_values
 
     written = dotenv_values(dotenv) if dotenv.is_file() else {}
@@ -22,7 +21,7 @@ def given_settings(dotenv: Path = Path(".env")) -> dict[str, str]:
     return {name: value for name, value in both.items() if name.startswith(PREFIX) and value}
 
 
-def port_of(given: Mapping[str, str], name: str, default: int) -> int:
+def port_of(given: Mapping[str, str], name: str, default: int = 0) -> int:
     """Return a port from the settings.
 
     Raises:
@@ -34,26 +33,34 @@ def port_of(given: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def require_free(wanted: Mapping[str, int], host: str) -> None:
-    """Refuse ports that are taken, all of them at once.
+def require_free(wanted: Mapping[str, int], host: str, on_loopback: Mapping[str, int] | None = None) -> None:
+    """Refuse ports that are taken or named twice, all of them at once.
 
     Args:
-        wanted: The ports, by the setting that changes each.
-        host: Where they will be listened on.
+        wanted: The ports that are listened on at `host`, by the setting that changes each.
+        host: The address.
+        on_loopback: Further ports, which are listened on at loopback.
 
     Raises:
         PortInUseError: with the holder of each.
     """
+    everything = {**wanted, **(on_loopback or {})}
     problems = []
-    for setting, port in wanted.items():
+    for setting, port in everything.items():
         try:
-            ports.require_free(port, setting=setting, host=host)
+            ports.require_free(port, setting=setting, host=host if setting in wanted else ports.LOOPBACK)
         except PortInUseError as error:
             problems.append(str(error))
-    if len(set(wanted.values())) < len(wanted):
-        problems.append(f"{', '.join(wanted)} must differ: {', '.join(map(str, wanted.values()))}")
+    problems += _named_twice(everything)
     if problems:
         raise PortInUseError("\n".join(problems))
+
+
+def _named_twice(wanted: Mapping[str, int]) -> list[str]:
+    settings: dict[int, list[str]] = {}
+    for setting, port in wanted.items():
+        settings.setdefault(port, []).append(setting)
+    return [f"{' and '.join(names)} must differ: both are {port}" for port, names in settings.items() if len(names) > 1]
 
 
 def child_environment(settings: Mapping[str, str]) -> dict[str, str]:

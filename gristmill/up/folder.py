@@ -6,6 +6,7 @@ import os
 import pwd
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TextIO
@@ -83,14 +84,16 @@ class Folder:
             finally:
                 _note(lock, {})  # and the file stays: removing it would let two in
 
-    def ports(self, names: Sequence[str]) -> dict[str, int]:
-        """Return a free port for each name, the one of the last run where it is still free."""
+    def ports(self, names: Sequence[str], *, avoid: AbstractSet[int] = frozenset()) -> dict[str, int]:
+        """Return a free port for each name: the one of the last run where it is still free, and none of `avoid`."""
         file = self.path / "ports"
         kept = _numbers(file)
         chosen: dict[str, int] = {}
         for name in names:
+            taken = {*avoid, *chosen.values()}
             port = kept.get(name, 0)
-            chosen[name] = port if port and port not in chosen.values() and ports.is_free(port) else ports.free_port()
+            usable = port and port not in taken and ports.is_free(port)
+            chosen[name] = port if usable else _free_port(taken)
         write_private(file, "".join(f"{name}={port}\n" for name, port in {**kept, **chosen}.items()))
         return chosen
 
@@ -134,6 +137,12 @@ def read_exports(file: Path) -> dict[str, str]:
         return {}
     pairs = (word.partition("=") for word in words if "=" in word)
     return {name: value for name, _, value in pairs}
+
+
+def _free_port(taken: AbstractSet[int]) -> int:
+    while (port := ports.free_port()) in taken:  # no port is given twice, so that this ends
+        pass
+    return port
 
 
 def _note(lock: TextIO, holder: Mapping[str, object]) -> None:

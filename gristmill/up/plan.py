@@ -1,7 +1,7 @@
-"""What `up` runs: the embedded parts that nothing replaces, and our processes, with the order in which they stop."""
+"""Choose what `up` runs: the embedded servers that nothing replaces, and our processes, in their order of stopping."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -13,13 +13,16 @@ from gristmill.services.rabbitmq import INSTALL, RabbitMQ, find_rabbitmq
 from gristmill.services.service import Service
 from gristmill.services.valkey import Valkey
 from gristmill.shared.queues import QUEUES
+from gristmill.up.environment import port_of
 from gristmill.up.folder import Folder
+from gristmill.up.settings import SERVER_PORTS
 from gristmill.up.supervisor import Stage
 
 WORKER_PREFIX: Final = "worker_"
 STOP_SECONDS: Final = 9.5  # in all; ten are promised
 
-# Doors first, then those who give work, then those who do it (a kill is safe: the job is run again), then the rest.
+# Those that accept work first, then those that hand it out, then those that do it (a kill is safe: the job is run
+# again), then the rest.
 STOP_ORDER: Final = (
     Stage(frozenset({"web"}), 2.0),
     Stage(frozenset({"beat", "relay"}), 1.0),
@@ -32,7 +35,7 @@ STOP_ORDER: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the person who called `up` asked for."""
+    """The options of `gristmill up`."""
 
     data: Path
     port: int | None = None
@@ -41,59 +44,57 @@ class Options:
     mail: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Embedded:
-    """The servers that `up` runs itself, and the settings that lead to them."""
+    """The servers that `up` runs itself.
 
-    servers: list[Service]
-    settings: dict[str, str]
-    mail: MailCatcher | None
+    Attributes:
+        servers: The servers, not started yet.
+        settings: The settings that lead to them.
+        ports: The ports they listen on, by the setting that changes each.
+        mail: The mail catcher, if there is one.
+    """
+
+    servers: list[Service] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
+    mail: MailCatcher | None = None
+
+    def use_port(self, server: str, chosen: Mapping[str, int]) -> int:
+        """Note that a port is listened on, and return it."""
+        self.ports[SERVER_PORTS[server]] = chosen[server]
+        return chosen[server]
 
 
-def choose_embedded(options: Options, folder: Folder, given: Mapping[str, str], *, mail_port: int) -> Embedded:
+def choose_embedded(
+    options: Options, folder: Folder, given: Mapping[str, str], *, public: Mapping[str, int]
+) -> Embedded:
     """Return the servers for every part that no setting replaces.
 
     Args:
-        options: What was asked for.
-        folder: Where their data and ports are kept.
+        options: The options of the command.
+        folder: Keeps their data, and the ports that no setting names.
         given: The settings from the environment and `.env`.
-        mail_port: Where caught mail is read.
+        public: The ports of the other parts, by their settings; caught mail is read on GRISTMILL_MAIL_PORT.
 
     Raises:
-        ServiceFailedError: RabbitMQ was asked for and is not installed, or is replaced by a setting; or the way past a
-            pooler is given, and not the pooler.
+        ServiceFailedError: RabbitMQ was asked for and is not installed, or is replaced by a setting; or the database
+            behind a pooler is given without the pooler.
+        PortInUseError: a setting does not name a port.
     """
-    servers: list[Service] = []
-    settings: dict[str, str] = {}
-    kept = folder.ports(["postgres", "valkey", "rabbitmq", "rabbitmq_management", "smtp"])
-
+    _refuse_contradictions(options, given)
+    chosen = _choose_ports(folder, given, public)
+    embedded = Embedded()
     if "GRISTMILL_DATABASE_URL" not in given:
-        if "GRISTMILL_DATABASE_DIRECT_URL" in given:
-            raise ServiceFailedError(
-                "GRISTMILL_DATABASE_DIRECT_URL names the database behind a pooler, and GRISTMILL_DATABASE_URL, which "
-                "names the pooler, is missing: set both or none"
-            )
-        postgres = Postgres(folder.path / "postgres", kept["postgres"])
-        servers.append(postgres)
-        settings["GRISTMILL_DATABASE_URL"] = postgres.url
+        _add_postgres(embedded, folder, chosen)
     if options.rabbitmq:
-        rabbitmq = _private_rabbitmq(folder, given, kept)
-        servers.append(rabbitmq)
-        settings["GRISTMILL_BROKER_URL"] = rabbitmq.url()
-    needed = {"GRISTMILL_REDIS_URL", "GRISTMILL_BROKER_URL"} - given.keys() - settings.keys()
-    if needed:
-        valkey = Valkey(folder.path / "valkey", kept["valkey"])
-        servers.append(valkey)
-        # The broker's database and the cache's, so that emptying the one leaves the other alone.
-        urls = {"GRISTMILL_BROKER_URL": valkey.url_of(0), "GRISTMILL_REDIS_URL": valkey.url_of(1)}
-        settings |= {name: urls[name] for name in needed}
-    mail = None
+        _add_rabbitmq(embedded, folder, chosen)
+    missing = {"GRISTMILL_REDIS_URL", "GRISTMILL_BROKER_URL"} - given.keys() - embedded.settings.keys()
+    if missing:
+        _add_valkey(embedded, folder, chosen, missing)
     if "GRISTMILL_SMTP_URL" not in given:
-        mail = MailCatcher(folder.path / "mailcatcher", kept["smtp"], mail_port) if options.mail else None
-        # Without a catcher mails wait in their queue, with retries, for whoever listens there later.
-        settings["GRISTMILL_SMTP_URL"] = mail.smtp_url if mail else f"smtp://{ports.LOOPBACK}:{kept['smtp']}"
-        servers += [mail] if mail else []
-    return Embedded(servers, settings, mail)
+        _add_mail(embedded, folder, chosen, public["GRISTMILL_MAIL_PORT"] if options.mail else None)
+    return embedded
 
 
 def programs(*, flower: bool) -> dict[str, list[str]]:
@@ -108,11 +109,56 @@ def programs(*, flower: bool) -> dict[str, list[str]]:
     return plan
 
 
-def _private_rabbitmq(folder: Folder, given: Mapping[str, str], kept: Mapping[str, int]) -> RabbitMQ:
+def _refuse_contradictions(options: Options, given: Mapping[str, str]) -> None:
+    if "GRISTMILL_DATABASE_DIRECT_URL" in given and "GRISTMILL_DATABASE_URL" not in given:
+        raise ServiceFailedError(
+            "GRISTMILL_DATABASE_DIRECT_URL names the database behind a pooler, and GRISTMILL_DATABASE_URL, which "
+            "names the pooler, is missing: set both or none"
+        )
+    if not options.rabbitmq:
+        return
     if "GRISTMILL_BROKER_URL" in given:
         raise ServiceFailedError(
             "--rabbitmq starts a broker here, and GRISTMILL_BROKER_URL names another one: leave one of them out"
         )
     if find_rabbitmq() is None:
         raise ServiceFailedError(f"{INSTALL}. Or leave --rabbitmq out: Valkey, which needs nothing, is the broker then")
-    return RabbitMQ(folder.path / "rabbitmq", kept["rabbitmq"], kept["rabbitmq_management"])
+
+
+def _choose_ports(folder: Folder, given: Mapping[str, str], public: Mapping[str, int]) -> dict[str, int]:
+    """Return a port for each server: the one that its setting names, or a free one."""
+    fixed = {name: port_of(given, setting) for name, setting in SERVER_PORTS.items() if setting in given}
+    others = [name for name in SERVER_PORTS if name not in fixed]
+    return fixed | folder.ports(others, avoid={*fixed.values(), *public.values()})
+
+
+def _add_postgres(embedded: Embedded, folder: Folder, chosen: Mapping[str, int]) -> None:
+    postgres = Postgres(folder.path / "postgres", embedded.use_port("postgres", chosen))
+    embedded.servers.append(postgres)
+    embedded.settings["GRISTMILL_DATABASE_URL"] = postgres.url
+
+
+def _add_rabbitmq(embedded: Embedded, folder: Folder, chosen: Mapping[str, int]) -> None:
+    amqp, management = (embedded.use_port(name, chosen) for name in ("rabbitmq", "rabbitmq_management"))
+    rabbitmq = RabbitMQ(folder.path / "rabbitmq", amqp, management)
+    embedded.servers.append(rabbitmq)
+    embedded.settings["GRISTMILL_BROKER_URL"] = rabbitmq.url()
+
+
+def _add_valkey(embedded: Embedded, folder: Folder, chosen: Mapping[str, int], missing: set[str]) -> None:
+    valkey = Valkey(folder.path / "valkey", embedded.use_port("valkey", chosen))
+    embedded.servers.append(valkey)
+    # A database each for the broker and the cache, so that emptying one leaves the other alone.
+    urls = {"GRISTMILL_BROKER_URL": valkey.url_of(0), "GRISTMILL_REDIS_URL": valkey.url_of(1)}
+    embedded.settings |= {name: urls[name] for name in missing}
+
+
+def _add_mail(embedded: Embedded, folder: Folder, chosen: Mapping[str, int], http_port: int | None) -> None:
+    if http_port is None:  # mail then waits in its queue, with retries, for a server that listens there later
+        embedded.settings["GRISTMILL_SMTP_URL"] = f"smtp://{ports.LOOPBACK}:{chosen['smtp']}"
+        return
+    mail = MailCatcher(folder.path / "mailcatcher", embedded.use_port("smtp", chosen), http_port)
+    embedded.servers.append(mail)
+    embedded.ports["GRISTMILL_MAIL_PORT"] = http_port
+    embedded.settings["GRISTMILL_SMTP_URL"] = mail.smtp_url
+    embedded.mail = mail

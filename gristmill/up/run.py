@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from gristmill.ports import LOOPBACK
 from gristmill.shared.settings import Settings, environment, load_settings
-from gristmill.up.environment import MAIL_PORT, given_settings, port_of, require_free
+from gristmill.up.environment import given_settings, port_of, require_free
 from gristmill.up.folder import Folder
 from gristmill.up.plan import Embedded, Options, choose_embedded
 from gristmill.up.platform import Platform
 from gristmill.up.screen import ready_screen
+from gristmill.up.settings import MAIL_PORT
 from gristmill.up.signals import StopRequestedError
 from gristmill.up.terminal import Terminal
 
@@ -57,16 +58,11 @@ def run(options: Options) -> int:
 
 
 def _prepare(options: Options, folder: Folder, given: dict[str, str], url: str) -> _Prepared:
-    """Look at everything that could be wrong before anything is started."""
-    host = given.get("GRISTMILL_HOST", LOOPBACK)
-    mail_port = port_of(given, "GRISTMILL_MAIL_PORT", MAIL_PORT)
-    wanted = {"GRISTMILL_PORT": port_of(given, "GRISTMILL_PORT", 8000)}
-    if options.flower:
-        wanted["GRISTMILL_FLOWER_PORT"] = port_of(given, "GRISTMILL_FLOWER_PORT", 5555)
-    require_free(wanted, host)
-    embedded = choose_embedded(options, folder, given, mail_port=mail_port)
-    if embedded.mail is not None:
-        require_free({"GRISTMILL_MAIL_PORT": mail_port}, LOOPBACK)
+    """Check everything that could be wrong before anything is started."""
+    public = _public_ports(options, given)
+    embedded = choose_embedded(options, folder, given, public=public)
+    listened = {setting: port for setting, port in public.items() if setting != "GRISTMILL_MAIL_PORT"}
+    require_free(listened, given.get("GRISTMILL_HOST", LOOPBACK), embedded.ports)
     made = {
         "GRISTMILL_SECRET_KEY": folder.secret("secret_key"),
         "GRISTMILL_FLOWER_PASSWORD": folder.secret("flower_password"),
@@ -79,6 +75,14 @@ def _prepare(options: Options, folder: Folder, given: dict[str, str], url: str) 
     }
     os.environ.update({**made, **embedded.settings, **given})
     return _Prepared(settings=load_settings(dotenv=None), embedded=embedded, url=url)
+
+
+def _public_ports(options: Options, given: dict[str, str]) -> dict[str, int]:
+    """Return the ports that people use, by their settings."""
+    defaults = {"GRISTMILL_PORT": 8000, "GRISTMILL_MAIL_PORT": MAIL_PORT}
+    if options.flower:
+        defaults["GRISTMILL_FLOWER_PORT"] = 5555
+    return {setting: port_of(given, setting, default) for setting, default in defaults.items()}
 
 
 def _start(platform: Platform, prepared: _Prepared, folder: Folder, *, flower: bool) -> None:

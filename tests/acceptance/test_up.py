@@ -225,6 +225,16 @@ def test_a_port_in_use_is_told_with_its_holder_and_the_setting(part: str) -> Non
     assert re.search(holder, refused.stderr), refused.stderr
 
 
+def test_taken_ports_of_embedded_servers_are_told_with_their_settings() -> None:
+    settings = ("GRISTMILL_POSTGRES_PORT", "GRISTMILL_VALKEY_PORT", "GRISTMILL_SMTP_PORT")
+    with folder_for(None) as folder, socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = Up(folder, env={setting: str(port) for setting in settings}).command("up")
+    assert refused.returncode == 1
+    for setting in settings:
+        assert re.search(rf"port {port} is in use by .* \(pid {os.getpid()}\): set {setting} to", refused.stderr)
+
+
 def test_a_wrong_setting_is_told_before_anything_starts() -> None:
     with folder_for(None) as folder:
         up = Up(folder, env={"GRISTMILL_WEB_THREADS": "many"})

@@ -1,5 +1,6 @@
-"""What `up` takes from the environment, and what it makes itself."""
+"""`gristmill up`: settings from the environment, and the plan that is made of them."""
 
+import re
 import socket
 from pathlib import Path
 
@@ -8,11 +9,16 @@ import pytest
 from gristmill import ports
 from gristmill.ports import PortInUseError
 from gristmill.process import ServiceFailedError
+from gristmill.services.mailcatcher_process import MailCatcher
+from gristmill.services.postgres import Postgres
+from gristmill.services.rabbitmq import RabbitMQ
+from gristmill.services.valkey import Valkey
 from gristmill.shared.queues import QUEUES
 from gristmill.up.environment import given_settings, port_of, require_free
 from gristmill.up.folder import Folder
-from gristmill.up.plan import STOP_ORDER, Options, choose_embedded, programs
+from gristmill.up.plan import STOP_ORDER, Embedded, Options, choose_embedded, programs
 from gristmill.up.screen import curl
+from gristmill.up.settings import SERVER_PORTS, UP_SETTINGS
 
 URLS = {
     "GRISTMILL_DATABASE_URL": "postgresql://u:p@db/mill",
@@ -23,8 +29,12 @@ URLS = {
 
 
 def names(data: Path, given: dict[str, str], **options: bool) -> list[str]:
-    chosen = choose_embedded(Options(data=data, **options), Folder(data), given, mail_port=ports.free_port())
-    return [server.name for server in chosen.servers]
+    return [server.name for server in chosen(data, given, **options).servers]
+
+
+def chosen(data: Path, given: dict[str, str], *, public: int = 0, **options: bool) -> Embedded:
+    listened = {"GRISTMILL_PORT": public or ports.free_port(), "GRISTMILL_MAIL_PORT": ports.free_port()}
+    return choose_embedded(Options(data=data, **options), Folder(data), given, public=listened)
 
 
 def test_everything_is_embedded_when_nothing_is_set(tmp_path: Path) -> None:
@@ -96,8 +106,48 @@ def test_a_port_in_use_is_told_with_its_holder_and_the_setting() -> None:
 
 def test_two_parts_cannot_have_one_port() -> None:
     port = ports.free_port()
-    with pytest.raises(PortInUseError, match="must differ"):
+    with pytest.raises(PortInUseError, match="GRISTMILL_PORT and GRISTMILL_FLOWER_PORT must differ"):
         require_free({"GRISTMILL_PORT": port, "GRISTMILL_FLOWER_PORT": port}, "127.0.0.1")
+    with pytest.raises(PortInUseError, match="GRISTMILL_PORT and GRISTMILL_VALKEY_PORT must differ"):
+        require_free({"GRISTMILL_PORT": port}, "127.0.0.1", {"GRISTMILL_VALKEY_PORT": port})
+
+
+def test_each_embedded_server_listens_where_its_setting_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rabbitmq = tmp_path / "rabbitmq-server"
+    rabbitmq.touch(mode=0o700)
+    monkeypatch.setenv("GRISTMILL_RABBITMQ_BIN", str(tmp_path))
+    wanted = {setting: ports.free_port() for setting in SERVER_PORTS.values()}
+    found = chosen(tmp_path / "data", {setting: str(port) for setting, port in wanted.items()}, rabbitmq=True)
+    assert {setting: found.ports[setting] for setting in wanted} == wanted
+    postgres, broker, valkey, mail = found.servers
+    assert isinstance(postgres, Postgres)
+    assert isinstance(broker, RabbitMQ)
+    assert isinstance(valkey, Valkey)
+    assert isinstance(mail, MailCatcher)
+    listened = [postgres.port, valkey.port, broker.port, broker.management_port, mail.smtp_port]
+    assert listened == list(wanted.values())
+
+
+@pytest.mark.parametrize("setting", SERVER_PORTS.values())
+def test_a_server_s_setting_that_is_no_port_is_refused(tmp_path: Path, setting: str) -> None:
+    with pytest.raises(PortInUseError, match=f"{setting}=70000 is no port"):
+        chosen(tmp_path, {setting: "70000"})
+
+
+def test_a_port_that_is_not_set_is_found_beside_those_that_are(tmp_path: Path) -> None:
+    before = chosen(tmp_path, {}).ports
+    assert chosen(tmp_path, {}).ports.items() >= {k: v for k, v in before.items() if "MAIL" not in k}.items()
+    taken = before["GRISTMILL_VALKEY_PORT"]
+    assert chosen(tmp_path, {"GRISTMILL_POSTGRES_PORT": str(taken)}).ports["GRISTMILL_VALKEY_PORT"] != taken
+    again = chosen(tmp_path, {}).ports["GRISTMILL_VALKEY_PORT"]
+    assert chosen(tmp_path, {}, public=again).ports["GRISTMILL_VALKEY_PORT"] != again
+
+
+def test_every_setting_that_a_message_about_ports_names_is_declared() -> None:
+    text = "".join(file.read_text() for file in Path(ports.__file__).parent.rglob("*.py"))
+    named = set(re.findall(r"setting=\"(GRISTMILL_[A-Z_]+)\"", text))
+    assert len(named) == 6
+    assert named <= {each.name for each in UP_SETTINGS}
 
 
 def test_there_is_one_worker_for_each_queue_with_the_queue_s_concurrency() -> None:
