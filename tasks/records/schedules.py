@@ -1,11 +1,11 @@
-"""The schedules that come with the platform; beat writes them into the database where they are not there yet."""
+"""The default schedules of this kind of work; beat writes them into the database when they are missing."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from gristmill.shared.schedules.fire import FIRE_AT, DefaultSchedule
-from gristmill.tasks.records.aggregate_stats import aggregate_hour
+from gristmill.tasks.records.aggregate_hour import aggregate_hour
 
 SCHEDULES: Final = (
     DefaultSchedule(
