@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from marshmallow import Schema, fields
 from marshmallow.validate import OneOf
@@ -12,10 +12,11 @@ from bench.peers.inside.work import WAIT, mark
 from gristmill.shared.context import Context
 from gristmill.shared.task import task
 from gristmill.tasks.demo.models import DemoEffect
-from gristmill.tasks.demo.tasks import QUEUE
 
 if TYPE_CHECKING:
     from flask import Flask
+
+QUEUE: Final = "data_processing_queue"
 
 
 class WorkArgs(Schema):

@@ -1,1 +1,1 @@
-"""Accounts of people."""
+"""Accounts of people: create one, and verify its mail address."""

@@ -20,7 +20,7 @@ from gristmill.tasks.mail.send_email import send_email
 
 
 class CreateUserArgs(Schema):
-    """Who it is. Operators and admins are made by an admin, never by a job that anybody may post."""
+    """The person. The role is `member`: only an admin makes operators and admins, never a job that anybody may post."""
 
     email = Address(required=True)
     password = fields.String(
@@ -50,13 +50,15 @@ def create_user(
 ) -> dict[str, str] | Discard:
     """Create a user with a profile, and mail them the link that verifies their address.
 
-    Repeating is harmless: user, profile, token and the mail's job are written in the transaction that completes it. Of
-    two jobs for one address the unique index lets one through; the other ends as EMAIL_EXISTS.
+    Repeating is harmless: user, profile, token and the job that sends the mail are written in the transaction that
+    completes this job. Of two jobs for one address the unique index admits one; the other ends as EMAIL_EXISTS.
     """
     taken = Discard(f"A user with the address {email} exists; sign in, or ask for a new password", code="EMAIL_EXISTS")
     if users.email_exists(ctx.session, email):
         return taken
-    password_hash = hash_password(password)  # before the row is written: nobody waits on its lock for the hash
+    password_hash = hash_password(
+        password
+    )  # before the row is written: no other transaction waits on its lock for the hash
     user_id = users.insert_user(
         ctx.session, user_id=uuid7(), email=email, password_hash=password_hash, full_name=full_name, role=role
     )

@@ -17,7 +17,7 @@ from gristmill.tasks.mail.send_email import send_email
 
 
 class SendVerificationArgs(Schema):
-    """Whom to mail."""
+    """The person to mail."""
 
     user_id = fields.UUID(required=True)
 
@@ -31,7 +31,7 @@ class SendVerificationArgs(Schema):
     effects="database",
 )
 def send_verification(ctx: Context, *, user_id: UUID) -> dict[str, str] | Discard:
-    """Make a fresh verification token and mail its link; earlier links stay good until they are too old.
+    """Create another verification token and mail its link; previous links stay valid until they expire.
 
     Repeating is harmless: token and mail are written in the transaction that completes this job.
     """

@@ -1,1 +1,1 @@
-"""Callbacks: tell a producer that its job has ended."""
+"""Callbacks: notify a producer that its job has ended."""

@@ -1,4 +1,4 @@
-"""What a callback says: the job as the API shows it, as it ended, within a bound."""
+"""Write the body of a callback: the job as the API shows it, at its end, within a size limit."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from gristmill.shared.dead_letters.models import DeadLetter
     from gristmill.shared.settings import Settings
-    from gristmill.tasks.callbacks.queries import Ended
+    from gristmill.tasks.callbacks.queries import FinishedJob
 
-LARGEST: Final = 256 * 1024  # bytes, as much as the API takes itself
-# What GET /api/v1/jobs/{id} shows of a job that has ended; its children may be made after it was told of.
+LARGEST: Final = 256 * 1024  # bytes: the API accepts as much
+# The fields of GET /api/v1/jobs/{id} for a finished job. Children are absent: they may be enqueued after the callback.
 SHOWN: Final = (
     "id",
     "task",
@@ -46,29 +46,29 @@ _LEFT_OUT_FIRST: Final = ("args", "attempts", "result")  # the producer knows it
 
 
 def write_body(
-    session: Session, ended: Ended, *, event: str, ended_at: datetime, attempt: int, settings: Settings
+    session: Session, finished: FinishedJob, *, event: str, ended_at: datetime, attempt: int, settings: Settings
 ) -> bytes:
     """Return the body, as JSON.
 
-    A job that was redriven since is told of as it ended then, as far as that is kept.
+    A job that was redriven meanwhile is shown as it was at the reported end, as far as that is recorded.
 
     Args:
-        session: the caller's.
-        ended: the job.
+        session: the session of the caller.
+        finished: the job.
         event: such as `job.dead`.
-        ended_at: when.
-        attempt: the number of its last attempt by then.
-        settings: for the URL at which the rest is to be seen.
+        ended_at: the time of the reported end.
+        attempt: the number of the last attempt at that time.
+        settings: for the URL that shows the whole job.
     """
-    shown = show_job(session, ended.job, payloads=ended.producer.sees_payloads)
+    shown = show_job(session, finished.job, payloads=finished.producer.sees_payloads)
     data = {name: shown[name] for name in SHOWN}
-    if ended.job.finished_at != ended_at:
+    if finished.job.finished_at != ended_at:
         data |= {"result": None, "attempts": [each for each in data["attempts"] if each["attempt"] <= attempt]}
     data |= {"state": event.removeprefix("job."), "attempt": attempt, "finished_at": ended_at}
-    if event == "job.dead" and ended.letter is not None:
-        data["error"] = _show_error(ended.letter)
+    if event == "job.dead" and finished.letter is not None:
+        data["error"] = _show_error(finished.letter)
     message = {"type": event, "timestamp": ended_at, "data": data}
-    return _bounded(message, f"{settings.public_url.rstrip('/')}/api/v1/jobs/{ended.job.id}")
+    return _bounded(message, f"{settings.public_url.rstrip('/')}/api/v1/jobs/{finished.job.id}")
 
 
 def _show_error(letter: DeadLetter) -> dict[str, str | None]:
@@ -81,8 +81,8 @@ def _show_error(letter: DeadLetter) -> dict[str, str | None]:
     }
 
 
-def _bounded(message: dict[str, Any], place: str) -> bytes:
-    """Write `message`; what makes it too large is left out, with a word on where it is."""
+def _bounded(message: dict[str, Any], url: str) -> bytes:
+    """Serialize `message`; leave out fields that make it too large, with a hint at the URL that shows them."""
     body = orjson.dumps(message, option=orjson.OPT_UTC_Z)
     data, left_out = message["data"], []
     for name in _LEFT_OUT_FIRST:
@@ -90,6 +90,6 @@ def _bounded(message: dict[str, Any], place: str) -> bytes:
             break
         left_out.append(name)
         data[name] = None
-        data["left_out"] = {"fields": left_out, "hint": f"too large for a callback: GET {place} shows all of it"}
+        data["left_out"] = {"fields": left_out, "hint": f"too large for a callback: GET {url} shows all of it"}
         body = orjson.dumps(message, option=orjson.OPT_UTC_Z)
     return body

@@ -1,4 +1,4 @@
-"""What a delivery needs to know of the job that ended."""
+"""Find the finished job that a callback reports, with its producer and its dead letter."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """A job that has ended, and whose it is.
+class FinishedJob:
+    """A job that has ended, with its producer.
 
     Attributes:
-        letter: of this end, if it was no success.
-        now: the database's.
+        letter: the dead letter of this end; None after a success.
+        now: the time of the database.
     """
 
     job: Job
@@ -32,16 +32,16 @@ class Ended:
     now: datetime
 
 
-def find_ended(session: Session, delivery_id: UUID, *, ended_at: datetime) -> Ended | None:
-    """Return the job whose end at `ended_at` the job `delivery_id` tells of; None when it tells of none."""
+def find_finished_job(session: Session, delivery_id: UUID, *, ended_at: datetime) -> FinishedJob | None:
+    """Return the job whose end at `ended_at` is reported by the job `delivery_id`; None when it reports none."""
     delivery = session.get(Job, delivery_id)
     job = session.get(Job, delivery.parent_id) if delivery is not None and delivery.parent_id is not None else None
     producer = session.get(Producer, job.producer_id) if job is not None and job.producer_id is not None else None
     if job is None or job.callback_url is None or producer is None:
         return None
-    # A job that was redriven has one for each end; it is written right after the end, by the same statement.
+    # A redriven job has one dead letter for each end, written right after the end by the same statement.
     letters = select(DeadLetter).where(DeadLetter.job_id == job.id, DeadLetter.created_at >= ended_at)
-    return Ended(
+    return FinishedJob(
         job=job,
         producer=producer,
         letter=session.scalars(letters.order_by(DeadLetter.created_at).limit(1)).one_or_none(),

@@ -1,4 +1,4 @@
-"""The effects of the demo tasks."""
+"""The table of the demo tasks' effects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gristmill.shared.database.columns import Base
 
 
 class DemoEffect(Base):
-    """A row of `demo.effect`: without a unique key on purpose, so that doing it twice can be counted."""
+    """A row of `demo.effect`: without a unique key on purpose, so that a repeated effect is counted."""
 
     __tablename__ = "demo_effects"
 

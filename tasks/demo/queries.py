@@ -1,4 +1,4 @@
-"""What the demo tasks did, to be counted."""
+"""Count and list the effects of the demo tasks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def count_demo_effects(session: Session, key: str) -> int:
-    """Return how often `demo.effect` had its effect under `key`."""
+    """Return the number of effects under `key`."""
     return session.scalars(select(func.count()).select_from(DemoEffect).where(DemoEffect.key == key)).one()
 
 

@@ -1,1 +1,1 @@
-"""Mail: addresses, templates, messages, and the way to an SMTP server."""
+"""Mail: templates, messages, and their submission to an SMTP server."""

@@ -1,4 +1,4 @@
-"""A mail as it goes over the wire: headers that nobody can inject into, text, and HTML beside it."""
+"""Build a mail (RFC 5322): headers that are safe from injection, a text, and an HTML alternative."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def sender_domain(mail_from: str) -> str:
 
 
 def message_id(job_id: UUID, mail_from: str) -> str:
-    """Return the Message-ID of a job's mail: the same for each attempt, so that a double is seen as one."""
+    """Return the Message-ID of a job's mail: each attempt has the same, so that receivers recognise a duplicate."""
     return f"<{job_id}@{sender_domain(mail_from)}>"
 
 
 def build_message(
     rendered: Rendered, *, job_id: UUID, mail_from: str, recipient: str, reply_to: str | None
 ) -> EmailMessage:
-    """Return the mail of a job.
+    """Build the mail of a job.
 
     Raises:
-        PermanentError: a header cannot hold what was given (a line break in the subject would begin a new header).
+        PermanentError: a header cannot hold a value (a line break in the subject would begin another header).
     """
     message = EmailMessage(policy=policy.SMTP)
     name, address = parseaddr(mail_from)
@@ -45,7 +45,7 @@ def build_message(
         message["Subject"] = rendered.subject
         message["Date"] = localtime()
         message["Message-ID"] = message_id(job_id, mail_from)
-        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office reply, please
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: asks for no out-of-office reply
         message.set_content(rendered.text)
         if rendered.html is not None:
             message.add_alternative(rendered.html, subtype="html")

@@ -1,4 +1,4 @@
-"""The ledger of mails: one row each, which makes repeating a delivery harmless."""
+"""The ledger of mails: one row each, so that repeating a delivery is harmless."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gristmill.shared.database.columns import Base, CreatedAt, Key
 
 
 class EmailMessageRow(Base):
-    """One mail. `sent_at` is set once a server took it; a job whose mail was taken does not send it again."""
+    """One mail. `sent_at` is set once a server has accepted it; its job does not send it again."""
 
     __tablename__ = "email_messages"
 

@@ -1,4 +1,4 @@
-"""The ledger of mails: what was begun, what a server took, what it refused."""
+"""The ledger of mails: begin one, and mark it as sent or refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def find_message(session: Session, job_id: UUID) -> EmailMessageRow | None:
 def begin_message(
     session: Session, *, job_id: UUID, message_id: str, recipient: str, subject: str, template: str
 ) -> bool:
-    """Write down that a mail is about to be sent. Returns whether it may be: not when a server took it before."""
+    """Record that a mail is about to be sent. Returns False when a server has accepted it before."""
     values = {"message_id": message_id, "recipient": recipient, "subject": subject, "template": template}
     row = insert(EmailMessageRow).values(job_id=job_id, status="sending", **values)
     begun = session.execute(
@@ -36,7 +36,7 @@ def begin_message(
 
 
 def mark_sent(session: Session, job_id: UUID, *, reply: str) -> None:
-    """Write down that a server took the mail, and its reply."""
+    """Record that a server accepted the mail, with its reply."""
     session.execute(
         update(EmailMessageRow)
         .where(EmailMessageRow.job_id == job_id)
@@ -45,7 +45,7 @@ def mark_sent(session: Session, job_id: UUID, *, reply: str) -> None:
 
 
 def mark_refused(session: Session, job_id: UUID, *, reply: str) -> None:
-    """Write down that the server will never take the mail, and why."""
+    """Record that the server refused the mail for good, with the reason."""
     session.execute(
         update(EmailMessageRow)
         .where(EmailMessageRow.job_id == job_id, EmailMessageRow.status != "sent")

@@ -1,4 +1,4 @@
-"""Mail templates: what each needs to be told, and how it becomes subject, text and HTML."""
+"""Mail templates: the variables that each needs, rendered as subject, text and HTML."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ FOLDER: Final = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """A mail that the platform can write: `<name>.subject`, `<name>.txt` and `<name>.html` in tasks/mail/templates/.
+    """A mail template: `<name>.subject`, `<name>.txt` and `<name>.html` in tasks/mail/templates/.
 
     Attributes:
         required: names that the context must hold.
-        optional: names that it may hold.
-        completed: names that are added when the mail is rendered, because they must not lie in a job's arguments.
+        optional: names that the context may hold.
+        completed: names that are added when the mail is rendered: they must not be stored in the arguments of a job.
     """
 
     name: str
@@ -60,7 +60,7 @@ TEMPLATES: Final[dict[str, Template]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """What a mail says. `html` is None for a mail of plain text only."""
+    """The content of a mail. `html` is None for plain text only."""
 
     subject: str
     text: str
@@ -68,7 +68,7 @@ class Rendered:
 
 
 def render(template: str, context: Mapping[str, Any], *, public_url: str) -> Rendered:
-    """Write the mail of `template`. Values are escaped in HTML, and a name that is missing is an error.
+    """Render the mail of `template`. Values are escaped in HTML, and a missing name is an error.
 
     Raises:
         PermanentError: a name that the template uses is not in `context`.

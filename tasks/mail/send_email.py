@@ -21,17 +21,19 @@ from gristmill.shared.task import task
 from gristmill.tasks.mail import queries as messages
 from gristmill.tasks.mail.message import build_message, message_id, sender_address, sender_domain
 from gristmill.tasks.mail.rendering import TEMPLATES, Rendered, render
-from gristmill.tasks.mail.smtp import Server, hand_in
+from gristmill.tasks.mail.smtp import MailServer, submit
 
 if TYPE_CHECKING:
+    from email.message import EmailMessage
+
     from sqlalchemy.orm import Session
 
-OWN_WORDS: Final = "none"  # what the ledger calls the template of a mail that was posted with its own text
-LONGEST_TEXT: Final = 100_000  # characters; a request is 256 KiB at most
+OWN_TEXT: Final = "none"  # the template in the ledger of a mail that was posted with its own text
+LONGEST_TEXT: Final = 100_000  # characters; a request has 256 KiB at most
 
 
 class Scalar(fields.Raw):
-    """A text, number, truth value or null."""
+    """A JSON value that is no object and no array: text, number, true, false or null."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Any:
         if not isinstance(value, (str, int, float, bool, type(None))):
@@ -66,8 +68,8 @@ class SendEmailArgs(Schema):
     reply_to = Address(load_default=None)
 
     @validates_schema
-    def check_words(self, data: dict[str, Any], **_: Any) -> None:
-        """Refuse a mail without words, one with words from two sources, and a context that does not fit."""
+    def check_content(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse a mail without content, one with content from two sources, and a context that does not fit."""
         own = [name for name in ("subject", "text", "html") if data.get(name) is not None]
         if data.get("template") is None:
             missing = {"subject", "text"}.difference(own)
@@ -102,39 +104,45 @@ def send_email(
     html: str | None = None,
     reply_to: str | None = None,
 ) -> dict[str, Any] | Discard:
-    """Send one mail, in the words of a template or in its own.
+    """Send one mail, from a template or with the text of the request.
 
-    Repeating is harmless once the server's reply is in the ledger: a job whose mail was taken returns what it returned
-    before. Between the server's reply and the ledger's commit a crash can send the mail a second time, under the same
-    Message-ID: towards the outside this is at least once, as it must be where two parties cannot commit together.
+    Repeating is harmless once the reply of the server is in the ledger: the job then returns its first result again. A
+    crash between the reply and the commit of the ledger can send the mail twice, under the same Message-ID. Delivery
+    is at least once, because the server and the database cannot commit together.
     """
-    mail_from = ctx.settings.mail_from
-    own_id = message_id(ctx.job_id, mail_from)
     with ctx.transaction() as session:
-        if (earlier := find_sent(session, ctx.job_id)) is not None:
-            return earlier
+        if (result := find_sent(session, ctx.job_id)) is not None:
+            return result
         completed = complete_context(session, ctx, to, template, context or {})
     if isinstance(completed, Discard):
         return completed
     if template is None:
-        words = Rendered(subject=subject or "", text=text or "", html=html)
+        content = Rendered(subject=subject or "", text=text or "", html=html)
     else:
-        words = render(template, completed, public_url=ctx.settings.public_url)
-    mail = build_message(words, job_id=ctx.job_id, mail_from=mail_from, recipient=to, reply_to=reply_to)
+        content = render(template, completed, public_url=ctx.settings.public_url)
+    mail_from = ctx.settings.mail_from
+    mail = build_message(content, job_id=ctx.job_id, mail_from=mail_from, recipient=to, reply_to=reply_to)
+    own_id = message_id(ctx.job_id, mail_from)
     with ctx.transaction() as session:
         begun = messages.begin_message(
             session,
             job_id=ctx.job_id,
             message_id=own_id,
             recipient=to,
-            subject=words.subject,
-            template=template or OWN_WORDS,
+            subject=content.subject,
+            template=template or OWN_TEXT,
         )
-        if not begun and (earlier := find_sent(session, ctx.job_id)) is not None:
-            return earlier
+        if not begun and (result := find_sent(session, ctx.job_id)) is not None:
+            return result
+    return {"message_id": own_id, "reply": _submit(ctx, mail, to)}
+
+
+def _submit(ctx: Context, mail: EmailMessage, to: str) -> str:
+    """Submit the mail, and write the outcome into the ledger; return the reply of the server."""
+    mail_from = ctx.settings.mail_from
     try:
-        reply = hand_in(
-            Server.from_url(ctx.settings.smtp_url),
+        reply = submit(
+            MailServer.from_url(ctx.settings.smtp_url),
             mail,
             sender=sender_address(mail_from),
             recipient=to,
@@ -146,11 +154,11 @@ def send_email(
         raise
     with ctx.transaction() as session:
         messages.mark_sent(session, ctx.job_id, reply=reply)
-    return {"message_id": own_id, "reply": reply}
+    return reply
 
 
 def find_sent(session: Session, job_id: UUID) -> dict[str, Any] | None:
-    """Return the result of a job whose mail a server has taken; None when that has not happened."""
+    """Return the result of a job whose mail was accepted by a server, or None."""
     row = messages.find_message(session, job_id)
     return {"message_id": row.message_id, "reply": row.smtp_reply} if row is not None and row.status == "sent" else None
 
@@ -158,9 +166,9 @@ def find_sent(session: Session, job_id: UUID) -> dict[str, Any] | None:
 def complete_context(
     session: Session, ctx: Context, to: str, template: str | None, context: Mapping[str, Any]
 ) -> Mapping[str, Any] | Discard:
-    """Add what must not lie in a job's arguments: the link with the one-time token.
+    """Add the link with the one-time token, which must not be stored in the arguments of a job.
 
-    It is only ever written to the address of the token's own user, whoever posted the job.
+    The link is only mailed to the address of the user whom the token belongs to, whoever posted the job.
     """
     if template is None or "verification_link" not in TEMPLATES[template].completed:
         return context

@@ -1,4 +1,4 @@
-"""Hand one mail to an SMTP server, and tell what will pass from what will not."""
+"""Submit one mail to an SMTP server, and tell temporary failures from permanent ones."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _LONGEST_REPLY: Final = 500  # characters that are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
-    """Where mail is handed in. `security`: none, TLS from the first byte (`smtps`), or STARTTLS."""
+class MailServer:
+    """The server to which mail is submitted. `security`: none, TLS from the first byte (`smtps`), or STARTTLS."""
 
     host: str
     port: int
@@ -34,7 +34,7 @@ class Server:
     password: str | None = field(repr=False)
 
     @classmethod
-    def from_url(cls, url: Secret) -> Server:
+    def from_url(cls, url: Secret) -> MailServer:
         """Read `smtp://`, `smtps://` or `smtp+starttls://user:password@host:port`."""
         parts = urlsplit(url.reveal())
         return cls(
@@ -46,48 +46,48 @@ class Server:
         )
 
 
-def hand_in(server: Server, message: EmailMessage, *, sender: str, recipient: str, helo: str) -> str:
-    """Hand `message` to the server and return its reply: from then on the mail is the server's.
+def submit(server: MailServer, message: EmailMessage, *, sender: str, recipient: str, helo: str) -> str:
+    """Submit `message` and return the reply of the server, which is responsible for the mail from then on.
 
     Args:
-        sender: the envelope's address, to which bounces go.
-        helo: the name to greet with.
+        sender: the address of the envelope, to which bounces go.
+        helo: the name of this host in the greeting.
 
     Raises:
-        TransientError: no connection, no answer in time, or a reply of 4xx.
-        PermanentError: a reply of 5xx, or something that this server cannot do.
+        TransientError: no connection, no reply in time, or a reply of 4xx.
+        PermanentError: a reply of 5xx, or a feature that the server lacks.
     """
-    place = f"The mail server {server.host}:{server.port}"
+    name = f"The mail server {server.host}:{server.port}"
     try:
         return _converse(server, message, sender, recipient, helo)
     except smtplib.SMTPServerDisconnected as error:
-        raise TransientError(f"{place} hung up: {error}", code="SMTP_UNREACHABLE") from None
+        raise TransientError(f"{name} hung up: {error}", code="SMTP_UNREACHABLE") from None
     except smtplib.SMTPResponseException as error:
         raise _reply_error(error) from None
     except (smtplib.SMTPException, UnicodeEncodeError) as error:  # after its subclasses, before OSError, its parent
-        msg = f"{place} cannot do what is needed: {error}; check GRISTMILL_SMTP_URL"
+        msg = f"{name} lacks a feature that is needed: {error}; check GRISTMILL_SMTP_URL"
         raise PermanentError(msg, code="SMTP_NOT_SUPPORTED") from None
     except OSError as error:  # refused, timed out, no such host, a certificate that is not trusted
-        raise TransientError(f"{place} cannot be reached: {error}", code="SMTP_UNREACHABLE") from None
+        raise TransientError(f"{name} cannot be reached: {error}", code="SMTP_UNREACHABLE") from None
 
 
 class _Plain(smtplib.SMTP):
-    """Like its parent, but connects when told to, so that a deadline can be set on it before."""
+    """SMTP that connects on demand, so that a deadline can be set on the connection first."""
 
-    def __init__(self, server: Server, helo: str) -> None:
+    def __init__(self, server: MailServer, helo: str) -> None:
         super().__init__(timeout=PATIENCE, local_hostname=helo)
         self._host = server.host  # the name that STARTTLS verifies
 
 
 class _Tls(smtplib.SMTP_SSL):
-    """The same for `smtps`."""
+    """SMTP over TLS (`smtps`) that connects on demand."""
 
-    def __init__(self, server: Server, helo: str) -> None:
+    def __init__(self, server: MailServer, helo: str) -> None:
         super().__init__(timeout=PATIENCE, local_hostname=helo, context=ssl.create_default_context())
         self._host = server.host  # the name that TLS verifies
 
 
-def _converse(server: Server, message: EmailMessage, sender: str, recipient: str, helo: str) -> str:
+def _converse(server: MailServer, message: EmailMessage, sender: str, recipient: str, helo: str) -> str:
     connection = (_Tls if server.security == "smtps" else _Plain)(server, helo)
     with hang_up_after(LONGEST, lambda: connection.sock):
         try:
@@ -115,7 +115,7 @@ def _transfer(connection: smtplib.SMTP, message: EmailMessage, sender: str, reci
     _expect(connection.rcpt(recipient), smtplib.SMTPResponseException)
     code, reply = connection.data(message.as_bytes(policy=rules))
     _expect((code, reply), smtplib.SMTPDataError)
-    with suppress(OSError):  # said, and not waited for: the mail is the server's already
+    with suppress(OSError):  # the reply is not awaited: the server has the mail already
         connection.putcmd("quit")
     return _text(code, reply)
 

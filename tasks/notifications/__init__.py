@@ -1,1 +1,1 @@
-"""Notifications, on the channels that a producer names."""
+"""Notifications, on the channels that a producer chooses."""

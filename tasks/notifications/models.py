@@ -1,4 +1,4 @@
-"""Notifications: one row for each channel, the ledger that makes repeating a delivery harmless."""
+"""Notifications: one row for each channel, a ledger that makes repeating a delivery harmless."""
 
 from __future__ import annotations
 

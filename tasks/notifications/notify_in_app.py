@@ -1,4 +1,4 @@
-"""Write entries that people read inside the application: many at once, where `notification.send` goes one by one."""
+"""Write the notifications that people read inside the application, many by one statement."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gristmill.tasks.notifications.send_notification import data_is_too_large
 
 
 class NotifyInAppArgs(Schema):
-    """Whom to tell, and what."""
+    """The recipient and the content."""
 
     user_id = fields.UUID(required=True)
     title = fields.String(required=True, validate=Length(1, 200))
@@ -29,22 +29,22 @@ class NotifyInAppArgs(Schema):
 
     @validates("data")
     def check_data(self, data: dict[str, Any], data_key: str) -> None:
-        """Refuse data beyond its bound."""
+        """Refuse data that is too large."""
         del data_key
         if problem := data_is_too_large(data):
             raise ValidationError(problem)
 
 
 def notify_many_in_app(calls: Sequence[Call]) -> list[dict[str, str] | Discard]:
-    """Write the entries of many jobs by one statement.
+    """Write the notifications of many jobs by one statement.
 
-    Repeating is harmless: a job has one entry in the application.
+    Repeating is harmless: a job has one notification in the application.
     """
     notices = [InAppNotice(id=uuid7(), job_id=call.ctx.job_id, **call.args) for call in calls]
-    told = write_in_app(calls[0].ctx.session, notices)
+    stored = write_in_app(calls[0].ctx.session, notices)
     return [
         {"in_app": "stored"}
-        if notice.job_id in told
+        if notice.job_id in stored
         else Discard(f"There is no user {notice.user_id}", code="USER_UNKNOWN")
         for notice in notices
     ]
@@ -63,5 +63,5 @@ def notify_many_in_app(calls: Sequence[Call]) -> list[dict[str, str] | Discard]:
 def notify_in_app(
     ctx: Context, *, user_id: UUID, title: str, body: str, data: Mapping[str, Any]
 ) -> dict[str, str] | Discard:
-    """Write one entry that a user reads inside the application; see `notify_many_in_app`."""
+    """Write one notification that a user reads inside the application; see `notify_many_in_app`."""
     return notify_many_in_app([Call(ctx, {"user_id": user_id, "title": title, "body": body, "data": data})])[0]

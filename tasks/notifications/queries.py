@@ -1,4 +1,4 @@
-"""Notifications, one row a channel: the entry that a person reads, and the ledger of what was delivered."""
+"""Begin, mark and list notifications, one row for each channel."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def begin_notifications(
     body: str,
     data: Mapping[str, Any],
 ) -> dict[str, str]:
-    """Write the rows of a job's notification that are not there yet.
+    """Insert the missing rows of a job's notification.
 
     Args:
-        targets: for each channel, where it delivers to (None where the user says it).
+        targets: the address of each channel; None when the channel delivers to the user.
 
     Returns:
-        The reply of each channel that has delivered before: do not deliver there again.
+        The reply of each channel that has delivered already: do not deliver there again.
     """
     rows = [
         {
@@ -59,7 +59,7 @@ def begin_notifications(
 
 
 def mark_delivered(session: Session, job_id: UUID, channel: str, *, reply: str) -> None:
-    """Write down that a channel delivered, and what the other side answered."""
+    """Record that a channel delivered, with the reply of the receiver."""
     session.execute(
         update(Notification)
         .where(Notification.job_id == job_id, Notification.channel == channel)
@@ -68,7 +68,7 @@ def mark_delivered(session: Session, job_id: UUID, channel: str, *, reply: str) 
 
 
 def mark_refused(session: Session, job_id: UUID, channel: str, *, reply: str) -> None:
-    """Write down that the other side will never take it, and why."""
+    """Record that the receiver refused the notification for good, with the reason."""
     session.execute(
         update(Notification)
         .where(Notification.job_id == job_id, Notification.channel == channel, Notification.status != "delivered")
@@ -77,14 +77,14 @@ def mark_refused(session: Session, job_id: UUID, channel: str, *, reply: str) ->
 
 
 def list_notifications(session: Session, job_id: UUID) -> Sequence[Notification]:
-    """Return the rows of one job, by channel."""
+    """Return the rows of one job, ordered by channel."""
     query = select(Notification).where(Notification.job_id == job_id).order_by(Notification.channel)
     return session.scalars(query).all()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InAppNotice:
-    """An entry that a person is to read, and the job that writes it."""
+    """A notification for a person to read, and the job that writes it."""
 
     id: UUID
     job_id: UUID
@@ -111,5 +111,5 @@ _WRITE_IN_APP = text(
 
 
 def write_in_app(session: Session, notices: Sequence[InAppNotice]) -> set[UUID]:
-    """Write in-app entries, once a job, by one statement. Returns the jobs whose user exists and is not deleted."""
+    """Write notifications, one for each job, by one statement. Returns the jobs whose user exists."""
     return set(session.execute(_WRITE_IN_APP, {"rows": orjson.dumps(notices).decode()}).scalars())

@@ -1,4 +1,4 @@
-"""Tell somebody that something happened, on the channels that the producer names."""
+"""Deliver one notification on the channels that the producer chooses."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from gristmill.shared.task import task
 from gristmill.tasks.notifications import queries as notifications
 from gristmill.tasks.notifications.channels import CHANNELS, Notice
 
-LARGEST_DATA: Final = 32 * 1024  # bytes as JSON: a notification tells of something, it does not carry it
+LARGEST_DATA: Final = 32 * 1024  # bytes as JSON: a notification refers to data, it does not transport them
 
 
 def data_is_too_large(data: Mapping[str, Any]) -> str | None:
-    """Say what is wrong with the data of a notification that is beyond its bound, or return None."""
+    """Return the problem with the data of a notification when they are too large, or None."""
     return f"must have at most {LARGEST_DATA} bytes as JSON" if len(orjson.dumps(data)) > LARGEST_DATA else None
 
 
 class SendNotificationArgs(Schema):
-    """What to say, on which channels, and what these need."""
+    """The content, the channels, and the arguments that these channels need."""
 
     channels = fields.List(
         fields.String(),
@@ -47,7 +47,7 @@ class SendNotificationArgs(Schema):
 
     @validates_schema
     def check_channels(self, data: dict[str, Any], **_: Any) -> None:
-        """Refuse a channel that is named twice or lacks what it needs, and data beyond its bound."""
+        """Refuse a channel that is named twice or lacks its argument, and data that are too large."""
         problems: dict[str, list[str]] = {}
         named = data.get("channels", [])
         if len(set(named)) < len(named):
@@ -81,9 +81,9 @@ def send_notification(
 ) -> dict[str, str] | Discard:
     """Deliver one notification on each of its channels.
 
-    Repeating is harmless: each channel's delivery is a ledger row keyed by the job, and a channel that has delivered is
-    skipped. A crash between a receiver's answer and the ledger's commit posts again under the same Idempotency-Key.
-    For entries in the application alone, `notification.in_app` does many at once.
+    Repeating is harmless: each delivery is a ledger row keyed by job and channel, and a channel that has delivered is
+    skipped. A crash between the answer of a receiver and the commit posts again, under the same Idempotency-Key.
+    To notify inside the application only, post `notification.in_app`: it writes many rows by one statement.
     """
     notice = Notice(id=ctx.job_id, title=title, body=body, data=data, user_id=user_id, webhook_url=webhook_url)
     with ctx.transaction() as session:
@@ -98,11 +98,15 @@ def send_notification(
             body=body,
             data=data,
         )
+    _deliver(ctx, notice, [name for name in channels if name not in replies], replies)
+    return replies
+
+
+def _deliver(ctx: Context, notice: Notice, channels: Sequence[str], replies: dict[str, str]) -> None:
+    """Try each channel once, add its reply, and write the outcome into the ledger; then raise a failure, if any."""
     refused: PermanentError | None = None
     deferred: TransientError | None = None
     for name in channels:
-        if name in replies:
-            continue
         try:
             replies[name] = CHANNELS[name].deliver(notice, ctx.settings)
         except TransientError as error:
@@ -114,8 +118,7 @@ def send_notification(
         else:
             with ctx.transaction() as session:
                 notifications.mark_delivered(session, ctx.job_id, name, reply=replies[name])
-    if deferred is not None:  # the other channels have had their turn; this one gets another
+    if deferred is not None:  # the other channels are done; this one is tried again
         raise deferred
     if refused is not None:
         raise refused
-    return replies

@@ -1,4 +1,4 @@
-"""Take the measures and dimensions out of a record's data."""
+"""Extract the measures and dimensions from the data of a record."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ _ABSENT: Final = object()
 def take_measures(data: Mapping[str, Any], paths: Sequence[str]) -> tuple[dict[str, float], dict[str, list[str]]]:
     """Return the numbers at the dotted `paths`, and what is wrong with some, by path.
 
-    A measure that is missing, or is no number, is left out: whether it must be there is for the JSON Schema to say.
+    A measure that is missing, or is no number, is left out: the JSON Schema decides whether it is required.
     """
     measures: dict[str, float] = {}
     problems: dict[str, list[str]] = {}
     for path in paths:
-        value = _look(data, path)
+        value = _value_at(data, path)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             continue
         if not math.isfinite(value) or abs(value) > LARGEST_MEASURE:
-            problems[path] = [f"is beyond what can be measured: at most {LARGEST_MEASURE:g}"]
+            problems[path] = [f"is too large for a measure: at most {LARGEST_MEASURE:g}"]
         else:
             measures[path] = float(value)
     return measures, problems
 
 
 def take_dimensions(data: Mapping[str, Any], paths: Sequence[str]) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """Return the values at the dotted `paths`, and what is wrong with them; a dimension that is missing is left out."""
+    """Return the values at the dotted `paths`, and what is wrong with them; a missing dimension is left out."""
     dimensions: dict[str, Any] = {}
     problems: dict[str, list[str]] = {}
     for path in paths:
-        value = _look(data, path)
+        value = _value_at(data, path)
         if value is _ABSENT:
             continue
         if isinstance(value, (dict, list)):
@@ -51,7 +51,7 @@ def take_dimensions(data: Mapping[str, Any], paths: Sequence[str]) -> tuple[dict
     return dimensions, problems
 
 
-def _look(data: Any, path: str) -> Any:
+def _value_at(data: Any, path: str) -> Any:
     for part in path.split("."):
         if not isinstance(data, Mapping) or part not in data:
             return _ABSENT

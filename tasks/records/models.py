@@ -26,7 +26,7 @@ class Stream(Base):
 
 
 class Record(Base):
-    """One record as it came in, and what became of it."""
+    """One record as it was received, and its outcome."""
 
     __tablename__ = "records"
 

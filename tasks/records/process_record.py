@@ -1,18 +1,15 @@
-"""Check records against the JSON Schema of their stream, store them, and take their measures."""
+"""Check records against the JSON Schema of their stream, store them, and extract their measures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
-from jsonschema import Draft202012Validator
 from marshmallow import Schema, fields
 from marshmallow.validate import Regexp
-from referencing import Registry
 
 from gristmill.shared.context import Call, Context
 from gristmill.shared.outcomes import Discard
@@ -20,15 +17,13 @@ from gristmill.shared.retry import RetryPolicy
 from gristmill.shared.task import task
 from gristmill.tasks.records import queries as records
 from gristmill.tasks.records import queries_streams as streams
+from gristmill.tasks.records.json_schema import find_errors
 from gristmill.tasks.records.measures import take_dimensions, take_measures
 from gristmill.tasks.records.models import Stream
 
-MOST_ERRORS: Final = 20  # that are kept of one record
-LONGEST_ERROR: Final = 300  # characters; jsonschema repeats the value that is wrong
-
 
 class ProcessRecordArgs(Schema):
-    """The record. Without `record_id` its id is the job's."""
+    """The record. Its id is `record_id`, or that of the job."""
 
     stream = fields.String(required=True, validate=Regexp(rf"^(?:{streams.STREAM_NAME.pattern})\Z"))
     data = fields.Dict(keys=fields.String(), required=True)
@@ -37,12 +32,12 @@ class ProcessRecordArgs(Schema):
 
 
 def process_records(calls: Sequence[Call]) -> list[dict[str, Any] | Discard]:
-    """Store records, each completed with its measurements, or failed with its errors, by few statements for all.
+    """Store records, each completed with its measurements or failed with its errors, by few statements.
 
-    Data that does not fit is an outcome of the work and not a failure of the job: no later attempt could change it, so
-    the record is kept as `failed` with its errors by path, and the job succeeds with that as its result.
+    Invalid data is an outcome of the work, not a failure of the job, since no later attempt could change it. The record
+    is kept as `failed` with its errors by path, and the job succeeds with that as its result.
 
-    Repeating is harmless: a record that was processed is left as it is, and measurements are unique per record.
+    Repeating is harmless: a processed record stays unchanged, and measurements are unique per record.
     """
     session = calls[0].ctx.session
     kinds = streams.find_streams(session, {call.args["stream"] for call in calls})
@@ -91,7 +86,7 @@ def process_record(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Taken:
-    """A record to be written, and what was measured in it."""
+    """A record to be written, with its measures and dimensions."""
 
     record: records.NewRecord
     measures: dict[str, float]
@@ -121,7 +116,7 @@ def _take(call: Call, kind: Stream) -> _Taken:
 def _result(call: Call, taken: _Taken | None, written: Mapping[UUID, records.Written]) -> dict[str, Any] | Discard:
     if taken is None:
         stream = call.args["stream"]
-        return Discard(f"There is no stream {stream!r}; PUT /api/v1/streams/{stream} makes it", code="STREAM_UNKNOWN")
+        return Discard(f"There is no stream {stream!r}; PUT /api/v1/streams/{stream} creates it", code="STREAM_UNKNOWN")
     stands = written[taken.id]
     if not stands.same:
         return Discard(f"The record {taken.id} was processed before, with other data", code="RECORD_EXISTS")
@@ -129,23 +124,3 @@ def _result(call: Call, taken: _Taken | None, written: Mapping[UUID, records.Wri
     if stands.status == "failed":
         return result | {"errors": stands.errors}
     return result | {"measurements": len(taken.measures)}
-
-
-def find_errors(kind: Stream, data: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return what is wrong with `data` by path, the first twenty; nothing is fetched, whatever the schema refers to."""
-    errors: dict[str, list[str]] = {}
-    for path, message in islice(_iterate_errors(kind, data), MOST_ERRORS):
-        errors.setdefault(path, []).append(message[:LONGEST_ERROR])
-    return errors
-
-
-def _iterate_errors(kind: Stream, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    registry: Registry[Any] = Registry()  # an empty one: the default would fetch references over the network
-    validator = Draft202012Validator(
-        kind.json_schema, registry=registry, format_checker=Draft202012Validator.FORMAT_CHECKER
-    )
-    try:
-        for error in validator.iter_errors(data):
-            yield ".".join(["data", *(str(part) for part in error.absolute_path)]), error.message
-    except RecursionError:
-        yield "data", "is nested too deeply for its schema (or the schema refers to itself without an end)"

@@ -1,4 +1,4 @@
-"""Records and the measurements taken from them."""
+"""Write records and the measurements taken from them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class NewRecord:
     """A record and its outcome, to be written.
 
     Attributes:
-        errors: by path; None is completed, anything else failed.
-        occurred_at: when it happened; None is when its job was accepted.
+        errors: by path; a record with errors is failed, one with None completed.
+        occurred_at: the time of the event; None means the time at which the job was accepted.
     """
 
     id: UUID
@@ -42,11 +42,11 @@ class NewRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """A record as it now stands.
+    """A record after the write.
 
     Attributes:
-        is_new: this call wrote it; otherwise it had been processed before and stays as it was.
-        same: what was processed before was of the same stream and data.
+        is_new: this call wrote the record; otherwise it was processed before and is unchanged.
+        same: the record that was processed before has the same stream and data.
     """
 
     status: str
@@ -75,7 +75,7 @@ _WRITE = text(
     RETURNING id, status, errors, occurred_at, true AS is_new, true AS same
     """
 )
-_EARLIER = text(
+_FIND_PROCESSED = text(
     """
     SELECT records.id, records.status, records.errors, records.occurred_at, false AS is_new,
            records.stream = r.stream AND records.data = r.data AS same
@@ -86,13 +86,13 @@ _EARLIER = text(
 
 
 def write_records(session: Session, new: Sequence[NewRecord]) -> dict[UUID, Written]:
-    """Write the outcomes of records, each once: one that was processed before is left as it is.
+    """Write the outcomes of records, each once: a record that was processed before stays unchanged.
 
     Returns:
-        What stands now, by the record's id.
+        The records after the write, by id.
 
     Raises:
-        sqlalchemy.exc.DBAPIError: one record is there twice.
+        sqlalchemy.exc.DBAPIError: a record is given twice.
     """
     if not new:
         return {}
@@ -100,7 +100,7 @@ def write_records(session: Session, new: Sequence[NewRecord]) -> dict[UUID, Writ
     written = {row["id"]: _written(row) for row in found}
     rest = [record for record in new if record.id not in written]
     if rest:
-        found = session.execute(_EARLIER, {"rows": orjson.dumps(rest).decode()}).mappings()
+        found = session.execute(_FIND_PROCESSED, {"rows": orjson.dumps(rest).decode()}).mappings()
         written |= {row["id"]: _written(row) for row in found}
     return written
 
@@ -111,7 +111,7 @@ def _written(row: RowMapping) -> Written:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What was measured in one record: numbers by path, with the dimensions they are grouped by."""
+    """The measures of one record: numbers by path, with the dimensions that group them."""
 
     record_id: UUID
     stream: str

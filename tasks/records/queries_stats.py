@@ -1,4 +1,4 @@
-"""The hourly statistics of all streams."""
+"""Compute the hourly statistics of all streams."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LAST_FULL_HOUR = text(
 )
 _START_OF_HOUR = text("SELECT date_trunc('hour', CAST(:at AS timestamptz), 'UTC')")
 
-# Grouped by the text of the dimensions: it is the key, and equal jsonb values may differ in text (1 and 1.0). Written
+# Grouped by the text of the dimensions, which is the key: equal jsonb values may differ in text (1 and 1.0). Written
 # in the order of the key, so that two runs of one hour wait for each other instead of deadlocking.
 _AGGREGATE = text(
     """
@@ -48,19 +48,19 @@ _AGGREGATE = text(
 
 
 def find_last_full_hour(session: Session, job_id: UUID) -> datetime:
-    """Return the start of the last hour that was over when the job was accepted (of now, when there is no such job)."""
+    """Return the start of the last full hour before the job was accepted (before now, when there is no such job)."""
     hour: datetime = session.execute(_LAST_FULL_HOUR, {"job_id": job_id}).scalar_one()
     return hour
 
 
 def aggregate_hour(session: Session, at: datetime) -> tuple[datetime, int]:
-    """Compute the statistics of the hour (UTC) that holds `at`, anew, from its measurements: by one statement.
+    """Compute the statistics of the hour (UTC) that holds `at` from its measurements, by one statement.
 
     Count, sum, mean, extremes, median and 95th percentile (interpolated, as `percentile_cont` does) of each measure of
     each stream, for each set of dimensions.
 
     Returns:
-        The start of the hour, and how many rows were written.
+        The start of the hour, and the number of rows written.
     """
     hour: datetime = session.execute(_START_OF_HOUR, {"at": at}).scalar_one()
     return hour, int(session.execute(_AGGREGATE, {"hour": hour}).scalar_one())

@@ -1,4 +1,4 @@
-"""The schedules that come with the platform; beat writes them into the database where they are not there yet."""
+"""The default schedules of this kind of work; beat writes them into the database when they are missing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 from gristmill.shared.schedules.defaults import DefaultSchedule
 from gristmill.shared.schedules.fire import FIRE_AT
-from gristmill.tasks.records.aggregate_stats import aggregate_hour
+from gristmill.tasks.records.aggregate_hour import aggregate_hour
 
 SCHEDULES: Final = (
     DefaultSchedule(

@@ -1,4 +1,4 @@
-"""The JSON of a job that is to be posted."""
+"""Build the JSON body of a job to post."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def job_body(
     expires_at: datetime | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """Return the JSON of `POST /api/v1/jobs`; what is None is left out.
+    """Return the JSON of `POST /api/v1/jobs`; options that are None are left out.
 
     Raises:
         ValueError: a time has no zone.
@@ -28,7 +28,7 @@ def job_body(
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON or a query has it.
+    """Return a value in the form for JSON or a query string.
 
     Raises:
         ValueError: a time has no zone.

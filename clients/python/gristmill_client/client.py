@@ -1,4 +1,4 @@
-"""The client: post jobs, follow them, and lose none while the API is away."""
+"""The client: post jobs, follow them, and spool them while the API is unreachable."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from gristmill_client.spool import Flushed, Refused, Spool
 from gristmill_client.transport import RETRIED, Pauses, Transport, never_arrived
 
 BATCH: Final = 1_000  # entries that a batch may have
-LONGEST_WAIT: Final = 20.0  # seconds that one request waits for a job to end
-SPOOL_PATIENCE: Final = 2.0  # seconds that a post tries before the job goes into the spool
+LONGEST_WAIT: Final = 20.0  # seconds that one request waits for the end of a job
+SPOOL_PATIENCE: Final = 2.0  # seconds that a post is tried before the job goes into the spool
 
 
 class Client(Filtering):
-    """A producer's way to one Gristmill. Threads may share it.
+    """A producer's client for one Gristmill. Threads may share it.
 
     Args:
-        url: of the API; by default from the environment, `GRISTMILL_URL`.
-        api_key: by default `GRISTMILL_API_KEY`. It is in no repr and no error.
-        timeout: seconds without a byte until one try of a request is given up.
+        url: the URL of the API; by default the environment variable `GRISTMILL_URL`.
+        api_key: by default `GRISTMILL_API_KEY`. It appears in no repr and no error.
+        timeout: seconds without a byte after which one try of a request is abandoned.
         patience: seconds for all tries of a request.
-        spool: a file for jobs that are posted while the API cannot be reached; they are sent later, once, in order.
-        spool_limit: jobs that the file may hold.
-        flush_every: seconds between two tries to empty the spool, in a thread; 0 leaves that to `flush()`.
+        spool: a file for jobs that are posted while the API is unreachable; they are sent later, once, in order.
+        spool_limit: the number of jobs that the file may hold.
+        flush_every: seconds between two tries to empty the spool, in a thread; 0 starts no thread.
 
     Raises:
         ValueError: there is no URL or no key.
@@ -78,7 +78,7 @@ class Client(Filtering):
         self.close()
 
     def close(self) -> None:
-        """Close the connections and the spool; what is in it stays there."""
+        """Close the connections and the spool; its jobs stay in the file."""
         if self._flusher is not None:
             self._flusher.close()
         if self._spool is not None:
@@ -102,16 +102,16 @@ class Client(Filtering):
         tags: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
-        """Post a job. However often it has to be tried, it makes one job.
+        """Post a job. Any number of tries makes one job.
 
         Args:
             delay: seconds, or a timedelta, from now; instead of `run_at`.
-            idempotency_key: by default a new one; give your own to be safe across restarts of your program, too.
+            idempotency_key: by default a new key; pass your own to avoid duplicates across restarts of your program.
 
         Raises:
-            ApiError: the API refused it; its subclass says how.
-            UnreachableError: there was no answer in time. With a spool the job is kept instead.
-            SpoolFullError: the spool would have to hold more than it may.
+            ApiError: the API refused the job; the subclass tells the kind of refusal.
+            UnreachableError: no answer in time. With a spool the job is kept instead.
+            SpoolFullError: the spool is full.
         """
         body = job_body(
             task,
@@ -128,7 +128,7 @@ class Client(Filtering):
         key = idempotency_key or uuid4().hex
         if self._spool is None:
             return self._post(body, key, None)
-        if self._spool.count():  # it must not overtake those that wait
+        if self._spool.count():  # a job must not overtake those in the spool
             return self._keep(body, key, tried=False)
         try:
             return self._post(body, key, SPOOL_PATIENCE)
@@ -140,28 +140,28 @@ class Client(Filtering):
         return Job.read(answer.json(), idempotency_key=key)
 
     def _keep(self, body: dict[str, Any], key: str, *, tried: bool) -> Job:
-        assert self._spool is not None  # noqa: S101  the caller looked
-        if not tried and "delay" in body:  # it counts from now; of one that was tried, the body must stay what it was
+        assert self._spool is not None  # noqa: S101  the caller checked
+        if not tried and "delay" in body:  # a delay counts from now; the body of a job that was tried must not change
             due = datetime.now(UTC) + timedelta(seconds=body.pop("delay"))
             body["run_at"] = plain(due)
         self._spool.add(body, key, tried=tried)
         return Job(id=None, task=body["task"], state=SPOOLED, idempotency_key=key)
 
     def post_many(self, jobs: Iterable[Mapping[str, Any]], *, atomic: bool = False) -> list[Job | ApiError]:
-        """Post many jobs, a thousand by each request.
+        """Post many jobs, a thousand in each request.
 
         Args:
-            jobs: what `job_body` returns, or the JSON of `POST /api/v1/jobs` by hand; each may have an
-                `idempotency_key`, and gets one where it has none.
-            atomic: all of a request's jobs or none; at most a thousand then.
+            jobs: results of `job_body`, or the JSON of `POST /api/v1/jobs`; an entry without an
+                `idempotency_key` gets one.
+            atomic: accept all jobs or none; at most a thousand.
 
         Returns:
-            For each, in order, the job or why it was refused.
+            For each entry, in order, the job or the error that refused it.
 
         Raises:
-            ApiError: a whole request was refused (always so with `atomic`, when one job is).
-            UnreachableError: there was no answer in time; the jobs of earlier requests are accepted.
-            ValueError: more than a thousand jobs cannot be atomic.
+            ApiError: a whole request was refused; with `atomic`, one refused job refuses the request.
+            UnreachableError: no answer in time; the jobs of previous requests are accepted.
+            ValueError: more than a thousand jobs with `atomic`.
         """
         entries = [{"idempotency_key": uuid4().hex, **job} for job in jobs]
         if atomic and len(entries) > BATCH:
@@ -187,17 +187,17 @@ class Client(Filtering):
     # Follow.
 
     def get(self, job_id: str) -> Job:
-        """Return a job as it is now.
+        """Return the current state of a job.
 
         Raises:
-            NotFoundError: there is none, or it is another producer's.
+            NotFoundError: there is no such job, or it belongs to another producer.
         """
         return Job.read(self._transport.request("GET", f"{JOBS}/{job_id}").json())
 
     def wait(self, job_id: str, timeout: float = 60.0) -> Job:
-        """Return a job when it has ended, or as it is after `timeout` seconds.
+        """Return a job when it has ended, or its state after `timeout` seconds.
 
-        The API is asked to answer when the job ends; where it cannot wait for us, it is asked again and again.
+        The API is asked to answer when the job ends (a long poll); when it cannot hold the request, it is polled.
         """
         deadline = time.monotonic() + timeout
         pauses = Pauses(longest=2.0)
@@ -210,22 +210,22 @@ class Client(Filtering):
             job = Job.read(answer.json())
             if job.has_ended or time.monotonic() >= deadline:
                 return job
-            if time.monotonic() - asked_at < seconds / 2:  # it had no room for one more that waits
+            if time.monotonic() - asked_at < seconds / 2:  # the API had no room for another long poll
                 time.sleep(max(0.0, min(pauses.next(), deadline - time.monotonic())))
 
     def cancel(self, job_id: str) -> Job:
-        """Cancel a job; one that runs is asked to end.
+        """Cancel a job; a running job is asked to end.
 
         Raises:
-            ConflictError: it has succeeded, or is dead.
+            ConflictError: the job has succeeded, or is dead.
         """
         return Job.read(self._transport.request("POST", f"{JOBS}/{job_id}/cancel").json())
 
     def events(self, job_id: str, timeout: float = 3600.0) -> Iterator[Event]:
-        """Yield what happens to a job until it has ended; a connection that is cut is taken up where it was.
+        """Yield the events of a job until it has ended; a broken connection is resumed after the last event.
 
         Raises:
-            UnreachableError: `timeout` seconds are over; it is looked at with each line, every five seconds at least.
+            UnreachableError: `timeout` seconds are over, which is checked at least every five seconds.
         """
         deadline = time.monotonic() + timeout
         pauses = Pauses()
@@ -254,21 +254,21 @@ class Client(Filtering):
 
     @property
     def spooled(self) -> int:
-        """How many jobs wait in the spool."""
+        """The number of jobs in the spool."""
         return self._spool.count() if self._spool is not None else 0
 
     @property
     def refused(self) -> list[Refused]:
-        """Spooled jobs that were set aside because the API refused them: correct and post them again, then `forget`."""
+        """Spooled jobs that the API refused: correct and post them again, then call `forget`."""
         return self._spool.refused() if self._spool is not None else []
 
     def forget(self, refused: Refused) -> None:
-        """Drop a job that was set aside."""
+        """Delete a refused job from the spool."""
         if self._spool is not None:
             self._spool.forget(refused.number)
 
     def flush(self) -> Flushed:
-        """Send what the spool holds, as far as the API takes it now. Any process that shares the file may call it."""
+        """Send the jobs of the spool, as far as the API accepts them. Any process that shares the file may do so."""
         return self._flusher.flush() if self._flusher is not None else Flushed(0, 0, 0)
 
     def _send_spooled(self, bodies: Sequence[Mapping[str, Any]]) -> list[Job | ApiError]:
@@ -276,7 +276,7 @@ class Client(Filtering):
 
 
 def _until(deadline: float, lines: Iterator[str]) -> Iterator[str]:
-    """Pass the lines of a stream on until the deadline: a quiet one has a line every few seconds, too."""
+    """Yield the lines of a stream until the deadline; a quiet stream has a line every few seconds, too."""
     for line in lines:
         yield line
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""What can go wrong, as exceptions that say what to do."""
+"""The exceptions of the client, by kind of failure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class ClientError(Exception):
-    """All errors of this package."""
+    """The base of all errors of this package."""
 
 
 class UnreachableError(ClientError):
@@ -15,17 +15,17 @@ class UnreachableError(ClientError):
 
 
 class SpoolFullError(ClientError):
-    """The local spool holds as many jobs as it may."""
+    """The local spool is full."""
 
 
 class ApiError(ClientError):
-    """The API refused.
+    """The API refused a request.
 
     Attributes:
-        status: of HTTP; 0 for an entry of a batch.
-        code: stable, for programs: `TASK_ARGS_INVALID_001`.
-        details: by the path of the field that is wrong.
-        request_id: to quote to the operators.
+        status: the HTTP status; 0 for an entry of a batch.
+        code: a stable code for programs, such as `TASK_ARGS_INVALID_001`.
+        details: the problems, by the path of the field.
+        request_id: the id to quote to the operators.
     """
 
     def __init__(
@@ -40,11 +40,11 @@ class ApiError(ClientError):
 
 
 class InvalidError(ApiError):
-    """The request is malformed, too large or invalid (400, 413, 415, 422): sending it again changes nothing."""
+    """The request is malformed, too large or invalid (400, 413, 415, 422): do not send it again unchanged."""
 
 
 class UnauthorizedError(ApiError):
-    """No key, or one that is not valid (401)."""
+    """The key is missing or not valid (401)."""
 
 
 class ForbiddenError(ApiError):
@@ -52,15 +52,15 @@ class ForbiddenError(ApiError):
 
 
 class NotFoundError(ApiError):
-    """There is none, or it is another producer's (404)."""
+    """There is no such thing, or it belongs to another producer (404)."""
 
 
 class ConflictError(ApiError):
-    """Its state does not allow that (409)."""
+    """The state of the job does not allow the request (409)."""
 
 
 class TooManyError(ApiError):
-    """A limit or a quota is used up (429), and still was when the client's patience ended."""
+    """A rate limit or a quota is used up (429), and still was when the client's patience ended."""
 
 
 class UnavailableError(ApiError):
@@ -74,7 +74,7 @@ _BY_STATUS = {
     409: ConflictError,
     429: TooManyError,
 }
-# Of an entry in a batch there is no status: these codes mean that it may be accepted later.
+# An entry of a batch has no status: these codes mean that the entry may be accepted later.
 _LATER = {"QUOTA_EXCEEDED_001": TooManyError, "PLATFORM_UNAVAILABLE_001": UnavailableError}
 _FIRST_SERVER_ERROR = 500
 

@@ -1,4 +1,4 @@
-"""Server-sent events (WHATWG HTML, 9.2): read lines, and yield what they say."""
+"""Parse server-sent events (WHATWG HTML, 9.2)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gristmill_client.jobs import Event
 
 
 def read_events(lines: Iterable[str]) -> Iterator[Event]:
-    """Yield the events of a stream; comments, which keep it alive, are passed by."""
+    """Yield the events of a stream; comments, which keep the connection alive, are skipped."""
     event_id: str | None = None
     kind = "message"
     data: list[str] = []

@@ -1,4 +1,4 @@
-"""Jobs by a filter: listed, searched, counted, cancelled."""
+"""List, search, count and cancel jobs by a filter."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from gristmill_client.transport import Transport
 
 JOBS: Final = "/api/v1/jobs"
 _PAGE: Final = 100  # jobs that a page may have
-_CANCEL_TIMEOUT: Final = 40.0  # seconds; one request works for fifteen, and looks for some before
+_CANCEL_TIMEOUT: Final = 40.0  # seconds; one request cancels for fifteen, after some seconds of search
 
 
 @dataclass(frozen=True)
 class Count:
-    """How many jobs there are: `count`, or with `more` more than that."""
+    """The number of jobs: `count`, or more than that when `more` is true."""
 
     count: int
     more: bool
@@ -25,12 +25,12 @@ class Count:
 
 @dataclass(frozen=True)
 class Cancelled:
-    """What became of the jobs that a filter chose.
+    """The outcome for the jobs that matched a filter.
 
     Attributes:
-        matched: how many fitted and had not ended; of a dry run 10,000 at most.
-        cancelled: how many waited, and have ended.
-        asked: how many run; their workers are asked to end them.
+        matched: jobs that matched and had not ended; at most 10,000 in a dry run.
+        cancelled: jobs that had not started, and are cancelled.
+        asked: jobs that run; their workers are asked to end them.
     """
 
     matched: int
@@ -39,7 +39,7 @@ class Cancelled:
 
 
 class Filtering:
-    """The part of the client that chooses jobs by `state`, `task`, `queue`, `tag`, … and by `where`, any filter."""
+    """The methods that select jobs by `state`, `task`, `queue`, `tag`, … and by any filter in `where`."""
 
     _transport: Transport
 
@@ -48,32 +48,32 @@ class Filtering:
         return _pages(lambda page: self._transport.request("GET", JOBS, params=page).json(), _plain(filters))
 
     def search(self, where: Mapping[str, Any] | None = None, **filters: Any) -> Iterator[Job]:
-        """Yield jobs, newest first: those that `where` is true of, such as `{"field": "attempt", "gt": 2}`.
+        """Yield jobs, newest first, for which `where` is true: a filter such as `{"field": "attempt", "gt": 2}`.
 
         Raises:
-            InvalidError: the filter cannot be understood, or has to look at too much.
+            InvalidError: the filter is not valid, or too slow.
         """
         return _pages(lambda page: self._ask("search", page), _body(where, filters))
 
     def count(self, where: Mapping[str, Any] | None = None, **filters: Any) -> Count:
-        """Return how many jobs there are, up to a bound.
+        """Return the number of jobs that match, up to 10,000.
 
         Raises:
-            InvalidError: the filter cannot be understood, or has to look at too much.
+            InvalidError: the filter is not valid, or too slow.
         """
         return Count(**self._ask("count", _body(where, filters)))
 
     def cancel_many(
         self, where: Mapping[str, Any] | None = None, *, every: bool = False, dry_run: bool = False, **filters: Any
     ) -> Cancelled:
-        """Cancel the jobs that fit and have not ended; those that run are asked to end.
+        """Cancel the jobs that match and have not ended; running jobs are asked to end.
 
         Args:
-            every: without a filter: yes, really all.
-            dry_run: only count them.
+            every: confirms that all jobs are meant when there is no filter.
+            dry_run: only count the jobs.
 
         Raises:
-            InvalidError: nothing was chosen, or the filter cannot be understood, or has to look at too much.
+            InvalidError: there is no filter, or it is not valid, or too slow.
         """
         body = _body(where, filters) | ({"all": True} if every else {}) | {"dry_run": dry_run}
         matched = cancelled = asked = 0

@@ -1,4 +1,4 @@
-"""Send what the spool holds, as far as the API takes it."""
+"""Send the jobs of the spool, as far as the API accepts them."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from gristmill_client.transport import never_arrived
 
 SPOOL_BATCH: Final = 100  # spooled jobs sent by one request
 SPOOL_HOLD: Final = 120.0  # seconds that one process may take to send them; more than its patience
-# What another try may mend: the key, too, can be mended, and the jobs are good.
+# Errors that may be gone at the next try. A wrong key is one of them: it can be replaced, and the jobs are valid.
 _LATER: Final = (TooManyError, UnavailableError, UnreachableError, UnauthorizedError)
 
 
 class Flusher:
-    """Empties a spool: when asked, and every so often in a thread of its own.
+    """Empties a spool: on request, and at intervals in a thread of its own.
 
     Args:
-        send: sends the bodies of jobs by one request, and returns for each the job or why it was refused.
+        send: sends the bodies of jobs in one request, and returns the job or the error of each.
         every: seconds between two tries; 0 starts no thread.
     """
 
@@ -48,13 +48,13 @@ class Flusher:
             self._thread.start()
 
     def close(self) -> None:
-        """End the thread, when it has sent what it has in hand."""
+        """End the thread after the request that it is sending."""
         self._closing.set()
         if self._thread is not None:
             self._thread.join(SPOOL_HOLD)
 
     def flush(self) -> Flushed:
-        """Send what is there. Any process that shares the file may call it."""
+        """Send the jobs of the spool. Any process that shares the file may call it."""
         sent = refused = 0
         while entries := self._spool.take(SPOOL_BATCH, hold=SPOOL_HOLD):
             results = self._send_entries(entries)
@@ -70,7 +70,7 @@ class Flusher:
         return Flushed(sent, refused, self._spool.count())
 
     def _send_entries(self, entries: Sequence[Entry]) -> list[tuple[Entry, Job | ClientError]]:
-        """Send jobs by one request; where it is refused as a whole (too large, say), by two smaller ones."""
+        """Send jobs in one request; when all of it is refused (as too large, for example), in two smaller ones."""
         bodies = [{**entry.body, "idempotency_key": entry.idempotency_key} for entry in entries]
         try:
             results: Sequence[Job | ClientError] = self._send(bodies)
@@ -85,6 +85,6 @@ class Flusher:
 
     def _keep_flushing(self, every: float) -> None:
         while not self._closing.wait(every):
-            with suppress(ClientError):  # the jobs stay, and `flush()` says what is wrong
+            with suppress(ClientError):  # the jobs stay, and `flush()` raises the error
                 if self._spool.count():
                     self.flush()

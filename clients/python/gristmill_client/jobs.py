@@ -1,4 +1,4 @@
-"""Jobs and their events, as the API shows them."""
+"""Jobs and their events, as the API returns them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from datetime import datetime
 from typing import Any
 
 FINAL = frozenset({"succeeded", "dead", "cancelled"})
-SPOOLED = "spooled"  # a state of this package: kept in the local spool, the API has not heard of it yet
+SPOOLED = "spooled"  # a state of this package: in the local spool, not accepted by the API yet
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job at the moment it was asked for.
+    """The state of a job at the time of the request.
 
     Attributes:
-        id: None while it waits in the local spool.
+        id: None while the job is in the local spool.
         state: scheduled, queued, running, retrying; succeeded, dead, cancelled; or spooled.
-        duplicate: a live job with the same `unique_key` was there: this one.
-        waiting_for: why it has not ended yet, in one sentence (from `get` and `wait`).
-        data: all that the API said of it.
+        duplicate: no job was made, because this live job has the same `unique_key`.
+        waiting_for: the reason why the job has not ended, in one sentence (from `get` and `wait`).
+        data: the whole answer of the API.
     """
 
     id: str | None
@@ -38,7 +38,7 @@ class Job:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it will not change any more."""
+        """True when the state is final."""
         return self.state in FINAL
 
     @property
@@ -49,7 +49,7 @@ class Job:
 
     @classmethod
     def read(cls, data: Mapping[str, Any], *, idempotency_key: str | None = None) -> Job:
-        """Make a job of what the API says."""
+        """Create a job from the JSON of the API."""
         return cls(
             id=str(data["id"]),
             task=str(data["task"]),
@@ -68,7 +68,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened to a job."""
+    """One event in the life of a job."""
 
     id: str | None
     type: str

@@ -1,4 +1,4 @@
-"""Jobs that wait on this machine for an API that cannot be reached: a SQLite file that processes may share."""
+"""Store jobs on this machine while the API is unreachable: a SQLite file that processes may share."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any
 
 from gristmill_client.errors import SpoolFullError
 
-KEY_LIVES = 23 * 3600.0  # seconds after its first try that a job may be tried again: its key is known for 24 hours
+KEY_LIVES = 23 * 3600.0  # seconds after its first try in which a job may be tried again: the API keeps keys for 24 h
 UNSURE = (
-    "It was sent once and not answered, and its idempotency key is no longer known: look whether the job is there, "
+    "It was sent once without an answer, and its idempotency key is no longer known: check whether the job exists, "
     "then post it again or forget it"
 )
-BUSY = 10.0  # seconds to wait for another process that writes to the file
+BUSY = 10.0  # seconds to wait while another process writes to the file
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -47,7 +47,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Refused:
-    """A job that was set aside: the API refused it, or nobody can know any more whether it was accepted."""
+    """A job that was set aside: the API refused it, or its acceptance can no longer be determined."""
 
     number: int
     body: dict[str, Any]
@@ -56,7 +56,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Flushed:
-    """What a flush did: jobs that were accepted, set aside, and are left."""
+    """The result of a flush: the numbers of jobs that were accepted, were set aside, and are left."""
 
     sent: int
     refused: int
@@ -64,11 +64,11 @@ class Flushed:
 
 
 class Spool:
-    """The file.
+    """A queue of jobs in a SQLite file.
 
     Args:
-        path: of the file; its folder must be there.
-        limit: jobs it may hold.
+        path: the path of the file; its folder must exist.
+        limit: the number of jobs that the file may hold.
     """
 
     def __init__(self, path: str | Path, *, limit: int) -> None:
@@ -77,7 +77,7 @@ class Spool:
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None, check_same_thread=False)
         self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")  # what was spooled survives a power cut
+        self._connection.execute("PRAGMA synchronous = FULL")  # spooled jobs survive a power cut
         with self._transaction() as database:
             database.execute(_SCHEMA)
 
@@ -93,19 +93,19 @@ class Spool:
             self._connection.execute("COMMIT")
 
     def add(self, body: dict[str, Any], idempotency_key: str, *, tried: bool) -> None:
-        """Keep a job; it is on disk when this returns.
+        """Store a job; it is on disk when this returns.
 
         Args:
-            tried: the API may have got it already: it was sent, and no answer came.
+            tried: the job was sent without an answer, so the API may have accepted it.
 
         Raises:
-            SpoolFullError: the spool holds as many as it may.
+            SpoolFullError: the spool is full.
         """
         now = time.time()
         with self._transaction() as database:
             (count,) = database.execute("SELECT count(*) FROM jobs").fetchone()
             if count >= self._limit:
-                msg = f"The spool {self._path} holds {count} jobs, as many as it may (spool_limit); nothing was kept"
+                msg = f"The spool {self._path} holds {count} jobs, as many as it may (spool_limit); nothing was stored"
                 raise SpoolFullError(msg)
             database.execute(
                 "INSERT INTO jobs (idempotency_key, body, spooled_at, tried_at) VALUES (?, ?, ?, ?)",
@@ -113,10 +113,10 @@ class Spool:
             )
 
     def take(self, most: int, *, hold: float) -> list[Entry]:
-        """Return the oldest jobs, up to `most`, and keep other processes from them for `hold` seconds.
+        """Return up to `most` of the oldest jobs, and reserve them for `hold` seconds.
 
-        It returns none while another process holds some: jobs leave in their order. What was tried too long ago is set
-        aside on the way.
+        Returns none while another process has reserved some, so that jobs leave in order. Jobs that were first tried
+        too long ago are set aside.
         """
         now = time.time()
         with self._transaction() as database:
@@ -138,7 +138,7 @@ class Spool:
         return [Entry(number, key, json.loads(body), spooled, tried) for number, key, body, spooled, tried in rows]
 
     def give_back(self, entries: Sequence[Entry], *, never_sent: bool) -> None:
-        """Let go of jobs that could not be sent; with `never_sent` they count as not tried by this attempt."""
+        """Release jobs that could not be sent; with `never_sent`, this try does not count."""
         with self._transaction() as database:
             for entry in entries:
                 database.execute("UPDATE jobs SET held_until = 0 WHERE number = ?", (entry.number,))
@@ -146,7 +146,7 @@ class Spool:
                     database.execute("UPDATE jobs SET tried_at = ? WHERE number = ?", (entry.tried_at, entry.number))
 
     def settle(self, sent: Sequence[Entry], refused: Sequence[tuple[Entry, str]]) -> None:
-        """Forget jobs that were accepted, and set those aside that were refused."""
+        """Delete the jobs that were accepted, and set aside those that were refused."""
         with self._transaction() as database:
             database.executemany("DELETE FROM jobs WHERE number = ?", [(entry.number,) for entry in sent])
             database.executemany(
@@ -155,7 +155,7 @@ class Spool:
             )
 
     def count(self) -> int:
-        """Return how many jobs wait to be sent."""
+        """Return the number of jobs to be sent."""
         with self._lock:
             (count,) = self._connection.execute("SELECT count(*) FROM jobs WHERE error IS NULL").fetchone()
         return int(count)
@@ -169,7 +169,7 @@ class Spool:
         return [Refused(number, json.loads(body), error) for number, body, error in rows]
 
     def forget(self, number: int) -> None:
-        """Drop a job that was set aside."""
+        """Delete a job that was set aside."""
         with self._transaction() as database:
             database.execute("DELETE FROM jobs WHERE number = ? AND error IS NOT NULL", (number,))
 

@@ -1,4 +1,4 @@
-"""HTTP with retries: full jitter, Retry-After, one deadline for all tries of a request."""
+"""Send HTTP requests with retries: full jitter, Retry-After, and one deadline for all tries."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import httpx
 from gristmill_client.errors import ApiError, UnreachableError, error_of
 
 FIRST_PAUSE = 0.2  # seconds
-LONGEST_PAUSE = 10.0  # seconds, also where Retry-After asks for more
+LONGEST_PAUSE = 10.0  # seconds, even when Retry-After asks for more
 RETRIED = frozenset({429, 500, 502, 503, 504})
 _FIRST_ERROR = 400
 
 
 class Pauses:
-    """Growing pauses with full jitter."""
+    """Exponential backoff with full jitter."""
 
     def __init__(self, longest: float = LONGEST_PAUSE) -> None:
         self._ceiling = FIRST_PAUSE
@@ -55,17 +55,17 @@ class Transport:
         patience: float | None = None,
         timeout: float | None = None,
     ) -> httpx.Response:
-        """Send a request, again and again while it may help, and return its good answer.
+        """Send a request, retry it while that may help, and return the successful answer.
 
-        Only for requests that are harmless to repeat: what makes something carries an idempotency key.
+        Only for requests that are harmless to repeat: those that create something carry an idempotency key.
 
         Args:
             patience: seconds for all tries; by default the client's.
-            timeout: seconds without a byte until one try is given up; by default the client's.
+            timeout: seconds without a byte after which one try is abandoned; by default the client's.
 
         Raises:
-            UnreachableError: there was no answer in time.
-            ApiError: the API refused; or could not answer, and still could not when the patience ended.
+            UnreachableError: no answer in time.
+            ApiError: the API refused the request, or was unavailable until the patience ended.
         """
         deadline = time.monotonic() + (self._patience if patience is None else patience)
         pauses = Pauses()
@@ -103,7 +103,7 @@ class Transport:
 
 
 def never_arrived(error: BaseException) -> bool:
-    """Say whether the request of this error has certainly not reached the API."""
+    """Return True when the request of this error has certainly not reached the API."""
     return isinstance(error.__cause__, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
 
 
@@ -118,4 +118,4 @@ def _seconds(header: str | None) -> float:
     try:
         return max(0.0, float(header or 0))
     except ValueError:
-        return 0.0  # a date; our own pause will do
+        return 0.0  # a date: the backoff is used instead

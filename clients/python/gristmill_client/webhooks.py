@@ -1,4 +1,4 @@
-"""Check that a callback comes from the platform: Standard Webhooks (https://www.standardwebhooks.com), version 1."""
+"""Verify the signature of a callback: Standard Webhooks (https://www.standardwebhooks.com), version 1."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from typing import Any
 
 from gristmill_client.errors import ClientError
 
-TOLERANCE = 300.0  # seconds between the sender's clock and ours, as the standard's libraries have it
+TOLERANCE = 300.0  # seconds between the clocks of sender and receiver, as in the libraries of the standard
 
 
 class SignatureError(ClientError):
-    """The callback is not signed with one of the secrets, or is too old: do not believe it."""
+    """The callback is not signed with one of the secrets, or is too old: reject it."""
 
 
 def verify_callback(
     headers: Mapping[str, str], body: bytes, secrets: str | Iterable[str], *, tolerance: float = TOLERANCE
 ) -> Any:
-    """Return the callback's JSON.
+    """Verify a callback and return its JSON.
 
     Args:
-        headers: of the request; upper and lower case are the same.
-        body: as it came, before any decoding.
-        secrets: `whsec_…`; during a rotation the old one and the new one.
-        tolerance: seconds that its timestamp may be away from now.
+        headers: the headers of the request, in any case.
+        body: the raw body, before any decoding.
+        secrets: `whsec_…`; during a rotation the old secret and the new one.
+        tolerance: the largest difference in seconds between the timestamp and now.
 
     Raises:
-        SignatureError: a header is missing, no signature fits, or it is too old (a replay).
+        SignatureError: a header is missing, no signature matches, or the callback is too old (a replay).
     """
     given = {name.lower(): value for name, value in headers.items()}
     try:
         message_id, timestamp, signatures = (given[f"webhook-{name}"] for name in ("id", "timestamp", "signature"))
         sent_at = int(timestamp)
     except (KeyError, ValueError):
-        msg = "webhook-id, webhook-timestamp and webhook-signature must be there, the timestamp in whole seconds"
+        msg = "webhook-id, webhook-timestamp (in whole seconds) and webhook-signature are required"
         raise SignatureError(msg) from None
     if abs(time.time() - sent_at) > tolerance:
-        msg = f"it was signed {time.time() - sent_at:.0f} s ago, more than {tolerance:g} s: a replay, or a wrong clock"
+        msg = f"signed {time.time() - sent_at:.0f} s ago, more than {tolerance:g} s: a replay, or a wrong clock"
         raise SignatureError(msg)
     signed = b".".join([message_id.encode(), timestamp.encode(), body])
     wanted = {
@@ -50,7 +50,7 @@ def verify_callback(
         for secret in ([secrets] if isinstance(secrets, str) else secrets)
     }
     if not any(hmac.compare_digest(got, right) for got in _read(signatures) for right in wanted):
-        msg = "no signature was made with one of the secrets"
+        msg = "no signature matches one of the secrets"
         raise SignatureError(msg)
     return json.loads(body)
 
@@ -59,7 +59,7 @@ def _key(secret: str) -> bytes:
     try:
         return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     except binascii.Error:
-        msg = "a secret must look like whsec_ and base64"
+        msg = "a secret consists of whsec_ and base64"
         raise ValueError(msg) from None
 
 

@@ -1,4 +1,4 @@
-"""The channels of a notification: one interface, one module each."""
+"""The channels of a notification: one interface, and one module for each channel."""
 
 from gristmill.tasks.notifications.channels.channel import Channel, Notice
 from gristmill.tasks.notifications.channels.in_app import InApp

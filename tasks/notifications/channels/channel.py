@@ -1,4 +1,4 @@
-"""What a channel is: a name, and a way to deliver one notice."""
+"""The interface of a channel: a name, and a method that delivers one notice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """What is to be delivered. `id` is the job's: the same on every attempt, so that a receiver can tell a repeat."""
+    """The message to deliver. `id` is that of the job: the same in every attempt, so receivers recognise a repeat."""
 
     id: UUID
     title: str
@@ -24,7 +24,7 @@ class Notice:
 
 
 class Channel(Protocol):
-    """A way to reach somebody. It holds no transaction, and ends within the time limit of `notification.send`."""
+    """A way to reach a recipient. It holds no transaction, and ends within the time limit of `notification.send`."""
 
     @property
     def name(self) -> str:
@@ -35,12 +35,12 @@ class Channel(Protocol):
         """The argument without which this channel cannot deliver."""
 
     def target(self, notice: Notice) -> str | None:
-        """Return where the notice goes, for the ledger; None where its user says it."""
+        """Return the address of the notice for the ledger, or None when it is the user."""
 
     def deliver(self, notice: Notice, settings: Settings) -> str:
-        """Deliver, and return what the other side answered.
+        """Deliver, and return the reply of the receiver.
 
         Raises:
-            TransientError: not now; a later attempt may succeed.
-            PermanentError: never; the other side, or a rule of ours, refused it.
+            TransientError: a later attempt may succeed.
+            PermanentError: the receiver, or a rule of the platform, refused the notice for good.
         """

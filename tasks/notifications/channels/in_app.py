@@ -1,4 +1,4 @@
-"""The channel inside the application: the notice's row in the ledger is what its user reads."""
+"""The channel inside the application: its user reads the row of the notice in the ledger."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 class InApp:
-    """Delivers by being written down."""
+    """The row in the ledger is the delivery."""
 
     name = "in_app"
     needs = "user_id"
 
     def target(self, notice: Notice) -> str | None:
-        """Return None: the row names its user."""
+        """Return None: the row names the user."""
         del notice
         return None
 
     def deliver(self, notice: Notice, settings: Settings) -> str:
-        """Return that it is stored: the row was there before any channel delivered."""
+        """Return that the notice is stored: its row was written before any channel delivered."""
         del notice, settings
         return "stored"

@@ -1,4 +1,4 @@
-"""The webhook channel: one POST to a URL of the producer's choice, that cannot be turned against our own network."""
+"""The webhook channel: one POST to a URL of the producer, protected against server-side request forgery."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from gristmill.tasks.notifications.channels.channel import Notice
 if TYPE_CHECKING:
     from gristmill.shared.settings import Settings
 
-_AGAIN: Final = frozenset({408, 425, 429})
+_RETRIED: Final = frozenset({408, 425, 429})
 _SERVER_ERROR: Final = 500
 
 
 class Webhook:
-    """Posts the notice as JSON. It follows no redirect and keeps nothing of the answer but its status."""
+    """Posts the notice as JSON. Redirects are not followed, and only the status of the answer is kept."""
 
     name = "webhook"
     needs = "webhook_url"
@@ -29,7 +29,7 @@ class Webhook:
         return (notice.webhook_url or "").partition("?")[0]
 
     def deliver(self, notice: Notice, settings: Settings) -> str:
-        """Post the notice; 2xx is delivered.
+        """Post the notice; an answer of 2xx means delivered.
 
         Raises:
             TransientError: no connection, no answer in time, or 408, 425, 429 or 5xx; `Retry-After` is honoured.
@@ -43,12 +43,12 @@ class Webhook:
             "body": notice.body,
             "data": notice.data,
         }
-        # Standard Webhooks names the message by webhook-id. It is not signed: a notification may go to anybody.
+        # webhook-id identifies the message (Standard Webhooks). It is not signed: it may go to any receiver.
         headers = {"Idempotency-Key": str(notice.id), "webhook-id": str(notice.id)}
         answer = post(endpoint, orjson.dumps(content), headers)
         if answer.is_good:
             return f"HTTP {answer.status}"
         msg = f"{answer.host} answered the webhook with HTTP {answer.status}"
-        if answer.status in _AGAIN or answer.status >= _SERVER_ERROR:
+        if answer.status in _RETRIED or answer.status >= _SERVER_ERROR:
             raise TransientError(msg, code="WEBHOOK_DEFERRED", retry_after=answer.retry_after)
         raise PermanentError(f"{msg}; give a URL that answers 2xx (redirects are not followed)", code="WEBHOOK_REFUSED")

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy.orm import Session
 
 from gristmill.shared.errors import InvalidError
+from gristmill.tasks.records.json_schema import find_errors
 from gristmill.tasks.records.models import Stream
-from gristmill.tasks.records.process_record import find_errors
 from gristmill.tasks.records.queries_streams import put_stream
 
 

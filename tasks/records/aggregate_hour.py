@@ -14,9 +14,9 @@ from gristmill.tasks.records import queries_stats as stats
 
 
 class AggregateHourArgs(Schema):
-    """Which hour to compute: the one that holds `hour`, or the last full one before `before`.
+    """The hour to compute: the one that holds `hour`, or the last full hour before `before`.
 
-    With neither, the last one that was over when the job was accepted.
+    With neither, the last hour that was over when the job was accepted.
     """
 
     hour = fields.AwareDateTime(format="iso", load_default=None)
@@ -24,7 +24,7 @@ class AggregateHourArgs(Schema):
 
     @validates_schema
     def name_one_hour(self, data: dict[str, Any], **_: Any) -> None:
-        """Refuse two answers to one question."""
+        """Refuse `hour` and `before` together."""
         if data["hour"] is not None and data["before"] is not None:
             msg = "Give `hour` or `before`, not both."
             raise ValidationError(msg, "before")
@@ -43,8 +43,8 @@ def aggregate_hour(
 ) -> dict[str, str | int]:
     """Compute count, sum, mean, extremes, median and 95th percentile of every measure in one hour.
 
-    Repeating is harmless: the hour is computed anew from its measurements and its rows are replaced. So an hour into
-    which records came late is set right by a job with that `hour`.
+    Repeating is harmless: the hour is computed again from its measurements and its rows are replaced. An hour that
+    received late records is corrected by a job with that `hour`.
     """
     if before is not None:
         at = before - timedelta(hours=1)
