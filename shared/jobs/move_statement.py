@@ -34,6 +34,10 @@ _UNTOLD: Final = frozenset({Move.RUN_NOW, Move.REDRIVE})  # nothing has happened
 _WRITTEN_STATE: Final = re.compile(r"SET\s+state\s*=[^,]*'")  # one that does not come from the table of moves
 
 
+# The condition of every move that ends an attempt: another one may have taken over since.
+FENCED: Final = "id = :id AND attempt = :attempt AND state || '' IN ({sources})"
+
+
 def move_statement(move: Move, sql: str) -> TextClause:
     """Fill in the states that `move` may start from (`{sources}`) and the one it ends in (`{target}`).
 

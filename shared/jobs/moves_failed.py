@@ -1,0 +1,156 @@
+"""End an attempt without success: `retry`, `snooze`, `kill` and `cancel`, each with its row of history."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from sqlalchemy import CursorResult
+from uuid_utils.compat import uuid7
+
+from gristmill.shared.jobs.final_move import end
+from gristmill.shared.jobs.move_statement import FENCED, direct_move, move_statement
+from gristmill.shared.states import AttemptOutcome, DeadReason, Move
+
+if TYPE_CHECKING:
+    from sqlalchemy import TextClause
+    from sqlalchemy.orm import Session
+
+    from gristmill.shared.jobs.failure import Failure
+
+_WANTED: Final = f"{FENCED} AND cancel_requested_at IS NULL"  # a job that is to be cancelled does not go on to wait
+_ATTEMPT_ROW: Final = """
+    INSERT INTO attempts (job_id, attempt, outcome, worker, started_at, error_type, error_code, error_message,
+                          traceback)
+    SELECT id, attempt, :outcome, worker, started_at, :error_type, :error_code, :error_message, :traceback FROM moved
+"""
+_DEAD_LETTER_ROW: Final = """
+    INSERT INTO dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message, traceback,
+                              fingerprint, attempts)
+    SELECT :letter_id, id, task, queue, :reason, :error_type, :error_code, :error_message, :traceback, :fingerprint,
+           attempt
+    FROM moved
+"""
+
+_RETRY = move_statement(
+    Move.RETRY,
+    f"""
+    WITH moved AS (
+        UPDATE jobs
+        SET state = {{target}}, run_at = clock_timestamp() + :delay * interval '1 second', lease_until = NULL
+        WHERE {_WANTED}
+        RETURNING id, task, queue, run_at, attempt, worker, started_at, {{tell}}
+    ), history AS ({_ATTEMPT_ROW}), hinted AS (
+        INSERT INTO outbox (job_id, task, queue, due_at, alone)
+        SELECT id, task, queue, run_at, :outcome = 'lost' FROM moved
+    )
+    SELECT id, pg_notify('gristmill_outbox', '') FROM moved
+    """,
+)
+
+
+def retry(
+    session: Session,
+    job_id: UUID,
+    attempt: int,
+    *,
+    delay: timedelta,
+    failure: Failure,
+    outcome: AttemptOutcome = AttemptOutcome.FAILED,
+) -> bool:
+    """Put a failed job back to wait for `delay`, with its error on record and a hint for when it is due.
+
+    One that was asked to be cancelled does not move. After a lost worker the hint goes alone: its job, or a neighbour
+    in its bundle, may be the one that kills workers.
+    """
+    values = {"id": job_id, "attempt": attempt, "delay": delay.total_seconds(), "outcome": str(outcome)}
+    return _moved(session, _RETRY, values | _evidence(failure))
+
+
+_SNOOZE = move_statement(
+    Move.SNOOZE,
+    f"""
+    WITH moved AS (
+        UPDATE jobs
+        SET state = {{target}}, run_at = clock_timestamp() + :delay * interval '1 second', lease_until = NULL,
+            max_attempts = max_attempts + 1
+        WHERE {_WANTED}
+        RETURNING id, task, queue, run_at, attempt, worker, started_at, {{tell}}
+    ), history AS ({_ATTEMPT_ROW}), hinted AS (
+        INSERT INTO outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at FROM moved
+    )
+    SELECT id, pg_notify('gristmill_outbox', '') FROM moved
+    """,
+)
+
+
+def snooze(session: Session, job_id: UUID, attempt: int, *, delay: timedelta) -> bool:
+    """Put a job back to wait for `delay` because its handler asked so; the attempt does not count against the limit.
+
+    One that was asked to be cancelled does not move.
+    """
+    values = {"id": job_id, "attempt": attempt, "delay": delay.total_seconds(), "outcome": str(AttemptOutcome.SNOOZED)}
+    return _moved(session, _SNOOZE, values | _evidence(None))
+
+
+_KILL = direct_move(
+    Move.KILL,
+    f"""
+    WITH moved AS (
+        UPDATE jobs SET state = {{target}}, finished_at = clock_timestamp(), lease_until = NULL
+        WHERE {FENCED}
+        RETURNING id, task, queue, attempt, worker, started_at, {{tell}}, {{callback}}
+    ), history AS ({_ATTEMPT_ROW}), letter AS ({_DEAD_LETTER_ROW})
+    SELECT id, callback FROM moved
+    """,
+)
+
+
+def kill(
+    session: Session,
+    job_id: UUID,
+    attempt: int,
+    *,
+    reason: DeadReason,
+    failure: Failure,
+    outcome: AttemptOutcome = AttemptOutcome.FAILED,
+) -> bool:
+    """End a running job without success; its dead letter is written by the same statement."""
+    values = {"id": job_id, "attempt": attempt, "reason": str(reason), "outcome": str(outcome), "letter_id": uuid7()}
+    return bool(end(session, _KILL, values | _evidence(failure)))
+
+
+_CANCEL = direct_move(
+    Move.CANCEL,
+    f"""
+    WITH moved AS (
+        UPDATE jobs SET state = {{target}}, finished_at = clock_timestamp(), lease_until = NULL
+        WHERE {FENCED}
+        RETURNING id, attempt, worker, started_at, {{tell}}, {{callback}}
+    ), history AS ({_ATTEMPT_ROW})
+    SELECT id, callback FROM moved
+    """,
+)
+
+
+def cancel(session: Session, job_id: UUID, attempt: int, *, reason: str) -> bool:
+    """End a running job as cancelled, because its handler or somebody else said that it is no longer wanted."""
+    values = {"id": job_id, "attempt": attempt, "outcome": str(AttemptOutcome.CANCELLED)}
+    return bool(end(session, _CANCEL, values | _evidence(None) | {"error_message": reason}))
+
+
+def _evidence(failure: Failure | None) -> dict[str, str | None]:
+    return {
+        "error_type": failure.type if failure else None,
+        "error_code": failure.code if failure else None,
+        "error_message": failure.message if failure else None,
+        "traceback": failure.traceback if failure else None,
+        "fingerprint": failure.fingerprint if failure else None,
+    }
+
+
+def _moved(session: Session, statement: TextClause, values: dict[str, Any]) -> bool:
+    result = session.execute(statement, values)
+    assert isinstance(result, CursorResult)  # noqa: S101  what Session.execute returns for a text statement
+    return result.rowcount == 1
