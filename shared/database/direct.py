@@ -29,6 +29,7 @@ class Direct:
     """
 
     def __init__(self, statement: TextClause) -> None:
+        self.statement = statement
         self._sql = str(statement.compile(dialect=PGDialect_psycopg2()))  # type: ignore[no-untyped-call]  # SQLAlchemy
 
     def rows(self, session: Session, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:

@@ -35,6 +35,7 @@ class Prepared:
     """
 
     def __init__(self, name: str, statement: TextClause, types: Mapping[str, str]) -> None:
+        self.statement = statement
         self._direct = Direct(statement)
         self._name = name
         self._order = list(types)

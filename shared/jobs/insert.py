@@ -79,7 +79,7 @@ _WITH_HINTS: Final = """
     )
     SELECT id, state, run_at, expires_at, created_at, (SELECT count(*) FROM notified) AS notified FROM inserted
     """
-_INSERT = Prepared("accept_jobs", text(_INCOMING + _KEYED + _JOBS + _UNLESS_KNOWN + _WITH_HINTS), {"terms": "text"})
+_ACCEPT = Prepared("accept_jobs", text(_INCOMING + _KEYED + _JOBS + _UNLESS_KNOWN + _WITH_HINTS), {"terms": "text"})
 
 # Of jobs without keys, which no earlier one can stand in the way of: all are written, and one answer tells of all that
 # share their terms. Looking for earlier ones takes a fifth of the statement.
@@ -91,7 +91,7 @@ _ALL_WITH_HINTS: Final = """
     )
     SELECT number, state, due_at, ends_at, created_at, (SELECT count(*) FROM notified) AS notified FROM terms
     """
-_INSERT_WITHOUT_KEYS = Prepared(
+_ACCEPT_WITHOUT_KEYS = Prepared(
     "accept_jobs_without_keys", text(_INCOMING + _JOBS + _ALL_WITH_HINTS), {"terms": "text"}
 )
 
@@ -138,8 +138,8 @@ def insert_new(session: Session, jobs: Sequence[NewJob]) -> dict[UUID, Accepted]
     values = {"terms": orjson.dumps(written).decode()}
     if any("idempotency_keys" in each or each.get("unique_key") is not None for each in written):
         by_id = {job.id: job for job in jobs}
-        return {told[0]: _accepted_as(by_id[told[0]], told) for told in _INSERT.rows(session, values)}
-    answers = _INSERT_WITHOUT_KEYS.rows(session, values)
+        return {told[0]: _accepted_as(by_id[told[0]], told) for told in _ACCEPT.rows(session, values)}
+    answers = _ACCEPT_WITHOUT_KEYS.rows(session, values)
     return {job.id: _accepted_as(job, told) for told in answers for job in groups[told[0]]}
 
 

@@ -60,7 +60,7 @@ def move_statement(move: Move, sql: str) -> TextClause:
         "{callback}": _CALLBACK,
     }
     for name, part in parts.items():
-        sql = sql.replace(name, part)
+        sql = sql.replace(name, part.strip())
     return text(sql)
 
 

@@ -32,7 +32,7 @@ class Due(NamedTuple):
 # statement_timestamp() and not clock_timestamp(): a volatile function cannot bound an index scan, and the hints of
 # all scheduled jobs would be read each time.
 # ARRAY(…) and not IN (…): the planner may run a sub-select with LIMIT again for each row, and take them all.
-_TAKE = Direct(
+_TAKE_DUE = Direct(
     text(
         f"""
     WITH taken AS (
@@ -55,7 +55,7 @@ def take_due(session: Session, *, limit: int, without: Sequence[str] = ()) -> li
     Args:
         without: queues whose hints stay; a few of them at most are due, or each call reads them all.
     """
-    return [Due._make(row) for row in _TAKE.rows(session, {"limit": limit, "without": list(without)})]
+    return [Due._make(row) for row in _TAKE_DUE.rows(session, {"limit": limit, "without": list(without)})]
 
 
 _NEXT_DUE = text(
@@ -75,9 +75,9 @@ def seconds_to_next(session: Session, *, without: Sequence[str] = ()) -> float |
     return None if seconds is None else float(seconds)
 
 
-_COUNT = text("SELECT count(*) FROM outbox WHERE due_at <= statement_timestamp()")
+_COUNT_DUE = text("SELECT count(*) FROM outbox WHERE due_at <= statement_timestamp()")
 
 
 def count_due(session: Session) -> int:
     """Return how many hints are due and not yet published."""
-    return int(session.execute(_COUNT).scalar_one())
+    return int(session.execute(_COUNT_DUE).scalar_one())

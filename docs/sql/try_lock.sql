@@ -1,0 +1,3 @@
+-- try_lock: shared/jobs/leases.py
+
+SELECT key FROM unnest(CAST(:keys AS bigint[])) AS key WHERE pg_try_advisory_xact_lock(key);

@@ -1,0 +1,5 @@
+-- written: shared/jobs/insert.py
+
+SELECT id, task, queue, CASE WHEN run_at > created_at THEN 'scheduled' ELSE 'queued' END AS state, priority,
+    run_at, expires_at, created_at
+FROM jobs WHERE id = ANY(:ids);

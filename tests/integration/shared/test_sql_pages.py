@@ -1,0 +1,35 @@
+"""The pages under docs/sql show what is executed, and Postgres can explain each of them."""
+
+import re
+
+import pytest
+from sqlalchemy import text
+
+from gristmill.shared.database.connect import Database
+from gristmill.shared.states import Move
+from tests.sql_pages import FOLDER, Page, collect
+
+PAGES = collect()
+BIND = re.compile(r"(?<![:\w]):([a-z_]\w*)")
+
+
+def test_each_statement_has_a_page_that_shows_it_and_no_page_is_left_over() -> None:
+    written = {file.stem: file.read_text() for file in FOLDER.glob("*.sql")}
+    assert written == {name: page.text for name, page in PAGES.items()}, "run `python -m tests.sql_pages`"
+
+
+def test_each_move_has_a_page() -> None:
+    assert {page.move for page in PAGES.values()} - {None} == set(Move)
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_postgres_explains_what_a_page_shows(database: Database, page: Page) -> None:
+    names = list(dict.fromkeys(BIND.findall(page.sql)))
+    numbered = BIND.sub(lambda found: f"${names.index(found[1]) + 1}", page.text)
+    with database.engine.connect() as connection, connection.connection.cursor() as cursor:
+        (version,) = connection.execute(text("SELECT current_setting('server_version_num')::int")).one()
+        if version < 160_000:  # GENERIC_PLAN came with 16: an older server is asked to prepare it only
+            cursor.execute(f"PREPARE page AS {numbered}")
+        else:
+            cursor.execute(f"EXPLAIN (GENERIC_PLAN) {numbered}")
+            assert cursor.fetchone() is not None
