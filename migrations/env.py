@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import create_engine, pool, text
 
-from gristmill.shared.database.columns import Base
+from gristmill.migrations.models import Base
 from gristmill.shared.database.connect import driver_url
 
 MIGRATION_LOCK = 0x6772697374  # "grist": the advisory lock that lets one process migrate at a time

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from bench.growth.history import RARE_PRINT, RARE_PRODUCER, RARE_QUEUE, RARE_TAG, RARE_TASK
 from bench.growth.operations import FEW, PRODUCER, QUEUE, Operation, accepted
+from gristmill.shared.database.clock import read_clock
 from gristmill.shared.dead_letters import queries_broker_letters as evidence
 from gristmill.shared.dead_letters.queries import count_letters, list_letters, list_oldest
 from gristmill.shared.dead_letters.queries_groups import list_groups
@@ -18,7 +19,6 @@ from gristmill.shared.jobs import hints, idempotency
 from gristmill.shared.operating import queries_queue_depths as depths
 from gristmill.shared.operating import queries_why_waiting as waiting
 from gristmill.shared.operating.queries_job_lists import count_jobs, list_jobs
-from gristmill.shared.schedules.queries import read_clock
 from gristmill.shared.states import State
 
 if TYPE_CHECKING:

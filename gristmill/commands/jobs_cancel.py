@@ -86,9 +86,9 @@ def _preview(wanted: "Specification") -> None:
 
 
 def _cancel_many(wanted: "Specification") -> None:
+    from gristmill.shared.database.clock import read_clock
     from gristmill.shared.filters.everyday import choose_jobs
     from gristmill.shared.operating.cancel_many import BATCH, cancel_matching
-    from gristmill.shared.schedules.queries import read_clock
 
     cancelled = asked = 0
     with open_database() as database:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Index
 from sqlalchemy.orm import Mapped
 
-from gristmill.shared.database.columns import Base, CreatedAt, Key
+from gristmill.shared.database.columns import Base, CreatedAt, PrimaryKey
 
 
 class AuditEntry(Base):
@@ -15,7 +15,7 @@ class AuditEntry(Base):
 
     __tablename__ = "audit_log"
 
-    id: Mapped[Key]
+    id: Mapped[PrimaryKey]
     at: Mapped[CreatedAt]
     actor: Mapped[str]
     action: Mapped[str]

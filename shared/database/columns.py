@@ -19,7 +19,7 @@ NAMES = {
     "pk": "pk_%(table_name)s",
 }
 
-Key = Annotated[UUID, mapped_column(primary_key=True, default=uuid7)]
+PrimaryKey = Annotated[UUID, mapped_column(primary_key=True, default=uuid7)]
 CreatedAt = Annotated[datetime, mapped_column(server_default=func.clock_timestamp())]
 
 

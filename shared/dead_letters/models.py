@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from gristmill.shared.database.columns import Base, CreatedAt, Key
+from gristmill.shared.database.columns import Base, CreatedAt, PrimaryKey
 from gristmill.shared.jobs.models import Job
 
 
@@ -18,7 +18,7 @@ class DeadLetter(Base):
 
     __tablename__ = "dead_letters"
 
-    id: Mapped[Key]
+    id: Mapped[PrimaryKey]
     job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     task: Mapped[str | None]
     queue: Mapped[str]

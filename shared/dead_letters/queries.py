@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import and_, func, select, tuple_, update
 
 from gristmill.shared.database.bounded import Count, count_rows, patiently
+from gristmill.shared.database.rows import rows_as
 from gristmill.shared.dead_letters.models import DeadLetter
 from gristmill.shared.errors import InvalidError, NotFoundError
 from gristmill.shared.filters.comparisons import Equal
@@ -95,7 +96,7 @@ def list_oldest(
     if after is not None:
         query = query.where(tuple_(*_AGE) > (after.created_at, after.id))
     with patiently(session):
-        return [Redrivable(**row) for row in session.execute(query).mappings()]
+        return rows_as(Redrivable, session.execute(query))
 
 
 def count_letters(session: Session, wanted: Specification) -> Count:

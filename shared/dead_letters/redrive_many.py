@@ -11,6 +11,7 @@ from uuid import UUID
 
 from gristmill.shared.audit.queries import record_act
 from gristmill.shared.base.crashpoints import crash_point
+from gristmill.shared.database.clock import read_clock
 from gristmill.shared.dead_letters.queries import Redrivable, list_oldest
 from gristmill.shared.dead_letters.redrive import redrive_if_unique
 from gristmill.shared.errors import ConflictError
@@ -18,7 +19,6 @@ from gristmill.shared.filters.comparisons import Less
 from gristmill.shared.filters.everyday import OPEN
 from gristmill.shared.filters.fields import LETTERS
 from gristmill.shared.jobs import moves
-from gristmill.shared.schedules.queries import read_clock
 from gristmill.shared.task import registry
 
 if TYPE_CHECKING:

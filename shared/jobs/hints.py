@@ -102,7 +102,7 @@ def hint_again(session: Session, ids: Sequence[UUID], *, delay: timedelta, reviv
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class HintTarget:
     """Where a job stands, for whoever holds a message about it."""
 
     id: UUID
@@ -114,6 +114,6 @@ class Standing:
 _STANDING = text("SELECT id, state, task, queue FROM jobs WHERE id = ANY(:ids)")
 
 
-def find_standing(session: Session, ids: Sequence[UUID]) -> dict[UUID, Standing]:
+def find_standing(session: Session, ids: Sequence[UUID]) -> dict[UUID, HintTarget]:
     """Return where those of `ids` stand that are jobs."""
-    return {row["id"]: Standing(**row) for row in session.execute(_STANDING, {"ids": list(ids)}).mappings()}
+    return {row["id"]: HintTarget(**row) for row in session.execute(_STANDING, {"ids": list(ids)}).mappings()}

@@ -10,6 +10,8 @@ from uuid import UUID
 import orjson
 from sqlalchemy import text
 
+from gristmill.shared.database.rows import rows_moved
+
 if TYPE_CHECKING:
     from sqlalchemy import RowMapping
     from sqlalchemy.orm import Session
@@ -103,5 +105,4 @@ def point_keys_at(session: Session, twins: Mapping[KeyOf, RowMapping]) -> None:
 
 def prune_keys(session: Session, *, limit: int) -> int:
     """Delete at most `limit` keys whose 24 hours are over, those first that nobody else is at; return how many."""
-    done: Any = session.execute(_PRUNE, {"limit": limit})
-    return int(done.rowcount)
+    return rows_moved(session.execute(_PRUNE, {"limit": limit}))

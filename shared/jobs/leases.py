@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import text
 
 from gristmill.shared.database.direct import Direct, array_of, array_of_ids, in_order_of_ids
+from gristmill.shared.database.rows import rows_as
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,4 +151,4 @@ _OVERDUE = text(
 
 def claim_overdue(session: Session, *, limit: int) -> list[Overdue]:
     """Lock up to `limit` running jobs whose lease is over, passing by those that somebody else looks at."""
-    return [Overdue(**row) for row in session.execute(_OVERDUE, {"limit": limit}).mappings()]
+    return rows_as(Overdue, session.execute(_OVERDUE, {"limit": limit}))

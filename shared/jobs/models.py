@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gristmill.shared.database.columns import Base, CreatedAt, Key
+from gristmill.shared.database.columns import Base, CreatedAt, PrimaryKey
 from gristmill.shared.states import AttemptOutcome, State
 
 _ENDED = "state IN ('succeeded', 'dead', 'cancelled')"
@@ -26,7 +26,7 @@ class Job(Base):
 
     __tablename__ = "jobs"
 
-    id: Mapped[Key]
+    id: Mapped[PrimaryKey]
     task: Mapped[str]
     queue: Mapped[str]
     args: Mapped[dict[str, Any]]

@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from sqlalchemy import CursorResult
 from uuid_utils.compat import uuid7
 
+from gristmill.shared.database.rows import rows_moved
 from gristmill.shared.jobs.final_move import end
 from gristmill.shared.jobs.move_statement import FENCED, direct_move, move_statement
 from gristmill.shared.states import AttemptOutcome, DeadReason, Move
@@ -151,6 +151,4 @@ def _evidence(failure: Failure | None) -> dict[str, str | None]:
 
 
 def _moved(session: Session, statement: TextClause, values: dict[str, Any]) -> bool:
-    result = session.execute(statement, values)
-    assert isinstance(result, CursorResult)  # noqa: S101  what Session.execute returns for a text statement
-    return result.rowcount == 1
+    return rows_moved(session.execute(statement, values)) == 1

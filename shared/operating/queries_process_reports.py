@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from sqlalchemy import text
 
+from gristmill.shared.database.rows import rows_as
+
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
@@ -101,7 +103,7 @@ _LIST = text(
 def list_processes(session: Session, *, kind: Kind | None = None, queue: str | None = None) -> list[Seen]:
     """Return what the processes of a kind, or of a queue, said last; those first that were heard of last."""
     values = {"kind": kind, "queue": queue, "silent_after": SILENT_AFTER, "most": _MOST}
-    return [Seen(**row) for row in session.execute(_LIST, values).mappings()]
+    return rows_as(Seen, session.execute(_LIST, values))
 
 
 # The last of each kind and queue stays: it tells since when there is none.

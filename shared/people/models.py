@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gristmill.shared.database.columns import Base, CreatedAt, Key
+from gristmill.shared.database.columns import Base, CreatedAt, PrimaryKey
 
 
 class User(Base):
@@ -17,7 +17,7 @@ class User(Base):
 
     __tablename__ = "users"
 
-    id: Mapped[Key]
+    id: Mapped[PrimaryKey]
     email: Mapped[str]
     password_hash: Mapped[str]
     role: Mapped[str] = mapped_column(server_default="member")
@@ -50,7 +50,7 @@ class UserSession(Base):
 
     __tablename__ = "sessions"
 
-    id: Mapped[Key]
+    id: Mapped[PrimaryKey]
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     refresh_hash: Mapped[bytes]
     created_at: Mapped[CreatedAt]
@@ -68,7 +68,7 @@ class OneTimeToken(Base):
 
     __tablename__ = "one_time_tokens"
 
-    id: Mapped[Key]
+    id: Mapped[PrimaryKey]
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     purpose: Mapped[str]
     token_hash: Mapped[bytes]

@@ -11,6 +11,8 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from gristmill.shared.database.rows import row_as, rows_moved
+
 if TYPE_CHECKING:
     from datetime import timedelta
 
@@ -142,8 +144,7 @@ def find_user(session: Session, *, session_id: UUID, user_id: UUID, token_ends_a
         None when the token or the session is over, or the user is not active or deleted.
     """
     values = {"session_id": session_id, "user_id": user_id, "token_ends_at": token_ends_at}
-    row = session.execute(_FIND_USER, values).mappings().one_or_none()
-    return None if row is None else SessionUser(**row)
+    return row_as(SessionUser, session.execute(_FIND_USER, values))
 
 
 def prune_sessions(session: Session, *, limit: int) -> int:
@@ -152,5 +153,4 @@ def prune_sessions(session: Session, *, limit: int) -> int:
 
 
 def _hit(session: Session, statement: Any, values: dict[str, Any]) -> int:
-    done: Any = session.execute(statement, values)
-    return int(done.rowcount)
+    return rows_moved(session.execute(statement, values))

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gristmill.shared.database.columns import Base, CreatedAt, Key
+from gristmill.shared.database.columns import Base, CreatedAt, PrimaryKey
 
 
 class Producer(Base):
@@ -16,7 +16,7 @@ class Producer(Base):
 
     __tablename__ = "producers"
 
-    id: Mapped[Key]
+    id: Mapped[PrimaryKey]
     name: Mapped[str] = mapped_column(unique=True)
     scopes: Mapped[list[str]]
     allowed_tasks: Mapped[list[str] | None]
@@ -55,7 +55,7 @@ class WebhookSecret(Base):
 
     __tablename__ = "webhook_secrets"
 
-    id: Mapped[Key]
+    id: Mapped[PrimaryKey]
     producer_id: Mapped[UUID] = mapped_column(ForeignKey("producers.id", ondelete="CASCADE"))
     sealed: Mapped[str]
     created_at: Mapped[CreatedAt]

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from sqlalchemy import CursorResult, and_, func, or_, select, text, update
+from sqlalchemy import and_, func, or_, select, text, update
 
 from gristmill.shared.base.principal import ADMIN
+from gristmill.shared.database.rows import rows_moved
 from gristmill.shared.errors import NotFoundError
 from gristmill.shared.producers.keys import is_key_id, new_key
 from gristmill.shared.producers.models import ApiKey, Producer
@@ -133,8 +134,6 @@ def revoke_key(session: Session, key_id: str) -> None:
         NotFoundError: no key with this id was unrevoked.
     """
     query = update(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None))
-    result = session.execute(query.values(revoked_at=func.clock_timestamp()))
-    assert isinstance(result, CursorResult)  # noqa: S101  what Session.execute returns for an UPDATE
-    if result.rowcount != 1:
+    if rows_moved(session.execute(query.values(revoked_at=func.clock_timestamp()))) != 1:
         msg = f"No key {key_id!r} that is still good: `gristmill keys list` shows them"
         raise NotFoundError(msg)

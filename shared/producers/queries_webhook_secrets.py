@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CursorResult, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select, update
 
+from gristmill.shared.database.rows import rows_moved
 from gristmill.shared.producers.models import WebhookSecret
 
 if TYPE_CHECKING:
@@ -49,6 +50,4 @@ def expire_current(session: Session, producer_id: UUID, *, overlap: timedelta) -
 
 def delete_secrets(session: Session, producer_id: UUID) -> int:
     """Forget every secret of a producer and return how many there were."""
-    result = session.execute(delete(WebhookSecret).where(WebhookSecret.producer_id == producer_id))
-    assert isinstance(result, CursorResult)  # noqa: S101  what Session.execute returns for a DELETE
-    return result.rowcount
+    return rows_moved(session.execute(delete(WebhookSecret).where(WebhookSecret.producer_id == producer_id)))

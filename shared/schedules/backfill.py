@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from gristmill.shared.audit.queries import record_act
+from gristmill.shared.database.clock import read_clock
 from gristmill.shared.errors import InvalidError
 from gristmill.shared.schedules import queries
 from gristmill.shared.schedules.fire import make_jobs
@@ -69,7 +70,7 @@ def backfill_schedule(
         ForbiddenError: the principal may not post its task.
     """
     schedule = lock_runnable(session, name, principal)
-    _check_span(start, end, queries.read_clock(session))
+    _check_span(start, end, read_clock(session))
     # The times from now on are left to the schedule itself.
     before = min(end, schedule.next_fire_at) if schedule.enabled else end
     found = recurrence_of(schedule).between(start, before, anchor=schedule.next_fire_at, most=limit + 1)

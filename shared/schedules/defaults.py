@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from gristmill.shared.database.clock import read_clock
 from gristmill.shared.schedules import queries
 from gristmill.shared.schedules.catch_up import CatchUp
 from gristmill.shared.schedules.recurrence import Recurrence
@@ -37,7 +38,7 @@ class DefaultSchedule:
 
 def sync_schedules(session: Session, defaults: Iterable[DefaultSchedule]) -> None:
     """Write the default schedules as the code declares them now. A schedule that an operator has changed stays."""
-    now = queries.read_clock(session)
+    now = read_clock(session)
     for default in defaults:
         first = next(Recurrence(cron=default.cron).after(now))
         row = {"name": default.name, "next_fire_at": first, "from_code": True, **default.columns()}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from gristmill.shared.audit.queries import record_act
+from gristmill.shared.database.clock import read_clock
 from gristmill.shared.errors import ConflictError, ForbiddenError, InvalidArgsError
 from gristmill.shared.schedules import queries
 from gristmill.shared.schedules.fire import fill_in
@@ -59,7 +60,7 @@ def define_schedule(
         InvalidError: the rule is none, the task is unknown, or its arguments do not fit; `details` by field.
         ForbiddenError: the principal may not post the task.
     """
-    first = _check(wanted, queries.read_clock(session), principal, demo=demo)
+    first = _check(wanted, read_clock(session), principal, demo=demo)
     values = asdict(wanted) | {"args": dict(wanted.args)}
     if queries.insert_schedule(session, {"name": name, "next_fire_at": first, "changed_by": principal.name} | values):
         record_act(session, actor=principal.name, action="schedule.create", subject=f"schedule:{name}", **values)
@@ -89,7 +90,7 @@ def change_schedule(
         values["cron"] = None
     if "cron" in changes and "every" not in changes:
         values["every"] = None
-    _check(Definition(**values), queries.read_clock(session), principal, demo=demo)
+    _check(Definition(**values), read_clock(session), principal, demo=demo)
     _change(session, known, values, actor=principal.name)
     return known
 
@@ -154,7 +155,7 @@ def _change(session: Session, known: Schedule, values: Mapping[str, Any], *, act
     was = {name: getattr(known, name) for name in changed}
     for name, value in changed.items():
         setattr(known, name, value)
-    now = queries.read_clock(session)
+    now = read_clock(session)
     if _RULE & changed.keys() or changed.get("enabled"):
         known.next_fire_at = next(recurrence_of(known).after(now))
     known.changed_by, known.updated_at = actor, now

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import structlog
 
+from gristmill.shared.database.clock import read_clock
 from gristmill.shared.database.connect import SECRET_KEY
 from gristmill.shared.errors import GristmillError
 from gristmill.shared.jobs.enqueue import JobOptions, accept, prepare_on, terms_of
@@ -35,7 +36,7 @@ def fire_due(session: Session) -> dict[str, int]:
 
     Their rows are locked, and each fire's row is unique: no other beat fires one of them again.
     """
-    now = queries.read_clock(session)
+    now = read_clock(session)
     made: Counter[str] = Counter()
     for schedule in queries.claim_due(session, limit=CLAIM):
         try:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 Cause = Literal["due", "run", "backfill"]
 
-_NOW = text("SELECT clock_timestamp()")
 _NEXT = text("SELECT extract(epoch FROM min(next_fire_at) - clock_timestamp()) FROM schedules WHERE enabled")
 # Its last hundred jobs: with `overlap: skip` one of them lives at the most, but for those that were ordered by hand.
 _LIVE_JOB = text(
@@ -34,12 +33,6 @@ _LIVE_JOB = text(
     LIMIT 1
     """
 )
-
-
-def read_clock(session: Session) -> datetime:
-    """Return the database's time of day."""
-    now: datetime = session.execute(_NOW).scalar_one()
-    return now
 
 
 def claim_due(session: Session, *, limit: int) -> Sequence[Schedule]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from gristmill.shared.audit.queries import record_act
+from gristmill.shared.database.clock import read_clock
 from gristmill.shared.errors import ConflictError, InvalidError
 from gristmill.shared.schedules import queries
 from gristmill.shared.schedules.define import check_may_schedule
@@ -50,7 +51,7 @@ def run_schedule(session: Session, name: str, *, principal: Principal, fire_at: 
         ForbiddenError: the principal may not post its task.
     """
     schedule = lock_runnable(session, name, principal)
-    now = queries.read_clock(session)
+    now = read_clock(session)
     time = fire_at or now
     _check_time(time, now)
     known = queries.find_fire(session, name, time)

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gristmill.shared.database.columns import Base, CreatedAt, Key
+from gristmill.shared.database.columns import Base, CreatedAt, PrimaryKey
 
 
 class EmailMessageRow(Base):
@@ -16,7 +16,7 @@ class EmailMessageRow(Base):
 
     __tablename__ = "email_messages"
 
-    id: Mapped[Key]
+    id: Mapped[PrimaryKey]
     job_id: Mapped[UUID] = mapped_column(unique=True)
     message_id: Mapped[str]
     recipient: Mapped[str]

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gristmill.shared.database.columns import Base, CreatedAt, Key
+from gristmill.shared.database.columns import Base, CreatedAt, PrimaryKey
 
 
 class Notification(Base):
@@ -17,7 +17,7 @@ class Notification(Base):
 
     __tablename__ = "notifications"
 
-    id: Mapped[Key]
+    id: Mapped[PrimaryKey]
     job_id: Mapped[UUID]
     channel: Mapped[str]
     user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gristmill.shared.database.columns import Base, CreatedAt, Key
+from gristmill.shared.database.columns import Base, CreatedAt, PrimaryKey
 
 
 class Stream(Base):
@@ -30,7 +30,7 @@ class Record(Base):
 
     __tablename__ = "records"
 
-    id: Mapped[Key]
+    id: Mapped[PrimaryKey]
     stream: Mapped[str] = mapped_column(ForeignKey("streams.name"))
     data: Mapped[dict[str, Any]]
     status: Mapped[str] = mapped_column(server_default="pending")

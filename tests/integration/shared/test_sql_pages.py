@@ -1,6 +1,7 @@
 """The pages under docs/sql show what is executed, and Postgres can explain each of them."""
 
 import re
+from contextlib import closing
 
 import pytest
 from sqlalchemy import text
@@ -26,7 +27,7 @@ def test_each_move_has_a_page() -> None:
 def test_postgres_explains_what_a_page_shows(database: Database, page: Page) -> None:
     names = list(dict.fromkeys(BIND.findall(page.sql)))
     numbered = BIND.sub(lambda found: f"${names.index(found[1]) + 1}", page.text)
-    with database.engine.connect() as connection, connection.connection.cursor() as cursor:
+    with database.engine.connect() as connection, closing(connection.connection.cursor()) as cursor:
         (version,) = connection.execute(text("SELECT current_setting('server_version_num')::int")).one()
         if version < 160_000:  # GENERIC_PLAN came with 16: an older server is asked to prepare it only
             cursor.execute(f"PREPARE page AS {numbered}")
