@@ -14,8 +14,8 @@ _SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
 
 
 def documents() -> list[Path]:
-    """Return every page that people read, by path."""
-    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")]
+    """Return every page that people read, by path; the changelog is history, in which old names stay."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")]
     return sorted([*pages, *(ROOT / "clients").rglob("*.md")])
 
 
