@@ -15,8 +15,9 @@ _SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
 
 def documents() -> list[Path]:
     """Return every page that people read, by path; the changelog is history, in which old names stay."""
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")]
-    return sorted([*pages, *(ROOT / "clients").rglob("*.md")])
+    folders = (ROOT / name for name in ("docs", "deploy", "clients"))
+    pages = (page for folder in folders for page in folder.rglob("*.md"))
+    return sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *pages])
 
 
 def prose(text: str) -> str:
