@@ -1,4 +1,4 @@
-"""The project's words: findable names, docstrings that say what stands there, short sentences, one glossary."""
+"""The language of the project: findable names, plain docstrings, short sentences, one glossary."""
 
 import re
 

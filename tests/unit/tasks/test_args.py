@@ -1,4 +1,4 @@
-"""What the tasks accept as arguments, and where they say that something is wrong."""
+"""Tasks accept valid arguments, and name the path of what is wrong."""
 
 from typing import Any
 

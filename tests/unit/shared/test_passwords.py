@@ -1,4 +1,4 @@
-"""What a good password is, and what is kept of it."""
+"""A good password is accepted, and only its hash is stored."""
 
 import pytest
 from marshmallow import ValidationError
