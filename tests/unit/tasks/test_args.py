@@ -40,6 +40,12 @@ def test_every_task_of_the_platform_is_registered_under_its_wire_name() -> None:
     }
 
 
+def test_the_password_of_a_new_user_is_the_only_sealed_argument() -> None:
+    assert {task.name: task.secret_args for task in registry if task.secret_args} == {
+        "user.create": frozenset({"password"})
+    }
+
+
 @pytest.mark.parametrize(
     ("task", "args", "path"),
     [
