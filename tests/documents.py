@@ -14,9 +14,10 @@ _SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
 
 
 def documents() -> list[Path]:
-    """Return every page that people read, by path."""
-    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")]
-    return sorted([*pages, *(ROOT / "clients").rglob("*.md")])
+    """Return every page that people read, by path; the changelog is history, in which old names stay."""
+    folders = (ROOT / name for name in ("docs", "deploy", "clients"))
+    pages = (page for folder in folders for page in folder.rglob("*.md"))
+    return sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *pages])
 
 
 def prose(text: str) -> str:

@@ -22,6 +22,7 @@ PARTS: Final = {
 }
 _LINES: Final = {line.name: line for line in LINES}
 _NOT_THERE: Final = "–"
+MOST_NAMED: Final = 4  # peers in one sentence
 
 
 @dataclass(slots=True)
@@ -38,8 +39,13 @@ class Page:
 
     def render(self, figures: Figures, chart: str | None) -> str:
         """Return the page in Markdown."""
-        text = ["# Beside other job queues", "", f"Written by `make bench-peers`, {self.began:%Y-%m-%d %H:%M} UTC.", ""]
-        text += [*self._surroundings(figures), ""]
+        text = [
+            "# Compared with other job queues",
+            "",
+            f"Written by `make bench-peers`, {self.began:%Y-%m-%d %H:%M} UTC.",
+            "",
+        ]
+        text += [*self._conditions(figures), ""]
         if chart is not None:
             text += [f"![The medians of all peers, with their spreads]({chart})", ""]
         for title, names in PARTS.items():
@@ -47,27 +53,26 @@ class Page:
         titles = {spec.name: spec.title for spec in self.specs}
         if reached := aims.rows(figures, titles):
             text += [
-                "## What we want to reach",
+                "## Targets",
                 "",
-                "| | aim | measured | |",
+                "| | target | measured | |",
                 "| --- | --- | --- | --- |",
                 *reached,
                 "",
             ]
-        text += ["## Where another one is ahead", "", *self._behind(figures), ""]
-        text += ["## How each is set up", "", *self._setups(), ""]
+        text += ["## Peers that are ahead", "", *self._behind(figures), ""]
+        text += ["## Set-ups", "", *self._setups(), ""]
         if self.skipped or figures.failures:
             text += ["## What is missing", "", *self._missing(figures), ""]
         return "\n".join(text)
 
-    def _surroundings(self, figures: Figures) -> list[str]:
+    def _conditions(self, figures: Figures) -> list[str]:
         text = (
             f"{len(figures.rounds)} rounds, {len(self.loads)} turns; in each round all peers one after the other, the "
-            f"order turned by one; "
-            f"medians, with the least and the most of the rounds. ×: that figure over ours in the same round, median. "
-            f"{os.cpu_count()} cores, Python {platform.python_version()}, {self.servers}; before each turn a "
-            f"sync of the disk took {_range(self.syncs)} ms, and the load average, what the turn before has left "
-            f"included, was {_range(self.loads)}."
+            f"order rotated by one. Figures are medians, with the minimum and the maximum of the rounds. ×: that "
+            f"figure over ours in the same round, median. {os.cpu_count()} cores, Python {platform.python_version()}, "
+            f"{self.servers}. Before each turn a sync of the disk took {_range(self.syncs)} ms. The load average, "
+            f"including the rest of the turn before, was {_range(self.loads)}."
         )
         return [text]
 
@@ -82,8 +87,8 @@ class Page:
 
     def _behind(self, figures: Figures) -> list[str]:
         titles = {spec.name: spec.title for spec in self.specs if not spec.name.startswith(figures.ours)}
-        told = [f"- {line}: {', '.join(peers)}" for line, peers in figures.behind(titles)]
-        return told or ["In no line."]
+        told = [f"- {line}: {_first(peers)}" for line, peers in figures.behind(titles)]
+        return told or ["None."]
 
     def _setups(self) -> list[str]:
         told = {name: ", ".join(map(" ".join, found.items())) for name, found in self.versions.items()}
@@ -93,6 +98,12 @@ class Page:
         return [f"- {name}: {why}" for name, why in self.skipped.items()] + [
             f"- {name}: failed in {len(why)} of the rounds: {_short(why[0])}" for name, why in figures.failures.items()
         ]
+
+
+def _first(peers: list[str]) -> str:
+    """Return the peers that are furthest ahead, and the number of the others; the tables have all of them."""
+    others = f", and {len(peers) - MOST_NAMED} more" if len(peers) > MOST_NAMED else ""
+    return ", ".join(peers[:MOST_NAMED]) + others
 
 
 def _range(values: list[float]) -> str:

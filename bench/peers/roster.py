@@ -32,9 +32,9 @@ _PEERS: Final[tuple[Spec, ...]] = (
         environment=None,
         packages=("gristmill", "celery", "flask", "granian"),
         module="own",
-        setup="asked over HTTP: key, schema and quota are looked at; job and outbox row in one commit; the relay "
+        setup="called over HTTP: key, schema and quota are checked; job and outbox row in one commit. The relay "
         "publishes bundles of 250 to quorum queues with confirms; the effect and the job's end in one commit. Jobs "
-        "that wait allow no bundles. Relay and maintenance run beside the worker; the relay stands still with it, so "
+        "that wait allow no bundles. Relay and maintenance run beside the worker; the relay is stopped with it, so "
         "that publishing counts as execution",
         backlog={"noop": 15_000, "effect": 10_000, "wait": 600},
     ),
@@ -64,7 +64,7 @@ _PEERS: Final[tuple[Spec, ...]] = (
         environment=None,
         packages=("celery", "kombu", "psycopg2-binary"),
         module="celery_stateful",
-        setup=f"{_QUORUM}, late acks, reject on lost worker; INSERT before `.delay()`, UPDATE to running, UPDATE to "
+        setup=f"{_QUORUM}, late acks, reject on lost worker. INSERT before `.delay()`, UPDATE to running, UPDATE to "
         "done in the effect's transaction. A job is lost when its producer dies between the two writes",
         backlog={"noop": 1_500, "effect": 1_500, "wait": 700},
         tables="jobs",
@@ -166,8 +166,8 @@ _PEERS: Final[tuple[Spec, ...]] = (
         packages=("pg-boss", "pg"),
         module="pg-boss.mjs",
         processes=2,
-        setup=f"{_POSTGRES}; LISTEN and NOTIFY on, 100 jobs a fetch with a result for each, and at once again "
-        "while they come back full (unasked it polls for one job every two seconds); two processes, handlers one after "
+        setup=f"{_POSTGRES}; LISTEN and NOTIFY on. 100 jobs a fetch with a result for each, and at once again "
+        "while fetches are full (by default it polls for one job every two seconds). Two processes, handlers one after "
         "the other",
         backlog={"noop": 10_000, "effect": 5_000, "wait": 900},
         tables="pgboss.job CASCADE",
@@ -180,8 +180,8 @@ _PEERS: Final[tuple[Spec, ...]] = (
         packages=("graphile-worker", "pg"),
         module="graphile-worker.mjs",
         processes=2,
-        setup=f"{_POSTGRES}; LISTEN and NOTIFY; local queue of 100 and ends written in batches, as its page on "
-        "performance advises (a killed worker's jobs wait four hours); two processes, one job at a time",
+        setup=f"{_POSTGRES}; LISTEN and NOTIFY. Local queue of 100 and ends written in batches, as its page on "
+        "performance advises (a killed worker's jobs wait four hours). Two processes, one job at a time",
         backlog={"noop": 10_000, "effect": 5_000, "wait": 900},
         tables="graphile_worker._private_jobs CASCADE",
     ),

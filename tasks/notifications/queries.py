@@ -111,5 +111,9 @@ _WRITE_IN_APP = text(
 
 
 def write_in_app(session: Session, notices: Sequence[InAppNotice]) -> set[UUID]:
-    """Write notifications, one for each job, by one statement. Returns the jobs whose user exists."""
+    """Write notifications, one for each job, by one statement.
+
+    Returns:
+        The jobs whose user exists and is not deleted.
+    """
     return set(session.execute(_WRITE_IN_APP, {"rows": orjson.dumps(notices).decode()}).scalars())

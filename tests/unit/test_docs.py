@@ -71,3 +71,12 @@ def test_the_map_answers_twenty_questions_with_one_file_each() -> None:
     answers = {question: code_spans(answer) for question, answer in rows((ROOT / "docs" / "map.md").read_text())}
     assert len(answers) == 20
     assert [question for question, spans in answers.items() if len(spans) != 1 or ":" not in spans[0]] == []
+
+
+def test_every_decision_has_a_status_and_a_date_and_is_in_the_index() -> None:
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "README.md").read_text()
+    header = re.compile(r"# \d+\. .+\n\nStatus: (accepted|superseded by \d{4})\nDate: \d{4}-\d\d-\d\d\n\n")
+    pages = sorted(folder.glob("0*.md"))
+    assert len(pages) > 30
+    assert [page.name for page in pages if not header.match(page.read_text()) or page.name not in index] == []

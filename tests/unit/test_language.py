@@ -1,4 +1,4 @@
-"""The project's words: findable names, docstrings that say what stands there, short sentences, one glossary."""
+"""The language of the project: findable names, plain docstrings, short sentences, one glossary."""
 
 import re
 
@@ -17,7 +17,6 @@ EXCEPTIONS = {
     ("shared/states.py", "WAITING"): "the set of states in which a job waits",
 }
 LONGEST_SENTENCE = 35  # words
-EXPLAINED_ONCE = ("queries_",)  # the rest of such a name is a word of the glossary, or of the folder it stands in
 
 
 def is_excepted(location: str, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What the tests of the tasks work with: a database, and the settings that lead to it."""
+"""Fixtures for the tests of tasks: a database, and settings that use it."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What the tasks accept as arguments, and where they say that something is wrong."""
+"""Tasks accept valid arguments, and name the path of what is wrong."""
 
 from typing import Any
 
@@ -37,6 +37,12 @@ def test_every_task_of_the_platform_is_registered_under_its_wire_name() -> None:
         "demo.sleep",
         "demo.crash",
         "demo.effect",
+    }
+
+
+def test_the_password_of_a_new_user_is_the_only_sealed_argument() -> None:
+    assert {task.name: task.secret_args for task in registry if task.secret_args} == {
+        "user.create": frozenset({"password"})
     }
 
 

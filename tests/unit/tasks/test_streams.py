@@ -1,4 +1,4 @@
-"""Which streams are refused before anything is stored."""
+"""A stream that cannot work is refused before anything is stored."""
 
 from typing import Any, cast
 

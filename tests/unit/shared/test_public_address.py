@@ -1,4 +1,4 @@
-"""Which addresses a webhook may be posted to."""
+"""A webhook is posted to public addresses only."""
 
 import ipaddress
 

@@ -1,4 +1,4 @@
-"""How the Retry-After header is read."""
+"""The Retry-After header is read as seconds or as a date."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""What is taken out of a record."""
+"""Measures and dimensions are extracted from a record."""
 
 from typing import Any
 
