@@ -1,122 +1,192 @@
-"""Every setting of the platform: one frozen object, read once from the environment and `.env`."""
+"""Declare every setting of the platform, and load them from the environment and `.env`.
 
+`.env.example` and `docs/configuration.md` are made from this declaration: `python -m gristmill.settings_reference`.
+"""
+
+# ruff: noqa: RUF009  the calls return fields of the dataclass, not values that its instances would share
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
-from urllib.parse import urlsplit
+from typing import Final, Literal
 
-from environs import Env, EnvValidationError
-from marshmallow import ValidationError as Invalid
-from marshmallow.validate import Length, OneOf, Range, Validator
+from gristmill.shared.base import settings_loader
+from gristmill.shared.base.secret import Secret
+from gristmill.shared.base.settings_declaration import (
+    choice,
+    declared,
+    flag,
+    integer,
+    optional_secret,
+    origins,
+    required_secret,
+    seconds,
+    string,
+)
 
-from gristmill.shared.errors import SettingsError
+__all__ = ["DECLARED", "SECRETS", "Broker", "Secret", "Settings", "broker_kind", "environment", "load_settings"]
 
-PREFIX: Final = "GRISTMILL_"
 SECRET_KEY_BYTES: Final = 32  # as many as the HMAC-SHA256 that the key feeds has output bytes
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Secret:
-    """A text that never shows itself: not in a repr, a log line or an error."""
-
-    _value: str
-
-    def reveal(self) -> str:
-        """Return the text itself; call it only where it is used."""
-        return self._value
-
-    def __repr__(self) -> str:
-        """Show that there is a value, and nothing of it."""
-        return "Secret(***)"
-
-    __str__ = __repr__
-
-
-class _Url(Validator):
-    """Accepts the URL schemes that a setting can work with, and never repeats the URL (it may hold a password)."""
-
-    def __init__(self, *schemes: str) -> None:
-        self.schemes = schemes
-
-    def __call__(self, value: str) -> str:
-        try:
-            scheme = urlsplit(value).scheme
-        except ValueError:
-            scheme = ""
-        if scheme not in self.schemes:
-            wanted = " or ".join(f"{name}://" for name in self.schemes)
-            msg = f"must be a URL that begins with {wanted}"
-            raise Invalid(msg)
-        return value
-
-
-_POSTGRES: Final = _Url("postgresql", "postgresql+psycopg2", "postgres")
-
-
-def _are_origins(values: list[str]) -> list[str]:
-    """Accept origins as a browser sends them: scheme, host, and a port that is not the scheme's."""
-    for value in values:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != value or not parts.hostname:
-            raise Invalid("must be origins like https://console.example.com, without a path, parted by commas")
-    return values
+_POSTGRES: Final = ("postgresql", "postgresql+psycopg2", "postgres")
+_PORTS: Final = (1, 65_535)
+_A_DAY: Final = 86_400  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The settings of one process. Times are seconds, sizes are counts unless the name says otherwise."""
 
-    database_url: Secret
-    database_direct_url: Secret | None
-    broker_url: Secret
-    redis_url: Secret
-    smtp_url: Secret
-    secret_key: Secret
-    mail_from: str
-    public_url: str
-    host: str
-    port: int
-    web_threads: int
-    web_waiters: int
-    web_streams: int
-    web_stream_seconds: int
-    web_body_seconds: int
-    trusted_proxies: int
-    wrong_keys: int
-    logins: int
-    registrations: int
-    access_token_seconds: int
-    refresh_token_days: int
-    cors_origins: tuple[str, ...]
-    web_workers: int
-    log_level: str
-    log_format: str
-    sentry_dsn: Secret | None
-    demo_tasks: bool
-    worker_events: bool
-    database_pool_size: int
-    statement_timeout: float
-    lock_timeout: float
-    lease: float
-    cancel_grace: float
-    look_interval: float
-    relay_batch: int
-    relay_poll: float
-    publish_timeout: float
-    beat_poll: float
-    maintenance_poll: float
-    allow_private_webhooks: bool
-    allow_http_callbacks: bool
-    flower_port: int
-    flower_user: str
-    flower_password: Secret | None
+    database_url: Secret = required_secret(
+        *_POSTGRES,
+        group="Connections",
+        text="URL of the Postgres database.",
+        example="postgresql://user:password@host:5432/gristmill",
+    )
+    database_direct_url: Secret | None = optional_secret(
+        *_POSTGRES,
+        text="URL of the database itself, for LISTEN and migrations. Set it only where GRISTMILL_DATABASE_URL is that "
+        "of a pooler in transaction mode (PgBouncer).",
+    )
+    broker_url: Secret = required_secret(
+        "amqp",
+        "amqps",
+        "redis",
+        "rediss",
+        text="URL of the broker: RabbitMQ (amqp://), Redis or Valkey (redis://).",
+        example="amqp://user:password@host:5672/gristmill",
+    )
+    redis_url: Secret = required_secret(
+        "redis", "rediss", text="URL of the Redis or Valkey that counts rates.", example="redis://:password@host:6379/0"
+    )
+    smtp_url: Secret = required_secret(
+        "smtp",
+        "smtps",
+        "smtp+starttls",
+        text="URL of the mail server: smtp://, smtps:// or smtp+starttls://.",
+        example="smtp+starttls://user:password@host:587",
+    )
+    secret_key: Secret = required_secret(
+        shortest=SECRET_KEY_BYTES,
+        text="At least 32 characters, the same for all processes: the output of `openssl rand -hex 32`.",
+        example="<the output of `openssl rand -hex 32`>",
+    )
+
+    host: str = string("127.0.0.1", group="Ingress", text="Address on which the ingress listens; loopback by default.")
+    port: int = integer(8000, between=_PORTS, text="Port on which the ingress listens.")
+    public_url: str = string(
+        "http://127.0.0.1:8000", schemes=("http", "https"), text="URL with which the links in mails begin."
+    )
+    web_workers: int = integer(1, between=(1, 64), text="Processes of the ingress.")
+    web_threads: int = integer(32, between=(1, 256), text="Threads of each process of the ingress.")
+    web_waiters: int = integer(
+        16,
+        between=(0, 255),
+        text="Requests of each process that may wait for the end of a job at the same time. Set fewer than it has "
+        "threads.",
+    )
+    web_streams: int = integer(
+        8, between=(0, 255), text="Event streams of each process that may be open at the same time."
+    )
+    web_stream_seconds: int = integer(
+        900, between=(1, _A_DAY), text="Seconds after which an event stream ends; clients connect again by themselves."
+    )
+    web_body_seconds: int = integer(
+        60,
+        between=(1, 3_600),
+        text="Seconds that the body of a request may take. Set more than the 20 s for which a request may wait for a "
+        "job.",
+    )
+    trusted_proxies: int = integer(
+        0,
+        between=(0, 10),
+        text="Proxies before the ingress whose X-Forwarded-For is trusted, the nearest last. With 0 the client's "
+        "address is that of the connection.",
+    )
+    wrong_keys: int = integer(
+        30, between=(1, 1_000_000), text="Wrong keys that one address may send in a minute before it is answered 429."
+    )
+    logins: int = integer(
+        10, between=(1, 1_000_000), text="Sign-ins that one address may try in a minute before it is answered 429."
+    )
+    registrations: int = integer(
+        5, between=(1, 1_000_000), text="Registrations that one address may try in a minute before it is answered 429."
+    )
+    access_token_seconds: int = integer(
+        3_600, between=(1, _A_DAY), text="Seconds for which a user's access token is valid."
+    )
+    refresh_token_days: int = integer(
+        30, between=(1, 3_650), text="Days for which the refresh token that replaces it is valid."
+    )
+    cors_origins: tuple[str, ...] = origins(
+        text="Origins whose pages may call the API from a browser, separated by commas: https://console.example.com."
+    )
+
+    database_pool_size: int = integer(5, between=(1, 200), group="Postgres", text="Connections of each process.")
+    statement_timeout: float = seconds(
+        30.0, between=(0.1, 3600), text="Seconds after which Postgres cancels a statement."
+    )
+    lock_timeout: float = seconds(5.0, between=(0.1, 3600), text="Seconds for which a statement waits for a lock.")
+
+    lease: float = seconds(
+        9.0,
+        between=(1, 3600),
+        group="Jobs",
+        text="Seconds for which a task with outside effects keeps its job without a heartbeat.",
+    )
+    cancel_grace: float = seconds(
+        10.0, between=(0.1, 3600), text="Seconds for which a cancelled job may run on before its process is ended."
+    )
+    look_interval: float = seconds(
+        5.0, between=(0.1, 3600), text="Seconds between two searches for hints that the broker has lost."
+    )
+    relay_batch: int = integer(500, between=(1, 10_000), text="Hints that the relay publishes in one transaction.")
+    relay_poll: float = seconds(
+        0.5, between=(0.01, 60), text="Seconds after which the relay reads the outbox when no NOTIFY arrives."
+    )
+    publish_timeout: float = seconds(
+        10.0, between=(0.1, 300), text="Seconds within which the broker must confirm a batch of hints."
+    )
+    beat_poll: float = seconds(1.0, between=(0.01, 60), text="Seconds after which beat reads the schedules again.")
+    maintenance_poll: float = seconds(
+        1.0, between=(0.01, 60), text="Seconds after which maintenance searches for lost work again."
+    )
+    demo_tasks: bool = flag(text="Offer the demo.* tasks: echo, fail, sleep, crash. `gristmill up` sets this.")
+
+    mail_from: str = string(
+        "Gristmill <no-reply@localhost.localdomain>", group="Mail and webhooks", text="Sender of all mails."
+    )
+    allow_private_webhooks: bool = flag(
+        text="Let webhooks and callbacks go to private addresses; only for development. `gristmill up` sets this."
+    )
+    allow_http_callbacks: bool = flag(
+        text="Accept callback URLs that begin with http://, too: signed, but readable on the way. `gristmill up` sets "
+        "this."
+    )
+
+    log_level: str = choice(
+        "INFO",
+        among=("DEBUG", "INFO", "WARNING", "ERROR"),
+        group="Logs and monitoring",
+        text="Least severe level that is logged.",
+    )
+    log_format: str = choice("json", among=("json", "console"), text="JSON lines, or lines to read in a console.")
+    sentry_dsn: Secret | None = optional_secret(text="DSN of Sentry; without it nothing is reported.")
+    worker_events: bool = flag(
+        text="Send events of each task for Flower: 4 to 5 messages a job, so leave it off under load. `gristmill up` "
+        "sets this."
+    )
+    flower_port: int = integer(5555, between=_PORTS, text="Port on which Flower listens.")
+    flower_user: str = string("gristmill", text="User of Flower.")
+    flower_password: Secret | None = optional_secret(text="Password of Flower.")
 
     @property
     def direct_url(self) -> Secret:
         """The database itself, past a pooler that gives each transaction another session: for LISTEN and migrations."""
         return self.database_direct_url or self.database_url
+
+
+DECLARED: Final = declared(Settings)
+SECRETS: Final = frozenset(setting.attribute for setting in DECLARED if setting.secret)
 
 
 def load_settings(dotenv: Path | None = Path(".env")) -> Settings:
@@ -128,120 +198,12 @@ def load_settings(dotenv: Path | None = Path(".env")) -> Settings:
     Raises:
         SettingsError: with every setting that is missing or wrong, and what to do about each.
     """
-    env = Env(eager=False, prefix=PREFIX)
-    if dotenv is not None and dotenv.is_file():
-        env.read_env(str(dotenv), recurse=False, override=False)
-    values: dict[str, Any] = {
-        "database_url": env.str("DATABASE_URL", validate=_POSTGRES),
-        "database_direct_url": env.str("DATABASE_DIRECT_URL", None, validate=_POSTGRES),
-        "broker_url": env.str("BROKER_URL", validate=_Url("amqp", "amqps", "redis", "rediss")),
-        "redis_url": env.str("REDIS_URL", validate=_Url("redis", "rediss")),
-        "smtp_url": env.str("SMTP_URL", validate=_Url("smtp", "smtps", "smtp+starttls")),
-        "secret_key": env.str(
-            "SECRET_KEY",
-            validate=Length(
-                min=SECRET_KEY_BYTES,
-                error="is too short: at least {min} characters, for instance from `openssl rand -hex 32`",
-            ),
-        ),
-        "mail_from": env.str("MAIL_FROM", "Gristmill <no-reply@localhost.localdomain>"),
-        "public_url": env.str("PUBLIC_URL", "http://127.0.0.1:8000", validate=_Url("http", "https")),
-        "host": env.str("HOST", "127.0.0.1"),
-        "port": env.int("PORT", 8000, validate=Range(1, 65535)),
-        "web_threads": env.int("WEB_THREADS", 32, validate=Range(1, 256)),
-        "web_waiters": env.int("WEB_WAITERS", 16, validate=Range(0, 255)),
-        "web_streams": env.int("WEB_STREAMS", 8, validate=Range(0, 255)),
-        "web_stream_seconds": env.int("WEB_STREAM_SECONDS", 900, validate=Range(1, 86_400)),
-        "web_body_seconds": env.int("WEB_BODY_SECONDS", 60, validate=Range(1, 3_600)),
-        "trusted_proxies": env.int("TRUSTED_PROXIES", 0, validate=Range(0, 10)),
-        "wrong_keys": env.int("WRONG_KEYS", 30, validate=Range(1, 1_000_000)),
-        "logins": env.int("LOGINS", 10, validate=Range(1, 1_000_000)),
-        "registrations": env.int("REGISTRATIONS", 5, validate=Range(1, 1_000_000)),
-        "access_token_seconds": env.int("ACCESS_TOKEN_SECONDS", 3_600, validate=Range(1, 86_400)),
-        "refresh_token_days": env.int("REFRESH_TOKEN_DAYS", 30, validate=Range(1, 3_650)),
-        "cors_origins": env.list("CORS_ORIGINS", [], validate=_are_origins),
-        "web_workers": env.int("WEB_WORKERS", 1, validate=Range(1, 64)),
-        "log_level": env.str("LOG_LEVEL", "INFO", validate=OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])),
-        "log_format": env.str("LOG_FORMAT", "json", validate=OneOf(["json", "console"])),
-        "sentry_dsn": env.str("SENTRY_DSN", None),
-        "demo_tasks": env.bool("DEMO_TASKS", default=False),
-        "worker_events": env.bool("WORKER_EVENTS", default=False),
-        "database_pool_size": env.int("DATABASE_POOL_SIZE", 5, validate=Range(1, 200)),
-        "statement_timeout": env.float("STATEMENT_TIMEOUT", 30.0, validate=Range(0.1, 3600)),
-        "lock_timeout": env.float("LOCK_TIMEOUT", 5.0, validate=Range(0.1, 3600)),
-        "lease": env.float("LEASE", 9.0, validate=Range(1, 3600)),
-        "cancel_grace": env.float("CANCEL_GRACE", 10.0, validate=Range(0.1, 3600)),
-        "look_interval": env.float("LOOK_INTERVAL", 5.0, validate=Range(0.1, 3600)),
-        "relay_batch": env.int("RELAY_BATCH", 500, validate=Range(1, 10_000)),
-        "relay_poll": env.float("RELAY_POLL", 0.5, validate=Range(0.01, 60)),
-        "publish_timeout": env.float("PUBLISH_TIMEOUT", 10.0, validate=Range(0.1, 300)),
-        "beat_poll": env.float("BEAT_POLL", 1.0, validate=Range(0.01, 60)),
-        "maintenance_poll": env.float("MAINTENANCE_POLL", 1.0, validate=Range(0.01, 60)),
-        "allow_private_webhooks": env.bool("ALLOW_PRIVATE_WEBHOOKS", default=False),
-        "allow_http_callbacks": env.bool("ALLOW_HTTP_CALLBACKS", default=False),
-        "flower_port": env.int("FLOWER_PORT", 5555, validate=Range(1, 65535)),
-        "flower_user": env.str("FLOWER_USER", "gristmill"),
-        "flower_password": env.str("FLOWER_PASSWORD", None),
-    }
-    try:
-        env.seal()
-    except EnvValidationError as error:
-        raise SettingsError(_explain(error.error_messages)) from None
-    values["cors_origins"] = tuple(values["cors_origins"])
-    return Settings(**_hide_secrets(values))
-
-
-SECRETS: Final = frozenset(
-    {
-        "database_url",
-        "database_direct_url",
-        "broker_url",
-        "redis_url",
-        "smtp_url",
-        "secret_key",
-        "sentry_dsn",
-        "flower_password",
-    }
-)
-
-
-def _hide_secrets(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: Secret(value) if name in SECRETS and isinstance(value, str) else value for name, value in values.items()
-    }
+    return Settings(**settings_loader.load(DECLARED, dotenv))
 
 
 def environment(settings: Settings) -> dict[str, str]:
     """Return `settings` as environment variables for a child process. Holds secrets: pass it on, never print it."""
-    made: dict[str, str] = {}
-    for field in fields(settings):
-        value = getattr(settings, field.name)
-        if isinstance(value, tuple):
-            value = ",".join(value) or None
-        if value is not None:
-            made[PREFIX + field.name.upper()] = value.reveal() if isinstance(value, Secret) else str(value)
-    return made
-
-
-def _explain(problems: Any) -> str:
-    lines = ["The settings are not complete. Set these in the environment or in .env:"]
-    for name, messages in sorted(problems.items()):
-        text = " ".join(messages) if isinstance(messages, list) else str(messages)
-        if "not set" in text:
-            text = f"is missing; for instance {PREFIX}{name.removeprefix(PREFIX)}={_example(name.removeprefix(PREFIX))}"
-        lines.append(f"  {PREFIX}{name.removeprefix(PREFIX)} {text}")
-    lines.append("`gristmill up` (or `make up`) sets all of them for a local platform.")
-    return "\n".join(lines)
-
-
-def _example(name: str) -> str:
-    return {
-        "DATABASE_URL": "postgresql://user:password@host:5432/gristmill",
-        "BROKER_URL": "amqp://user:password@host:5672/gristmill",
-        "REDIS_URL": "redis://:password@host:6379/0",
-        "SMTP_URL": "smtp+starttls://user:password@host:587",
-        "SECRET_KEY": "<the output of `openssl rand -hex 32`>",
-    }.get(name, "…")
+    return settings_loader.as_environment(DECLARED, settings)
 
 
 Broker = Literal["rabbitmq", "redis"]

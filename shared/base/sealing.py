@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from cryptography.fernet import Fernet, InvalidToken
 
+from gristmill.shared.base.secret import Secret
 from gristmill.shared.errors import PermanentError
-from gristmill.shared.settings import Secret
 
 SEALED: Final = "$sealed"
 

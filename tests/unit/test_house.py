@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from gristmill import settings_reference
 from gristmill.shared.queues import PRIORITY_QUEUE, QUEUES
 from gristmill.shared.settings import SECRETS, Settings, environment, load_settings
 from gristmill.shared.task import longest_run, registry
@@ -142,9 +143,17 @@ def test_compose_has_no_secret_of_its_own_and_publishes_on_loopback_only() -> No
         assert [port for port in service.get("ports", []) if not port.startswith("127.0.0.1:")] == []
 
 
+@pytest.mark.parametrize("name", settings_reference.FILES)
+def test_the_files_that_list_the_settings_are_made_from_their_declaration(name: str) -> None:
+    made = settings_reference.FILES[name]()
+    assert (ROOT / name).read_text() == made, f"{name} is not what the declaration says: {settings_reference.COMMAND}"
+
+
 def test_the_example_names_every_setting_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
     example = example_settings()
-    assert sorted(example) == sorted(f"GRISTMILL_{name.upper()}" for name in Settings.__dataclass_fields__)
+    assert sorted(example) == sorted(setting.variable for setting in settings_reference.SETTINGS)
+    of_a_process = {f"GRISTMILL_{name.upper()}" for name in Settings.__dataclass_fields__}
+    assert of_a_process <= example.keys()
 
     for name in example:
         monkeypatch.delenv(name, raising=False)
@@ -152,7 +161,7 @@ def test_the_example_names_every_setting_with_its_default(monkeypatch: pytest.Mo
         monkeypatch.setenv(f"GRISTMILL_{name}", example[f"GRISTMILL_{name}"] or "k" * 32)
     defaults = environment(load_settings(dotenv=None))
     without_default = {f"GRISTMILL_{name}" for name in REQUIRED}
-    shown = {name: value for name, value in example.items() if name not in without_default and value}
+    shown = {name: value for name, value in example.items() if name in of_a_process - without_default and value}
     assert shown == {name: value for name, value in defaults.items() if name in shown}
     assert {name for name in defaults if name not in shown} == without_default
 

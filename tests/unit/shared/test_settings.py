@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gristmill.shared.errors import SettingsError
-from gristmill.shared.settings import SECRETS, Secret, Settings, broker_kind, environment, load_settings
+from gristmill.shared.settings import DECLARED, SECRETS, Secret, Settings, broker_kind, environment, load_settings
 from tests.contexts import NOWHERE, make_settings
 
 HIDDEN = "hunter2-hunter2-hunter2-hunter2-hunter2"
@@ -83,6 +83,15 @@ def test_the_secrets_are_all_the_settings_that_can_hold_one() -> None:
     assert named <= SECRETS
     for field in fields(Settings):
         assert ("Secret" in str(field.type)) == (field.name in SECRETS)
+
+
+def test_every_setting_is_declared_with_a_group_a_sentence_and_its_variable() -> None:
+    assert [setting.attribute for setting in DECLARED] == [field.name for field in fields(Settings)]
+    for setting in DECLARED:
+        assert setting.group
+        assert setting.text.endswith(".")
+        assert setting.variable == f"GRISTMILL_{setting.attribute.upper()}"
+        assert setting.example or not setting.required
 
 
 def test_settings_cannot_be_changed() -> None:
