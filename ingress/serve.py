@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from multiprocessing import parent_process
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Final
 
 from granian.constants import HTTPModes, Interfaces
@@ -39,7 +40,6 @@ def run(settings: Settings, target: str = "gristmill.ingress.serve:load") -> Non
     os.environ.update(environment(settings))  # the workers read the same settings, wherever these came from
     Server(
         target,
-        factory=True,
         address=settings.host,
         port=settings.port,
         interface=Interfaces.WSGI,
@@ -53,7 +53,13 @@ def run(settings: Settings, target: str = "gristmill.ingress.serve:load") -> Non
         workers_kill_timeout=STOP_SECONDS,
         log_access=False,
         log_level=LogLevels.error,  # its warnings are advice on settings; what goes wrong is an error
-    ).serve()
+    ).serve(target_loader=_load_named)
+
+
+def _load_named(target: str) -> Flask:
+    """Return the app of a worker process; granian's own loader puts the working folder first on the search path."""
+    app: Flask = resolve_name(target)()
+    return app
 
 
 def _head_milliseconds(settings: Settings) -> int:
