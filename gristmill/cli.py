@@ -90,9 +90,18 @@ def _run() -> int:
     except Exception as error:
         from gristmill.explain import explain
 
-        sentence = explain(error)
+        sentence = explain(error, running=_called())
         if sentence is None:
             raise
         click.echo(f"Error: {sentence}", err=True)
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _called() -> str:
+    """Return the words of the command that was called: `jobs list`, `doctor`."""
+    name = next((word for word in sys.argv[1:] if word in _COMMANDS), "")
+    rest = sys.argv[sys.argv.index(name) + 1 :] if name else []
+    command = cli.get_command(click.Context(cli), name)
+    inner = getattr(command, "commands", {})
+    return " ".join([name, *(word for word in rest[:1] if word in inner)])

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from gristmill.explain import explain
+from gristmill.explain import describe
 
 if TYPE_CHECKING:
     from gristmill.shared.settings import Settings
@@ -83,10 +83,8 @@ def _run(check: _Check, settings: "Settings", ends_at: float) -> bool:
 def _first_line(error: Exception) -> str:
     from gristmill.shared.base.logging import hide_secrets
 
-    text = (
-        str(error).strip() if isinstance(error, _WrongError) else explain(error) or f"{type(error).__name__}: {error}"
-    )
-    return hide_secrets(text.splitlines()[0])
+    text = str(error) if isinstance(error, _WrongError) else describe(error) or f"{type(error).__name__}: {error}"
+    return hide_secrets(text.strip().splitlines()[0])
 
 
 def _show(name: str, state: str, text: str) -> None:
@@ -193,7 +191,8 @@ _CHECKS: Final = (
     ),
     _Check(
         "processes",
-        "Start what is missing: `gristmill relay|beat|maintenance`, `gristmill worker --queue …`, or all with `up`.",
+        "Start what is missing: `gristmill relay`, `gristmill beat`, `gristmill maintenance`, "
+        "`gristmill worker --queue …`; or all of it with `gristmill up`.",
         _look_at_processes,
     ),
     _Check("redis", "Look at GRISTMILL_REDIS_URL. Without it there are no rate limits and no cache.", _look_at_redis),

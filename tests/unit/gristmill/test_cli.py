@@ -25,7 +25,7 @@ from gristmill.shared.states import State
 
 ROOT = Path(__file__).parents[3]
 EXPLAINED = (
-    "Postgres does not answer: connection to postgresql://me:***@db/x failed. Look at GRISTMILL_DATABASE_URL, "
+    "Postgres does not answer: connection to postgresql://me:***@db/x failed. Check GRISTMILL_DATABASE_URL, "
     "or start the platform here with `gristmill up`; `gristmill doctor` checks all parts"
 )
 HEAVY = ("sqlalchemy", "celery", "kombu", "flask", "rich", "structlog", "alembic", "marshmallow", "httpx")
