@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable
 from multiprocessing import parent_process
@@ -19,6 +17,7 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from gristmill.shared.base import garbage_collection
+from gristmill.shared.base.die_with_parent import die_with
 from gristmill.shared.settings import Settings, environment
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ CONNECTIONS: Final = 1_024  # open at once for each process; those beyond wait i
 HEAD_SECONDS: Final = 30  # for a request's head, and until the next one of a connection that is kept
 LARGEST_HEAD: Final = 64 * 1024  # bytes; more headers than any client of ours sends, and little for each connection
 STOP_SECONDS: Final = 25  # to finish what was begun; below the 30 s that supervisors usually give
-_PR_SET_PDEATHSIG: Final = 1
 
 
 def run(settings: Settings, target: str = "gristmill.ingress.serve:load") -> None:
@@ -69,7 +67,9 @@ def _head_milliseconds(settings: Settings) -> int:
 
 def load() -> Flask:
     """Return the app of a worker process; granian calls it there."""
-    _die_with_parent()
+    parent = parent_process()
+    if parent is not None and parent.pid is not None:
+        die_with(parent.pid)  # an orphan would go on answering on its port
     from gristmill.ingress.services import services_of
     from gristmill.ingress.wsgi import app
 
@@ -101,12 +101,3 @@ def _when_told_to_end(close: Callable[[], None]) -> None:
                 pass
 
     threading.Thread(target=look, name="signals", daemon=True).start()
-
-
-def _die_with_parent() -> None:
-    """End when the server's main process is killed: an orphan would go on answering on its port."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    parent = parent_process()
-    if parent is not None and os.getppid() != parent.pid:  # it was killed before we could ask
-        os.kill(os.getpid(), signal.SIGKILL)

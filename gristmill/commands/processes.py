@@ -26,10 +26,9 @@ def web() -> None:
     """  # noqa: D301  click's mark for text that is not to be wrapped
     settings = _begin("web", "flask")
     from gristmill.ingress.serve import run
-    from gristmill.lifeline import tie_forks
+    from gristmill.shared.base import die_with_parent
 
-    tie_forks()
-
+    die_with_parent.apply_to_forks()
     run(settings)
 
 
