@@ -31,7 +31,7 @@ from gristmill import migrations, ports, process
 from gristmill.children import python_module, search_path
 from gristmill.process import Process, ServiceFailedError
 from gristmill.services.secret import write_private
-from gristmill.shared.database.connect import Database
+from gristmill.shared.database.connect import opened
 from gristmill.shared.producers.keys import ADMIN
 from gristmill.shared.producers.queries import create_key, create_producer
 from gristmill.shared.settings import load_settings
@@ -132,12 +132,11 @@ class Run:
         }
         os.environ.update(made)
         self._env = _environment(made)
-        database = Database(load_settings(dotenv=None), application_name="chaos", pool_size=1)
-        try:
-            with database.transaction() as session:
-                api_key = create_key(session, create_producer(session, "chaos", [ADMIN]))
-        finally:
-            database.dispose()
+        with (
+            opened(load_settings(dotenv=None), application_name="chaos") as database,
+            database.transaction() as session,
+        ):
+            api_key = create_key(session, create_producer(session, "chaos", [ADMIN]))
         self.servers.query(
             "INSERT INTO schedules (name, every, task, args, catch_up, next_fire_at) "
             "VALUES (%s, 1, 'demo.effect', '{\"key\": \"{fire_at}\"}', 'all', date_trunc('second', clock_timestamp()))",
