@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
+from gristmill.children import python_module, search_path
 from gristmill.process import ServiceFailedError
+
+_ROOT: Final = Path(__file__).parents[1]
 
 
 def drive(plan: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
@@ -19,10 +22,10 @@ def drive(plan: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, 
     """
     limit = plan.get("seconds", 0) + plan.get("count", 0) * (plan.get("pause", 0) + 1) + 60
     answer = subprocess.run(
-        [sys.executable, "-m", "bench.client"],
+        python_module("bench.client"),
         input=json.dumps(plan).encode(),
         capture_output=True,
-        env=dict(environment),
+        env={**environment, **search_path(_ROOT)},
         timeout=limit,
         check=False,
     )

@@ -28,6 +28,7 @@ from gristmill import (
     process,
     tasks,  # noqa: F401  fills the registry, for the jobs that are written without HTTP
 )
+from gristmill.children import gristmill_command
 from gristmill.process import Process, ServiceFailedError, tail
 from gristmill.services.postgres import Postgres
 from gristmill.services.rabbitmq import RabbitMQ, find_rabbitmq
@@ -42,7 +43,7 @@ from gristmill.shared.queues import QUEUES
 from gristmill.shared.settings import Secret, Settings, load_settings
 from gristmill.shared.task import registry
 from gristmill.up.environment import child_environment
-from gristmill.up.unit import READY_FILE, python_module
+from gristmill.up.unit import READY_FILE
 
 QUEUE: Final = QUEUES["data_processing_queue"]  # the demo tasks' queue
 PROGRAMS: Final = {
@@ -186,7 +187,7 @@ class Stack:
         ready_file.unlink(missing_ok=True)
         log = self.folder / f"{name}.log"
         env = {**self.environment, READY_FILE: str(ready_file)}
-        started = process.spawn(python_module(*PROGRAMS[name]), env=env, log=log, cwd=self.folder)
+        started = process.spawn(gristmill_command(*PROGRAMS[name]), env=env, log=log, cwd=self.folder)
         self._running[name] = started
         looks: dict[str, Callable[[], bool]] = {
             "web": self._answers_http,

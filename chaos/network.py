@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from gristmill import ports, process
+from gristmill.children import python_module
 from gristmill.process import Process
 from gristmill.services.secret import write_private
 
@@ -43,9 +43,7 @@ class Network:
         config = self._folder / "proxy.json"
         write_private(config, json.dumps(self._config))
         log = self._folder / "proxy.log"
-        self._process = process.spawn(
-            [sys.executable, "-m", "chaos.proxy", config], env=self._env, log=log, cwd=self._folder
-        )
+        self._process = process.spawn(python_module("chaos.proxy", config), env=self._env, log=log, cwd=self._folder)
         process.wait_until_ready("the proxy", self._process, self._answers, log=log, deadline_seconds=20)
 
     def stop(self) -> None:

@@ -15,8 +15,9 @@ from typing import Final
 import psutil
 
 from gristmill import process
+from gristmill.children import gristmill_command
 from gristmill.process import Process
-from gristmill.up.unit import describe_end, python_module
+from gristmill.up.unit import describe_end
 
 COMMANDS: Final[dict[str, list[str]]] = {
     "web": ["web"],
@@ -93,7 +94,9 @@ class Programs:
     def _start(self, name: str) -> None:
         self._hit.pop(name, None)
         log = self._folder / f"{name}.log"
-        self._running[name] = process.spawn(python_module(*COMMANDS[name]), env=self._env, log=log, cwd=self._folder)
+        self._running[name] = process.spawn(
+            gristmill_command(*COMMANDS[name]), env=self._env, log=log, cwd=self._folder
+        )
 
     def _watch(self) -> None:
         ended_at: dict[str, float] = {}

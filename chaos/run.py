@@ -9,6 +9,7 @@ import secrets
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -27,10 +28,11 @@ from chaos.programs import Programs
 from chaos.servers import Servers
 from chaos.verdict import MAIL_FROM, TICK, judge
 from gristmill import migrations, ports, process
+from gristmill.children import python_module, search_path
 from gristmill.process import Process, ServiceFailedError
 from gristmill.services.secret import write_private
 from gristmill.shared.base.principal import ADMIN
-from gristmill.shared.database.connect import Database
+from gristmill.shared.database.connect import opened
 from gristmill.shared.producers.queries import create_producer
 from gristmill.shared.producers.queries_keys import create_key
 from gristmill.shared.settings import load_settings
@@ -41,6 +43,7 @@ ACCEPTED_SECONDS: Final = 30.0  # after healing, until a client gives a request 
 DRAIN_SECONDS: Final = 120.0
 ZOMBIE_SECONDS: Final = 3.0  # after the last end: an attempt that was taken over may still wake up, and must do nothing
 LEASE: Final = 3.0
+_ROOT: Final = Path(__file__).parents[1]
 
 
 class Run:
@@ -53,7 +56,7 @@ class Run:
         self.logs = self.folder / "logs"
         self.servers = Servers(self.folder, options.broker)
         self.port = ports.free_port()
-        self._env = child_environment({})
+        self._env = _environment({})
         self._network: Network | None = None
         self._programs: Programs | None = None
         self._client: Process | None = None
@@ -129,13 +132,12 @@ class Run:
             "GRISTMILL_WEB_THREADS": "16",
         }
         os.environ.update(made)
-        self._env = child_environment(made)
-        database = Database(load_settings(dotenv=None), application_name="chaos", pool_size=1)
-        try:
-            with database.transaction() as session:
-                api_key = create_key(session, create_producer(session, "chaos", [ADMIN]))
-        finally:
-            database.dispose()
+        self._env = _environment(made)
+        with (
+            opened(load_settings(dotenv=None), application_name="chaos") as database,
+            database.transaction() as session,
+        ):
+            api_key = create_key(session, create_producer(session, "chaos", [ADMIN]))
         self.servers.query(
             "INSERT INTO schedules (name, every, task, args, catch_up, next_fire_at) "
             "VALUES (%s, 1, 'demo.effect', '{\"key\": \"{fire_at}\"}', 'all', date_trunc('second', clock_timestamp()))",
@@ -156,7 +158,7 @@ class Run:
             "gives_up_at": ends_at + ACCEPTED_SECONDS,
         }
         write_private(config, json.dumps(settings))
-        command: list[str | Path] = [sys.executable, "-m", "chaos.client", config]
+        command = python_module("chaos.client", config)
         self._client = process.spawn(command, env=self._env, log=self.folder / "client.log", cwd=self.folder)
 
     def _show_progress(self, ends_at: float) -> None:
@@ -234,3 +236,8 @@ def _shown(live: dict[str, int] | None) -> str:
     if live is None:
         return "Postgres does not answer"
     return ", ".join(f"{count} {state}" for state, count in sorted(live.items())) or "none"
+
+
+def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the processes, which find the modules of chaos as well."""
+    return {**child_environment(settings), **search_path(_ROOT)}

@@ -1,4 +1,4 @@
-"""The `gristmill` command: one group of subcommands, loaded when they are called, and errors as one plain sentence."""
+"""Command line of Gristmill: a group of subcommands that are imported when they are called."""
 
 import os
 import sys
@@ -12,20 +12,20 @@ from gristmill import __version__
 # Name, module in gristmill.commands, one line of help. Kept here so that --help imports none of them.
 _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "up": ("up", "Run the whole platform here, without Docker."),
-    "demo": ("demo", "Post real jobs of every kind and watch them end."),
+    "demo": ("demo", "Post real jobs of every kind and follow them to their ends."),
     "web": ("processes", "Serve the HTTP ingress."),
     "worker": ("processes", "Execute the jobs of one queue."),
-    "relay": ("processes", "Move due hints from the outbox to the broker."),
+    "relay": ("processes", "Publish due hints from the outbox to the broker."),
     "beat": ("processes", "Fire the schedules that are due."),
-    "maintenance": ("processes", "Rescue what was lost, record what the broker gave up, prune history."),
+    "maintenance": ("processes", "Rescue lost jobs, record the broker's dead letters, prune history."),
     "flower": ("processes", "Serve Flower, the workers' dashboard."),
-    "doctor": ("doctor", "Check the settings and everything they point at."),
-    "db": ("db", "Bring the database's schema up to date."),
-    "keys": ("keys", "Create, list and revoke API keys."),
-    "jobs": ("jobs", "List, show, post, cancel and hurry jobs."),
-    "dead-letters": ("dead_letters", "List, group, show, redrive and discard what ended without success."),
-    "schedules": ("schedules", "List the schedules."),
-    "queues": ("queues", "List the queues and what waits in them."),
+    "doctor": ("doctor", "Check the settings and everything that they name."),
+    "db": ("db", "Migrate the database's schema."),
+    "keys": ("keys", "Create, list, rotate and revoke API keys."),
+    "jobs": ("jobs", "List, count, show, post, cancel and run jobs."),
+    "dead-letters": ("dead_letters", "List, group, show, redrive and discard dead letters."),
+    "schedules": ("schedules", "List, show, run, pause, resume and backfill schedules."),
+    "queues": ("queues", "List, pause and resume queues."),
     "tasks": ("tasks", "List the tasks that jobs can be posted for."),
     "new": ("new", "Write a new task and its test."),
 }
@@ -61,16 +61,16 @@ def cli() -> None:
     \b
     Examples:
       gristmill up                                   run everything here; Ctrl-C stops it
-      gristmill demo                                 watch jobs of every kind go to their ends
+      gristmill demo                                 follow jobs of every kind to their ends
       gristmill jobs post demo.echo message=hello    post a job
-      gristmill doctor                               find out what is wrong
+      gristmill doctor                               check everything, and say what to do
 
-    Settings come from GRISTMILL_… variables, from .env, and in a folder where `gristmill up` runs, from it.
+    Settings are read from GRISTMILL_… variables and from .env, or else from a `gristmill up` that runs in this folder.
     """  # noqa: D301  click's mark for text that is not to be wrapped
 
 
 def main() -> NoReturn:
-    """Run the command and end the process: 0 well, 1 it could not be done, 2 it was called wrongly."""
+    """Run the command and exit: 0 on success, 1 on failure, 2 on wrong usage."""
     sys.exit(_run())
 
 
@@ -84,15 +84,24 @@ def _run() -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return _INTERRUPTED
-    except BrokenPipeError:  # the reader has seen enough, as in `gristmill jobs list | head`
+    except BrokenPipeError:  # the reader has closed the pipe, as in `gristmill jobs list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
         from gristmill.explain import explain
 
-        sentence = explain(error)
+        sentence = explain(error, running=_called())
         if sentence is None:
             raise
         click.echo(f"Error: {sentence}", err=True)
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _called() -> str:
+    """Return the words of the command that was called: `jobs list`, `doctor`."""
+    name = next((word for word in sys.argv[1:] if word in _COMMANDS), "")
+    rest = sys.argv[sys.argv.index(name) + 1 :] if name else []
+    command = cli.get_command(click.Context(cli), name)
+    inner = getattr(command, "commands", {})
+    return " ".join([name, *(word for word in rest[:1] if word in inner)])

@@ -1,50 +1,74 @@
-"""Errors that a person can do something about, as one plain sentence instead of a traceback."""
+"""Explain errors that a person can mend, in a plain sentence instead of a traceback."""
 
 import sys
+from typing import Any, Final
 
 from gristmill.ports import PortInUseError
 from gristmill.process import ServiceFailedError
 
+_MIGRATING: Final = frozenset({"db upgrade", "up"})  # commands that change the schema themselves
+_PROBLEMS: Final = {
+    ("sqlalchemy.exc", "OperationalError"): "Postgres does not answer",
+    ("sqlalchemy.exc", "ProgrammingError"): "The database refused a statement",
+    ("kombu.exceptions", "OperationalError"): "The broker does not answer",
+}
 
-def explain(error: BaseException) -> str | None:
-    """Return what to tell the person who called the command; None for a fault of our own, which needs its traceback."""
+
+def explain(error: BaseException, *, running: str = "") -> str | None:
+    """Return a message for the person who called the command; None for a fault of our own, which needs its traceback.
+
+    Args:
+        error: What was raised.
+        running: The command that was called, such as `db upgrade`; it is never advised.
+    """
+    problem = describe(error)
+    if problem is None:
+        return None
+    advice = _advise(error, running)
+    if advice:
+        return f"{problem}. {advice}"
+    return "\n".join(line for line in problem.splitlines() if not line.startswith(f"`gristmill {running}`"))
+
+
+def describe(error: Any) -> str | None:
+    """Return what went wrong, without advice of ours; None for a fault of our own."""
     if isinstance(error, (PortInUseError, ServiceFailedError)):
         return str(error).strip()
     if isinstance(error, PermissionError) and error.filename:
-        return f"{error.filename} may not be used by this user ({error.strerror}): look at who owns it"
-    return _explain_ours(error) or _explain_database(error) or _explain_broker(error)
-
-
-# Only libraries that are loaded already are looked at: an error of one that is not cannot have been raised.
-
-
-def _explain_ours(error: BaseException) -> str | None:
-    errors = sys.modules.get("gristmill.shared.errors")
-    if errors is None or not isinstance(error, errors.GristmillError):
-        return None
-    details = "".join(f"\n  {path}: {problem}" for path, problem in error.details.items())
-    return f"{error.message}{details}"
-
-
-def _explain_database(error: BaseException) -> str | None:
-    exc = sys.modules.get("sqlalchemy.exc")
-    if exc is None:
-        return None
-    if isinstance(error, exc.OperationalError):
-        return (
-            f"Postgres does not answer: {_first_line(error.orig)}. Look at GRISTMILL_DATABASE_URL, or start the "
-            "platform here with `gristmill up`; `gristmill doctor` checks all parts"
-        )
-    if isinstance(error, exc.ProgrammingError):
-        return f"The database lacks what this version needs ({_first_line(error.orig)}): run `gristmill db upgrade`"
+        return f"{error.filename} may not be used by this user ({error.strerror}): check who owns it"
+    if _is_a("gristmill.shared.errors", "GristmillError", error):
+        details = "".join(f"\n  {path}: {problem}" for path, problem in error.details.items())
+        return f"{error.message}{details}"
+    for (module, name), problem in _PROBLEMS.items():
+        if _is_a(module, name, error):
+            return f"{problem}: {_first_line(getattr(error, 'orig', error))}"
     return None
 
 
-def _explain_broker(error: BaseException) -> str | None:
-    exceptions = sys.modules.get("kombu.exceptions")
-    if exceptions is None or not isinstance(error, exceptions.OperationalError):
-        return None
-    return f"The broker does not answer: {_first_line(error)}. Look at GRISTMILL_BROKER_URL, or run `gristmill doctor`"
+def _advise(error: object, running: str) -> str:
+    if _is_a("sqlalchemy.exc", "OperationalError", error):
+        start = "" if running == "up" else ", or start the platform here with `gristmill up`"
+        return f"Check GRISTMILL_DATABASE_URL{start}{_doctor(running, '; `gristmill doctor` checks all parts')}"
+    if _is_a("sqlalchemy.exc", "ProgrammingError", error):
+        if running in _MIGRATING:
+            return (
+                "Nothing of the failed migration is kept. Check that the user of GRISTMILL_DATABASE_URL may create "
+                "tables, and that the database holds no tables of another program"
+            )
+        return "It may lack what this version needs: run `gristmill db upgrade`"
+    if _is_a("kombu.exceptions", "OperationalError", error):
+        return f"Check GRISTMILL_BROKER_URL{_doctor(running, ', or run `gristmill doctor`')}"
+    return ""
+
+
+def _doctor(running: str, advice: str) -> str:
+    return "" if running == "doctor" else advice
+
+
+def _is_a(module: str, name: str, error: object) -> bool:
+    """Return whether an error is of a class of a library; one that is not loaded cannot have raised it."""
+    loaded = sys.modules.get(module)
+    return loaded is not None and isinstance(error, getattr(loaded, name))
 
 
 def _first_line(error: object) -> str:

@@ -22,7 +22,7 @@ from gristmill.shared.base.die_with_parent import NOBODY
 Identity = Literal["same", "namespace", "nobody"]
 Process = subprocess.Popen[bytes]
 
-_TETHER = Path(die_with_parent.__file__)
+_LAUNCHER = Path(die_with_parent.__file__)
 _LOG_LIMIT_BYTES = 10 * 1024 * 1024  # a longer log is moved to <name>.1 at the next start, so that two files bound it
 _POLL_SECONDS = 0.02
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "TZ")  # what a program needs to be found and to run; nothing secret
@@ -58,13 +58,13 @@ def spawn(
 
     The program's own children are not covered: servers look after theirs, a process pool has to be told to.
     """
-    tethered = [sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), identity, *map(str, command)]
+    launched = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), identity, *map(str, command)]
 
     def start() -> Process:
         with contextlib.ExitStack() as stack:
             output = subprocess.PIPE if log is None else stack.enter_context(_opened(log)).fileno()
             return subprocess.Popen(
-                tethered,
+                launched,
                 env=dict(env),
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable
 from multiprocessing import parent_process
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Final
 
 from granian.constants import HTTPModes, Interfaces
@@ -18,6 +17,7 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from gristmill.shared.base import garbage_collection
+from gristmill.shared.base.die_with_parent import die_with
 from gristmill.shared.settings import Settings, environment
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ CONNECTIONS: Final = 1_024  # open at once for each process; those beyond wait i
 HEAD_SECONDS: Final = 30  # for a request's head, and until the next one of a connection that is kept
 LARGEST_HEAD: Final = 64 * 1024  # bytes; more headers than any client of ours sends, and little for each connection
 STOP_SECONDS: Final = 25  # to finish what was begun; below the 30 s that supervisors usually give
-_PR_SET_PDEATHSIG: Final = 1
 
 
 def run(settings: Settings, target: str = "gristmill.ingress.serve:load") -> None:
@@ -39,7 +38,6 @@ def run(settings: Settings, target: str = "gristmill.ingress.serve:load") -> Non
     os.environ.update(environment(settings))  # the workers read the same settings, wherever these came from
     Server(
         target,
-        factory=True,
         address=settings.host,
         port=settings.port,
         interface=Interfaces.WSGI,
@@ -53,7 +51,13 @@ def run(settings: Settings, target: str = "gristmill.ingress.serve:load") -> Non
         workers_kill_timeout=STOP_SECONDS,
         log_access=False,
         log_level=LogLevels.error,  # its warnings are advice on settings; what goes wrong is an error
-    ).serve()
+    ).serve(target_loader=_load_named)
+
+
+def _load_named(target: str) -> Flask:
+    """Return the app of a worker process; granian's own loader puts the working folder first on the search path."""
+    app: Flask = resolve_name(target)()
+    return app
 
 
 def _head_milliseconds(settings: Settings) -> int:
@@ -63,7 +67,9 @@ def _head_milliseconds(settings: Settings) -> int:
 
 def load() -> Flask:
     """Return the app of a worker process; granian calls it there."""
-    _die_with_parent()
+    parent = parent_process()
+    if parent is not None and parent.pid is not None:
+        die_with(parent.pid)  # an orphan would go on answering on its port
     from gristmill.ingress.services import services_of
     from gristmill.ingress.wsgi import app
 
@@ -95,12 +101,3 @@ def _when_told_to_end(close: Callable[[], None]) -> None:
                 pass
 
     threading.Thread(target=look, name="signals", daemon=True).start()
-
-
-def _die_with_parent() -> None:
-    """End when the server's main process is killed: an orphan would go on answering on its port."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    parent = parent_process()
-    if parent is not None and os.getppid() != parent.pid:  # it was killed before we could ask
-        os.kill(os.getpid(), signal.SIGKILL)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench.growth.operations import accepted
 from bench.stack import say
+from gristmill.children import python_module, search_path
 from gristmill.process import ServiceFailedError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ LIMIT: Final = 500  # hints of one transaction, as relays take them
 PAUSE: Final = 0.04  # seconds for the confirms of 500: 80 microseconds each, as a quorum queue was measured
 MOST: Final = 3
 _NAME: Final = "relays"
+_ROOT: Final = Path(__file__).parents[2]
 
 
 def measure_relays(server: BenchDatabases, report: Report, *, hints: int) -> None:
@@ -41,8 +43,8 @@ def measure_relays(server: BenchDatabases, report: Report, *, hints: int) -> Non
 
 
 def _empty(url: str, number: int, pause: float) -> tuple[float, int]:
-    environment = {**os.environ, "GRISTMILL_DATABASE_URL": url}
-    command = [sys.executable, "-m", "bench.growth.one_relay", str(pause), str(LIMIT)]
+    environment = {**os.environ, **search_path(_ROOT), "GRISTMILL_DATABASE_URL": url}
+    command = python_module("bench.growth.one_relay", str(pause), str(LIMIT))
     running = [
         subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(number)

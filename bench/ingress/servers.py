@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 import bench
 from bench.ingress import baseline
 from gristmill import ports, process
+from gristmill.children import python_module
 
 if TYPE_CHECKING:
     from bench.stack import Stack
@@ -75,7 +76,7 @@ class Servers:
     def start_baseline(self, name: str, *, processes: int, threads: int) -> None:
         """Start the baseline under gunicorn's threads."""
         port = ports.free_port()
-        command = [sys.executable, "-m", "gunicorn", "bench.ingress.baseline:make_app()"]
+        command = python_module("gunicorn", "bench.ingress.baseline:make_app()")
         command += ["--worker-class", "gthread", "--workers", str(processes), "--threads", str(threads)]
         command += ["--bind", f"{ports.LOOPBACK}:{port}", "--log-level", "error", "--keep-alive", "75"]
         environment = {

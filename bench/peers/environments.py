@@ -6,12 +6,12 @@ import hashlib
 import os
 import shutil
 import subprocess
-import sys
 import venv
 from pathlib import Path
 from typing import Final
 
 import bench
+from gristmill.children import python_module
 from gristmill.process import ServiceFailedError, tail
 
 ROOT: Final = Path(bench.__file__).parents[1]
@@ -34,7 +34,7 @@ def python(name: str, requirements: Path = REQUIREMENTS) -> Path:
     if not _is_done(folder, pinned):
         shutil.rmtree(folder, ignore_errors=True)
         venv.create(folder, with_pip=False, symlinks=True)
-        pip = [sys.executable, "-m", "pip", "--python", str(program), "install", "--require-hashes", "-r", str(pinned)]
+        pip = python_module("pip", "--python", program, "install", "--require-hashes", "-r", pinned)
         _install(name, [*pip, "--disable-pip-version-check", "--no-compile"], folder)
         _done(folder, pinned)
     return program

@@ -1,43 +1,29 @@
-"""Commands that change several things: who does it, one after the other, each told in a sentence."""
+"""Change several things, each in a transaction of its own, and report each in a sentence."""
 
 import getpass
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
 
+from gristmill.commands.database import open_database
+
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from gristmill.shared.database.connect import Database
-
 
 def actor() -> str:
-    """Return who calls the command, for the record: `cli:<user>`."""
+    """Return the name under which a command's changes are recorded: `cli:<user>`."""
     try:
         return f"cli:{getpass.getuser()}"
     except (KeyError, OSError):  # a container's user may have no name
         return f"cli:{os.getuid()}"
 
 
-@contextmanager
-def open_database() -> "Iterator[Database]":
-    """Open the platform's database, for more than one transaction."""
-    from gristmill.commands.settings import command_settings
-    from gristmill.shared.database.connect import Database
-
-    database = Database(command_settings(), application_name="gristmill command", pool_size=1)
-    try:
-        yield database
-    finally:
-        database.dispose()
-
-
 def act_on_each(ids: Sequence[UUID], act: "Callable[[Session, UUID], str]") -> int:
-    """Call `act` for each of `ids` in a transaction of its own and say what it returns, or why it could not be done.
+    """Call `act` for each of `ids` in a transaction of its own; print what it returns, or the error.
 
     Returns:
         The command's exit code: 1 when one of them could not be done.

@@ -1,22 +1,22 @@
-"""`gristmill db`: the database's schema."""
+"""Migrate the database's schema and show its revision: `gristmill db`."""
 
 import click
 
 
 @click.group()
 def db() -> None:
-    """Bring the database's schema up to date.
+    """Migrate the database's schema, and show its revision.
 
     \b
     Examples:
-      gristmill db upgrade      apply what is missing; harmless when nothing is
-      gristmill db current      say where the database stands
+      gristmill db upgrade      apply the missing migrations; harmless when none is missing
+      gristmill db current      print the revision of the database
     """  # noqa: D301  click's mark for text that is not to be wrapped
 
 
 @db.command()
 def upgrade() -> None:
-    """Apply the migrations that are missing. Several at once are safe."""
+    """Apply the missing migrations. Running several at once is safe."""
     from gristmill import migrations
     from gristmill.commands.settings import command_settings
 
@@ -26,9 +26,9 @@ def upgrade() -> None:
 
 @db.command()
 def current() -> int:
-    """Say which revision the database has; exit code 1 when it is not the one that this version needs."""
+    """Print the revision of the database. Exits with 1 if this version needs another one."""
     from gristmill import migrations
-    from gristmill.commands.settings import transaction
+    from gristmill.commands.database import transaction
 
     with transaction() as session:
         found = migrations.current(session)

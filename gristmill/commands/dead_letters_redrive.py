@@ -1,15 +1,16 @@
-"""`gristmill dead-letters redrive` and `discard`."""
+"""Redrive or discard dead letters: `gristmill dead-letters redrive` and `discard`."""
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import click
 
-from gristmill.commands.bulk import act_on_each, actor, open_database
-from gristmill.commands.options import as_letters, filter_options, find_letter, given, summary_of
+from gristmill.commands.bulk import act_on_each, actor
+from gristmill.commands.database import open_database
+from gristmill.commands.options import as_letters, filter_options, find_letter, given, read_args, summary_of
 from gristmill.commands.output import show_rows
+from gristmill.commands.registry import load_registry
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -20,20 +21,20 @@ if TYPE_CHECKING:
 
 _SHOWN: Final = 10  # letters of a dry run
 _WHY: Final = {
-    "unique_key": "have the unique key of a live job",
-    "unknown_task": "are of a task that this version does not know",
-    "no_job": "never were a job",
-    "resolved": "were redriven or discarded by somebody else meanwhile",
+    "unique_key": "their unique key is held by a live job",
+    "unknown_task": "this version does not know their task",
+    "no_job": "they never were a job",
+    "resolved": "they were redriven or discarded by somebody else meanwhile",
 }
 
 
 @click.command()
 @click.argument("ids", metavar="[ID]...", nargs=-1, type=click.UUID)
-@click.option("--args", "document", help="All arguments anew, as a JSON object, instead of what the job has.")
+@click.option("--args", "document", help="New arguments as a JSON object, in place of all that the job has.")
 @filter_options
-@click.option("--all", "everything", is_flag=True, help="Every open dead letter.")
-@click.option("--rate", type=click.FloatRange(0.01, 10_000), help="Jobs a second: their start is spread from now on.")
-@click.option("--dry-run", is_flag=True, help="Only say how many they are, and show some.")
+@click.option("--all", "everything", is_flag=True, help="Redrive every open dead letter.")
+@click.option("--rate", type=click.FloatRange(0.01, 10_000), help="Jobs started per second, from now on.")
+@click.option("--dry-run", is_flag=True, help="Print how many they are, show the newest, and change nothing.")
 def redrive(
     *,
     ids: tuple[UUID, ...],
@@ -43,17 +44,18 @@ def redrive(
     dry_run: bool,
     **filters: Any,
 ) -> int:
-    """Put jobs back to work: those of the dead letters (or dead jobs) ID, or all that the options choose."""
+    """Run dead jobs again: those of the dead letters (or dead jobs) ID, or all that the options select."""
     chosen = given(filters)
     if sum((bool(ids), bool(chosen), everything)) != 1:
-        raise click.UsageError("give either IDs, or options that choose (--task, --queue, --reason, …), or --all")
+        raise click.UsageError(
+            "give either IDs, or options that select dead letters (--task, --queue, --reason, …), or --all"
+        )
     if ids and rate is not None:
-        raise click.UsageError("--rate is for many: give options that choose, or --all")
+        raise click.UsageError("--rate is for many: give options that select dead letters, or --all")
     if document is not None and len(ids) != 1:
         raise click.UsageError("--args corrects one job: give one ID")
-    args = _read_args(document)
-    from gristmill import tasks as _  # noqa: F401  fills the registry
-
+    args = read_args(document) if document is not None else None
+    load_registry()
     if ids:
         return _redrive_each(ids, args, dry_run=dry_run)
     if dry_run:
@@ -65,10 +67,10 @@ def redrive(
 
 @click.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True, type=click.UUID)
-@click.option("--reason", required=True, help="Why nobody needs them; it is kept.")
-@click.option("--dry-run", is_flag=True, help="Only say what they are.")
+@click.option("--reason", required=True, help="The reason why nobody needs them; it is recorded.")
+@click.option("--dry-run", is_flag=True, help="Print what they are and change nothing.")
 def discard(*, ids: tuple[UUID, ...], reason: str, dry_run: bool) -> int:
-    """Resolve dead letters without another try; their jobs stay dead."""
+    """Resolve dead letters without running their jobs again; the jobs stay dead."""
     from gristmill.shared.dead_letters.redrive import discard_one
 
     def act(session: "Session", each: UUID) -> str:
@@ -95,7 +97,7 @@ def _redrive_each(ids: Sequence[UUID], args: dict[str, Any] | None, *, dry_run: 
 
 
 def _preview(wanted: "Specification") -> None:
-    from gristmill.commands.settings import transaction
+    from gristmill.commands.database import transaction
     from gristmill.shared.dead_letters.queries import count_letters, list_letters
 
     with transaction() as session:
@@ -118,29 +120,17 @@ def _redrive_many(wanted: "Specification", rate: float | None) -> None:
             if done.more:
                 click.echo(f"{done.seen} of {number} …", err=True)
     if done is None or not done.seen:
-        click.echo("No dead letters fit: nothing was done")
+        click.echo("No open dead letter matches: nothing was done")
         return
     last = f"; the last is due at {done.until:%Y-%m-%d %H:%M:%SZ}" if rate is not None and done.until else ""
     click.echo(f"{_letters(done.redriven)} redriven{last}")
     for why, left in done.skipped.items():
-        click.echo(f"{_letters(left)} left: they {_WHY[why]}")
-
-
-def _read_args(document: str | None) -> dict[str, Any] | None:
-    if document is None:
-        return None
-    try:
-        args = json.loads(document)
-    except ValueError as error:
-        raise click.UsageError(f"--args is no JSON: {error}") from None
-    if not isinstance(args, dict):
-        raise click.UsageError('--args is a JSON object: --args \'{"name": "value"}\'')
-    return args
+        click.echo(f"{_letters(left)} left: {_WHY[why]}")
 
 
 def _would(act: str, letter: "DeadLetter") -> str:
     if letter.resolution is not None:
-        return f"{letter.id} was {letter.resolution} before: nothing would be done"
+        return f"{letter.id} is {letter.resolution} already: nothing would be done"
     return f"would {act} {letter.id}: {letter.task or 'no job'}, {letter.reason}, {letter.error_message or 'no error'}"
 
 

@@ -1,4 +1,4 @@
-"""`gristmill demo`."""
+"""Run the demo: `gristmill demo`."""
 
 from pathlib import Path
 
@@ -8,12 +8,14 @@ from gristmill.commands.data_folder import FOLDER
 
 
 @click.command()
-@click.option("--data", type=FOLDER, default=".gristmill", show_default=True, help="The folder of the `up` to use.")
+@click.option(
+    "--data", type=FOLDER, default=".gristmill", show_default=True, help="Data folder of the `gristmill up` to use."
+)
 def demo(*, data: Path) -> int:
-    """Post real jobs of every kind and watch them end: good ones, failing ones, one that kills its worker.
+    """Post real jobs of every kind and follow them to their ends: some fail, one kills its worker.
 
-    Uses the platform that `gristmill up` runs in this folder; where none runs, it starts one and stops it again.
-    Ends with 0 when every job ended as it must, else with 1.
+    Uses the platform that `gristmill up` runs in this folder. If none runs, starts one and stops it afterwards.
+    Exits with 0 if every job ended as expected, else with 1.
 
     \b
     Examples:

@@ -1,21 +1,24 @@
-"""`gristmill doctor`: is everything there that the settings point at, and if not, what to do."""
+"""Check the settings and the servers and processes that they name: `gristmill doctor`."""
 
 import smtplib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import click
 
-from gristmill.explain import explain
+from gristmill.explain import describe
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from gristmill.shared.settings import Settings
 
 _SECONDS: Final = 5  # for each check
-_AGAIN_SECONDS: Final = 0.5  # until what was found wrong is looked at once more
+_AGAIN_SECONDS: Final = 0.5  # until a failed check is repeated
 _SMTP_PORT: Final = 25
 _SMTPS_PORT: Final = 465
 
@@ -24,7 +27,7 @@ _SMTPS_PORT: Final = 465
 class _Check:
     name: str
     cure: str
-    look: Callable[["Settings"], str]  # returns what it found, raises what is wrong
+    run: Callable[["Settings"], str]  # returns what it found, raises what is wrong
 
 
 class _WrongError(Exception):
@@ -38,12 +41,12 @@ class _WrongError(Exception):
     default=5.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long, in all, what is only just starting may take until it is well.",
+    help="Repeat failed checks for so long, in all: for a platform that is starting.",
 )
 def doctor(wait: float) -> int:
-    """Check the settings, Postgres, its schema, the broker, the processes, Redis and SMTP: a line each, with the cure.
+    """Check the settings, Postgres, its schema, the broker, the processes, Redis and SMTP; say what to do about each.
 
-    Ends with 0 when all is well, else with 1.
+    Exits with 0 if everything is well, else with 1.
 
     \b
     Examples:
@@ -66,10 +69,10 @@ def doctor(wait: float) -> int:
 
 
 def _run(check: _Check, settings: "Settings", ends_at: float) -> bool:
-    """Show what a check finds; look again, until the clock says `ends_at`, at what is wrong."""
+    """Run a check and print its result; repeat it while it fails, until the clock says `ends_at`."""
     while True:
         try:
-            found = check.look(settings)
+            found = check.run(settings)
         except Exception as error:  # noqa: BLE001  one failing check never stops the others
             if time.monotonic() + _AGAIN_SECONDS < ends_at:
                 time.sleep(_AGAIN_SECONDS)
@@ -83,10 +86,8 @@ def _run(check: _Check, settings: "Settings", ends_at: float) -> bool:
 def _first_line(error: Exception) -> str:
     from gristmill.shared.base.redaction import hide_secrets
 
-    text = (
-        str(error).strip() if isinstance(error, _WrongError) else explain(error) or f"{type(error).__name__}: {error}"
-    )
-    return hide_secrets(text.splitlines()[0])
+    text = str(error) if isinstance(error, _WrongError) else describe(error) or f"{type(error).__name__}: {error}"
+    return hide_secrets(text.strip().splitlines()[0])
 
 
 def _show(name: str, state: str, text: str) -> None:
@@ -96,62 +97,54 @@ def _show(name: str, state: str, text: str) -> None:
         click.echo(f"{'':<20}{line}")
 
 
-def _place(url: str) -> str:
+def _address(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
 
 
-def _look_at_postgres(settings: "Settings") -> str:
+@contextmanager
+def _transaction(settings: "Settings") -> "Iterator[Session]":
+    from gristmill.shared.database.connect import opened
+
+    with opened(settings, application_name="gristmill doctor") as database, database.transaction() as session:
+        yield session
+
+
+def _check_postgres(settings: "Settings") -> str:
     from sqlalchemy import text
 
-    from gristmill.shared.database.connect import Database
-
-    database = Database(settings, application_name="gristmill doctor", pool_size=1)
-    try:
-        with database.transaction() as session:
-            version = session.execute(text("SHOW server_version")).scalar_one()
-    finally:
-        database.dispose()
-    return f"{version} at {_place(settings.database_url.reveal())}"
+    with _transaction(settings) as session:
+        version = session.execute(text("SHOW server_version")).scalar_one()
+    return f"{version} at {_address(settings.database_url.reveal())}"
 
 
-def _look_at_schema(settings: "Settings") -> str:
+def _check_schema(settings: "Settings") -> str:
     from gristmill import migrations
-    from gristmill.shared.database.connect import Database
 
-    database = Database(settings, application_name="gristmill doctor", pool_size=1)
-    try:
-        with database.transaction() as session:
-            found, needed = migrations.current(session), migrations.head()
-    finally:
-        database.dispose()
+    with _transaction(settings) as session:
+        found, needed = migrations.current(session), migrations.head()
     if found != needed:
         raise _WrongError(f"the database is at {found or 'nothing'}, and this version needs {needed}")
     return f"at {needed}"
 
 
-def _look_at_processes(settings: "Settings") -> str:
-    from gristmill.shared.database.connect import Database
+def _check_processes(settings: "Settings") -> str:
     from gristmill.shared.operating.queries_process_reports import list_processes
     from gristmill.shared.queues import QUEUES
 
-    database = Database(settings, application_name="gristmill doctor", pool_size=1)
-    try:
-        with database.transaction() as session:
-            alive = [each for each in list_processes(session) if each.alive]
-    finally:
-        database.dispose()
+    with _transaction(settings) as session:
+        alive = [each for each in list_processes(session) if each.alive]
     found = [each.queue or each.kind for each in alive]
     missing = [name for name in ("relay", "beat", "maintenance", *QUEUES) if name not in found]
     if missing:
-        raise _WrongError(f"nothing was heard of {', '.join(missing)} in the last seconds")
+        raise _WrongError(f"no report in the last seconds from {', '.join(missing)}")
     cut_off = sorted(f"{each.name} ({each.trouble})" for each in alive if each.trouble is not None)
     if cut_off:
         raise _WrongError(f"cut off from the broker: {', '.join(cut_off)}")
     return ", ".join(f"{found.count(name)} {name}" for name in dict.fromkeys(sorted(found)))
 
 
-def _look_at_broker(settings: "Settings") -> str:
+def _check_broker(settings: "Settings") -> str:
     from kombu import Connection
 
     from gristmill.shared.settings import broker_kind
@@ -162,40 +155,43 @@ def _look_at_broker(settings: "Settings") -> str:
     return f"{broker_kind(settings)} at {found['hostname']}:{found['port']}"
 
 
-def _look_at_redis(settings: "Settings") -> str:
+def _check_redis(settings: "Settings") -> str:
     import redis
 
     url = settings.redis_url.reveal()
     with redis.Redis.from_url(url, socket_connect_timeout=_SECONDS, socket_timeout=_SECONDS) as client:
         version = client.info("server")["redis_version"]
-    return f"{version} at {_place(url)}"
+    return f"{version} at {_address(url)}"
 
 
-def _look_at_smtp(settings: "Settings") -> str:
+def _check_smtp(settings: "Settings") -> str:
     url = settings.smtp_url.reveal()
     parts = urlsplit(url)
     smtps = parts.scheme == "smtps"
     kind = smtplib.SMTP_SSL if smtps else smtplib.SMTP
     with kind(parts.hostname or "", parts.port or (_SMTPS_PORT if smtps else _SMTP_PORT), timeout=_SECONDS) as server:
         code, _ = server.noop()
-    return f"answers {code} at {_place(url)}"
+    return f"answers {code} at {_address(url)}"
 
 
 _CHECKS: Final = (
     _Check(
         "postgres",
-        "Look at GRISTMILL_DATABASE_URL, and whether the server runs and lets this host in.",
-        _look_at_postgres,
+        "Check GRISTMILL_DATABASE_URL, that the server runs, and that it accepts connections from this host.",
+        _check_postgres,
     ),
-    _Check("schema", "Run `gristmill db upgrade`.", _look_at_schema),
+    _Check("schema", "Run `gristmill db upgrade`.", _check_schema),
     _Check(
-        "broker", "Look at GRISTMILL_BROKER_URL. Jobs are accepted meanwhile, and run when it is back.", _look_at_broker
+        "broker",
+        "Check GRISTMILL_BROKER_URL. Jobs are accepted meanwhile, and run when the broker is back.",
+        _check_broker,
     ),
     _Check(
         "processes",
-        "Start what is missing: `gristmill relay|beat|maintenance`, `gristmill worker --queue …`, or all with `up`.",
-        _look_at_processes,
+        "Start what is missing: `gristmill relay`, `gristmill beat`, `gristmill maintenance`, "
+        "`gristmill worker --queue …`; or all of it with `gristmill up`.",
+        _check_processes,
     ),
-    _Check("redis", "Look at GRISTMILL_REDIS_URL. Without it there are no rate limits and no cache.", _look_at_redis),
-    _Check("smtp", "Look at GRISTMILL_SMTP_URL. Mails wait meanwhile, with retries.", _look_at_smtp),
+    _Check("redis", "Check GRISTMILL_REDIS_URL. Without it there are no rate limits and no cache.", _check_redis),
+    _Check("smtp", "Check GRISTMILL_SMTP_URL. Mail waits meanwhile, with retries.", _check_smtp),
 )

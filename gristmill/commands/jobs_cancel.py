@@ -1,19 +1,22 @@
-"""`gristmill jobs cancel`: some jobs by their ids, or all that a filter chooses."""
+"""Cancel jobs by their ids, or all that a filter selects: `gristmill jobs cancel`."""
 
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import click
 
-from gristmill.commands.bulk import act_on_each, actor, open_database
+from gristmill.commands.bulk import act_on_each, actor
+from gristmill.commands.database import open_database
 from gristmill.commands.options import as_jobs, given, job_options
 from gristmill.commands.output import show_rows, text_of
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from gristmill.shared.database.connect import Database
     from gristmill.shared.filters.specification import Specification
     from gristmill.shared.jobs.models import Job
+    from gristmill.shared.operating.cancel_many import Progress
 
 _SHOWN: Final = 10  # jobs of a dry run
 
@@ -21,13 +24,13 @@ _SHOWN: Final = 10  # jobs of a dry run
 @click.command()
 @click.argument("ids", metavar="[ID]...", nargs=-1, type=click.UUID)
 @job_options
-@click.option("--all", "everything", is_flag=True, help="Every job that has not ended.")
-@click.option("--dry-run", is_flag=True, help="Only say which they are.")
+@click.option("--all", "everything", is_flag=True, help="Cancel every job that has not ended.")
+@click.option("--dry-run", is_flag=True, help="Print which they are and change nothing.")
 def cancel(*, ids: tuple[UUID, ...], everything: bool, dry_run: bool, **filters: Any) -> int:
-    """Cancel jobs: one that waits ends at once, one that runs is ended by its worker."""
+    """Cancel jobs. One that waits is cancelled immediately, one that runs by its worker."""
     chosen = given(filters)
     if sum((bool(ids), bool(chosen), everything)) != 1:
-        raise click.UsageError("give either IDs, or options that choose (--task, --queue, --where, …), or --all")
+        raise click.UsageError("give either IDs, or options that select jobs (--task, --queue, --where, …), or --all")
     if ids:
         return _cancel_each(ids, dry_run=dry_run)
     if dry_run:
@@ -38,7 +41,7 @@ def cancel(*, ids: tuple[UUID, ...], everything: bool, dry_run: bool, **filters:
 
 
 def would(act: str, session: "Session", job_id: UUID) -> str:
-    """Return what a dry run of `act` says of a job."""
+    """Return the line of a dry run of `act` for a job."""
     from gristmill.shared.jobs.find import get_job
 
     job = get_job(session, job_id)
@@ -67,14 +70,14 @@ def _cancel_each(ids: tuple[UUID, ...], *, dry_run: bool) -> int:
             return would("cancel", session, each)
         job = cancel_job(session, each, actor=actor())
         if job.state == "running":
-            return f"{each} runs: its worker is asked to end it; `gristmill jobs show {each}` tells when"
+            return f"{each} is running: its worker is asked to end it; `gristmill jobs show {each}` shows when it has"
         return f"{each} is cancelled"
 
     return act_on_each(ids, act)
 
 
 def _preview(wanted: "Specification") -> None:
-    from gristmill.commands.settings import transaction
+    from gristmill.commands.database import transaction
     from gristmill.shared.operating.queries_job_lists import CANCELLABLE, count_jobs, list_jobs
 
     with transaction() as session:
@@ -88,7 +91,6 @@ def _preview(wanted: "Specification") -> None:
 def _cancel_many(wanted: "Specification") -> None:
     from gristmill.shared.database.clock import read_clock
     from gristmill.shared.filters.everyday import choose_jobs
-    from gristmill.shared.operating.cancel_many import BATCH, cancel_matching
 
     cancelled = asked = 0
     with open_database() as database:
@@ -96,19 +98,26 @@ def _cancel_many(wanted: "Specification") -> None:
             wanted &= choose_jobs(created_before=read_clock(session))
         more = True
         while more:
-            more, told = False, 0
-            for done in cancel_matching(database, wanted, actor=actor()):
-                if done.more and done.seen >= told + BATCH:
-                    told = done.seen
-                    click.echo(f"{cancelled + asked + told} …", err=True)
-                more = done.more
-            cancelled, asked = cancelled + done.cancelled, asked + done.asked
+            done = _cancel_some(database, wanted, before=cancelled + asked)
+            more, cancelled, asked = done.more, cancelled + done.cancelled, asked + done.asked
     if not cancelled + asked:
-        click.echo("No jobs fit that have not ended: nothing was done")
+        click.echo("No job that has not ended matches: nothing was done")
         return
     click.echo(f"{_jobs(cancelled)} cancelled")
     if asked:
         click.echo(f"{_jobs(asked)} running: their workers are asked to end them")
+
+
+def _cancel_some(database: "Database", wanted: "Specification", *, before: int) -> "Progress":
+    """Cancel as many jobs as one pass takes, and report progress on standard error; `before` were cancelled before."""
+    from gristmill.shared.operating.cancel_many import BATCH, Progress, cancel_matching
+
+    told, done = 0, Progress(more=False)
+    for done in cancel_matching(database, wanted, actor=actor()):
+        if done.more and done.seen >= told + BATCH:
+            told = done.seen
+            click.echo(f"{before + told} …", err=True)
+    return done
 
 
 def _jobs(number: object) -> str:

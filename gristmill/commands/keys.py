@@ -1,14 +1,16 @@
-"""`gristmill keys`: who may post jobs."""
+"""Create, list, rotate and revoke API keys and webhook secrets: `gristmill keys`."""
 
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gristmill.commands.output import json_option, show_rows
+from gristmill.commands.output import page_options, show_page
+from gristmill.commands.registry import load_registry
 from gristmill.shared.base.principal import SCOPES
 
-_SHOWN: Final = 100
+if TYPE_CHECKING:
+    from gristmill.shared.producers.models import ApiKey, Producer
 
 
 @click.group()
@@ -29,14 +31,20 @@ def keys() -> None:
 @keys.command()
 @click.argument("producer")
 @click.option(
-    "--scope", "scopes", multiple=True, type=click.Choice(list(SCOPES)), help="What the producer may do; repeat it."
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(list(SCOPES)),
+    help="A scope of the producer; repeat it for more.  [default: jobs:read and jobs:write]",
 )
-@click.option("--task", "tasks", multiple=True, help="The only tasks the producer may post; repeat it.")
-@click.option("--quota", type=click.IntRange(1), help="The most jobs that the producer may have in flight.")
-@click.option("--rate", type=click.FloatRange(0.01), help="Requests a second that the producer may make.")
-@click.option("--burst", type=click.IntRange(1), help="Requests at once, where it has a rate.")
-@click.option("--no-payloads", is_flag=True, help="The producer is not shown arguments and results.")
-@click.option("--days", type=click.IntRange(1, 3650), help="How long the key is good for.  [default: until revoked]")
+@click.option(
+    "--task", "tasks", multiple=True, help="A task the producer may post; repeat it for more.  [default: all]"
+)
+@click.option("--quota", type=click.IntRange(1), help="Jobs that the producer may have in flight, at most.")
+@click.option("--rate", type=click.FloatRange(0.01), help="Requests per second that the producer may make.")
+@click.option("--burst", type=click.IntRange(1), help="Requests that the producer may make at once, if it has a rate.")
+@click.option("--no-payloads", is_flag=True, help="Hide arguments and results from the producer.")
+@click.option("--days", type=click.IntRange(1, 3650), help="Days until the key expires.  [default: never]")
 def create(
     *,
     producer: str,
@@ -48,8 +56,8 @@ def create(
     no_payloads: bool,
     days: int | None,
 ) -> None:
-    """Make a key for PRODUCER and print it; nobody can see it again. Makes the producer when there is none."""
-    from gristmill.commands.settings import transaction
+    """Create a key for PRODUCER and print it, once. Creates the producer if it does not exist."""
+    from gristmill.commands.database import transaction
     from gristmill.shared.producers.queries import create_producer, find_producer
     from gristmill.shared.producers.queries_keys import create_key
 
@@ -57,7 +65,7 @@ def create(
         found = find_producer(session, producer)
         if found is not None and (scopes or tasks or quota or rate or burst or no_payloads):
             raise click.UsageError(
-                f"{producer} exists, with {', '.join(found.scopes)}: leave all options but --days out"
+                f"{producer} exists, with the scopes {', '.join(found.scopes)}: give no option but --days"
             )
         if found is None:
             _require_known(tasks)
@@ -78,38 +86,34 @@ def create(
 
 
 @keys.command(name="list")
-@json_option
-def list_(*, as_json: bool) -> None:
-    """List the keys, newest first; of each only its public half."""
-    from gristmill.commands.settings import transaction
+@page_options(default=100)
+def list_(*, limit: int, as_json: bool) -> None:
+    """List the keys, newest first, by their public halves."""
+    from gristmill.commands.database import transaction
     from gristmill.shared.producers.queries_keys import list_all_keys
 
     with transaction() as session:
-        rows = [
-            {
-                "key": key.id,
-                "producer": producer.name,
-                "scopes": ", ".join(producer.scopes),
-                "tasks": ", ".join(producer.allowed_tasks) if producer.allowed_tasks is not None else "all",
-                "created_at": key.created_at,
-                "expires_at": key.expires_at,
-                "revoked_at": key.revoked_at,
-                "last_used_at": key.last_used_at,
-            }
-            for producer, key in list_all_keys(session, limit=_SHOWN)
-        ]
-    show_rows(rows, as_json=as_json, empty="There are no keys yet: `gristmill keys create NAME` makes one")
+        show_page(
+            lambda most: [_row(producer, key) for producer, key in list_all_keys(session, limit=most)],
+            limit=limit,
+            as_json=as_json,
+            empty="There are no keys yet: `gristmill keys create NAME` creates one",
+        )
 
 
 @keys.command()
 @click.argument("key")
 @click.option(
-    "--overlap", type=click.IntRange(0, 2160), default=24, show_default=True, help="Hours that the old key goes on."
+    "--overlap",
+    type=click.IntRange(0, 2160),
+    default=24,
+    show_default=True,
+    help="Hours for which the old key stays valid.",
 )
 def rotate(*, key: str, overlap: int) -> None:
-    """Make a new key in the place of KEY (its public half, as `list` shows it), and print it."""
+    """Replace KEY (its public half, as `list` shows it) by a new key, and print that, once."""
     from gristmill.commands.bulk import actor
-    from gristmill.commands.settings import transaction
+    from gristmill.commands.database import transaction
     from gristmill.shared.producers.manage import rotate_key
     from gristmill.shared.producers.queries_keys import find_key
 
@@ -117,17 +121,17 @@ def rotate(*, key: str, overlap: int) -> None:
     with transaction() as session:
         old = find_key(session, public)
         _, token = rotate_key(session, old.producer_id, public, actor=actor(), overlap=timedelta(hours=overlap))
-        click.echo(f"{public} goes on for {overlap} h. Keep the new key, it is not shown again:", err=True)
+        click.echo(f"{public} stays valid for {overlap} h. Keep the new key, it is not shown again:", err=True)
     click.echo(token)
 
 
 @keys.command()
 @click.argument("key")
-@click.option("--force", is_flag=True, help="Also the last one that may make keys.")
+@click.option("--force", is_flag=True, help="Revoke it even if it is the last one that may create keys.")
 def revoke(*, key: str, force: bool) -> None:
-    """Make KEY (its public half, as `list` shows it) worthless, within seconds everywhere."""
+    """Revoke KEY (its public half, as `list` shows it). Every process refuses it within seconds."""
     from gristmill.commands.bulk import actor
-    from gristmill.commands.settings import transaction
+    from gristmill.commands.database import transaction
     from gristmill.shared.producers.manage import revoke as revoke_it
     from gristmill.shared.producers.queries_keys import find_key
 
@@ -144,22 +148,35 @@ def revoke(*, key: str, force: bool) -> None:
     type=click.IntRange(0, 2160),
     default=24,
     show_default=True,
-    help="Hours that the old secret goes on, if there is one.",
+    help="Hours for which the old secret stays valid, if there is one.",
 )
 def webhook_secret(*, producer: str, overlap: int) -> None:
-    """Make the secret that signs PRODUCER's callbacks, or replace it, and print it; nobody can see it again."""
+    """Create or replace the secret that signs PRODUCER's callbacks, and print it, once."""
     from gristmill.commands.bulk import actor
-    from gristmill.commands.settings import transaction
+    from gristmill.commands.database import transaction
     from gristmill.shared.producers.queries import find_producer
     from gristmill.shared.producers.webhook_secrets import make_secret
 
     with transaction() as session:
         found = find_producer(session, producer)
         if found is None:
-            raise click.UsageError(f"No producer is called {producer!r}: `gristmill keys create {producer}` makes it")
+            raise click.UsageError(f"No producer is called {producer!r}: `gristmill keys create {producer}` creates it")
         _, token = make_secret(session, found.id, actor=actor(), overlap=timedelta(hours=overlap))
         click.echo(f"The callbacks of {producer} are signed with this. Keep it, it is not shown again:", err=True)
     click.echo(token)
+
+
+def _row(producer: "Producer", key: "ApiKey") -> dict[str, Any]:
+    return {
+        "key": key.id,
+        "producer": producer.name,
+        "scopes": ", ".join(producer.scopes),
+        "tasks": ", ".join(producer.allowed_tasks) if producer.allowed_tasks is not None else "all",
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at,
+        "last_used_at": key.last_used_at,
+    }
 
 
 def _public_half(key: str) -> str:
@@ -167,8 +184,5 @@ def _public_half(key: str) -> str:
 
 
 def _require_known(names: tuple[str, ...]) -> None:
-    from gristmill import tasks as _  # noqa: F401  fills the registry
-    from gristmill.shared.task import registry
-
     for name in names:
-        registry.get(name)
+        load_registry().get(name)

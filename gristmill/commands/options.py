@@ -1,12 +1,14 @@
-"""Choose jobs and dead letters: by options, by a filter, or by an id; and show a letter as a row."""
+"""Select jobs and dead letters by options, by a filter or by an id; read arguments; show a dead letter as a row."""
 
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 import click
+
+from gristmill.shared.states import State
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -15,42 +17,48 @@ if TYPE_CHECKING:
     from gristmill.shared.filters.specification import Specification
 
 F = TypeVar("F", bound=Callable[..., Any])
-STATES: Final = ("scheduled", "queued", "running", "retrying", "succeeded", "dead", "cancelled")
 
 
 def job_options(command: F) -> F:
-    """Give a command the options that choose jobs."""
+    """Add the options that select jobs to a command."""
     for option in (
         *_everywhere(),
-        click.option("--tag"),
-        click.option("--queue"),
-        click.option("--task"),
-        click.option("--state", type=click.Choice(STATES)),
+        click.option("--tag", help="Only jobs with this tag."),
+        *_task_and_queue(),
+        click.option("--state", type=click.Choice([str(state) for state in State]), help="Only jobs in this state."),
     ):
         command = option(command)
     return command
 
 
 def filter_options(command: F) -> F:
-    """Give a command the options that choose dead letters."""
+    """Add the options that select dead letters to a command."""
     for option in (
         *_everywhere(),
-        click.option("--fingerprint", help="Of a group, as `groups` shows it."),
-        click.option("--reason"),
-        click.option("--queue"),
-        click.option("--task"),
+        click.option("--fingerprint", help="Only those of a group, as `groups` shows it."),
+        click.option("--reason", help="Only jobs that ended for this reason."),
+        *_task_and_queue(),
     ):
         command = option(command)
     return command
+
+
+def _task_and_queue() -> list[Callable[[Any], Any]]:
+    return [
+        click.option("--queue", help="Only jobs of this queue."),
+        click.option("--task", help="Only jobs of this task."),
+    ]
 
 
 def _everywhere() -> list[Callable[[Any], Any]]:
     times = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
     example = '\'{"field": "attempt", "gt": 2}\''
     return [
-        click.option("--where", callback=_read_where, help=f"Any filter, as JSON: {example}; docs/filters.md."),
-        click.option("--created-before", type=times, help="In UTC."),
-        click.option("--created-after", type=times, help="In UTC."),
+        click.option(
+            "--where", callback=_read_where, help=f"A filter as JSON, such as {example}; see docs/filters.md."
+        ),
+        click.option("--created-before", type=times, help="Only those created before this time, in UTC."),
+        click.option("--created-after", type=times, help="Only those created after this time, in UTC."),
     ]
 
 
@@ -60,19 +68,34 @@ def _read_where(_context: click.Context, _parameter: click.Parameter, document: 
     try:
         return json.loads(document)
     except ValueError as error:
-        raise click.BadParameter(f"it is no JSON: {error}") from None
+        raise click.BadParameter(f"this is not JSON: {error}") from None
+
+
+def read_args(document: str) -> dict[str, Any]:
+    """Return the arguments that `--args` holds.
+
+    Raises:
+        UsageError: they are not a JSON object.
+    """
+    try:
+        args = json.loads(document)
+    except ValueError as error:
+        raise click.UsageError(f"--args is not JSON: {error}") from None
+    if not isinstance(args, dict):
+        raise click.UsageError('--args takes a JSON object: --args \'{"name": "value"}\'')
+    return args
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
-    """Return those of the options that were given."""
+    """Return the options that were given."""
     return {name: value for name, value in options.items() if value is not None}
 
 
 def as_jobs(options: dict[str, Any]) -> "Specification":
-    """Return the jobs that these options mean; their times are in UTC.
+    """Return the filter for jobs that these options describe; their times are in UTC.
 
     Raises:
-        InvalidError: `--where` cannot be understood.
+        InvalidError: `--where` is not a filter.
     """
     from gristmill.shared.filters.everyday import choose_jobs
     from gristmill.shared.filters.fields import JOBS
@@ -84,10 +107,10 @@ def as_jobs(options: dict[str, Any]) -> "Specification":
 
 
 def as_letters(options: dict[str, Any], **more: Any) -> "Specification":
-    """Return the dead letters that these options mean; their times are in UTC.
+    """Return the filter for dead letters that these options describe; their times are in UTC.
 
     Raises:
-        InvalidError: `--where` cannot be understood.
+        InvalidError: `--where` is not a filter.
     """
     from gristmill.shared.filters.everyday import choose_letters
     from gristmill.shared.filters.fields import LETTERS
@@ -109,7 +132,7 @@ def _in_utc(value: Any) -> Any:
 
 
 def find_letter(session: "Session", letter_id: UUID) -> "DeadLetter":
-    """Return the dead letter of this id, or the latest of the job with this id.
+    """Return the dead letter with this id, or the latest one of the job with this id.
 
     Raises:
         NotFoundError: there is neither.

@@ -1,4 +1,4 @@
-"""How commands show what they found: a table for people, JSON for programs."""
+"""Print lists and things: as a table for people, as JSON for programs."""
 
 import json
 import sys
@@ -13,12 +13,39 @@ _WIDEST: Final = 60  # characters of a column in plain text
 
 
 def json_option(command: F) -> F:
-    """Give a command `--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")(command)
+    """Add `--json` to a command."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")(command)
+
+
+def page_options(default: int = 20) -> Callable[[F], F]:
+    """Add `--limit` and `--json` to a command that prints a list with `show_page`.
+
+    Args:
+        default: Entries that are shown unless `--limit` says otherwise.
+    """
+    limit = click.option(
+        "--limit", type=click.IntRange(1, 1000), default=default, show_default=True, help="Entries to show, at most."
+    )
+    return lambda command: limit(json_option(command))
+
+
+def show_page(find: Callable[[int], Iterable[Mapping[str, Any]]], *, limit: int, as_json: bool, empty: str) -> None:
+    """Print the first entries of a list, and say on standard error when there are more.
+
+    Args:
+        find: Returns at most so many rows, the first ones of the list.
+        limit: Rows to print, at most.
+        as_json: Print one JSON document.
+        empty: What to say when there are none.
+    """
+    rows = list(find(limit + 1))
+    show_rows(rows[:limit], as_json=as_json, empty=empty)
+    if len(rows) > limit:
+        click.echo(f"There are more than these {limit}: --limit shows up to 1000 of them", err=True)
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
-    """Show rows that have the same fields; `empty` is said when there are none."""
+    """Print rows that have the same fields, or `empty` when there are none."""
     if as_json:
         click.echo(json.dumps([dict(row) for row in rows], default=_plain, indent=2))
     elif not rows:
@@ -34,7 +61,7 @@ def show_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -
 
 
 def show_fields(fields: Mapping[str, Any], *, as_json: bool) -> None:
-    """Show one thing, a line for each of its fields."""
+    """Print one thing, a line for each of its fields."""
     if as_json:
         click.echo(json.dumps(fields, default=_plain, indent=2))
         return
@@ -49,7 +76,7 @@ def show_fields(fields: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def text_of(value: Any) -> str:
-    """Return a value as a person reads it: times in UTC to the second, nothing for None."""
+    """Return a value as a person reads it: times in UTC to the second, an empty text for None."""
     if value is None:
         return ""
     if isinstance(value, datetime):

@@ -1,19 +1,18 @@
-"""The platform's processes, one command each: they log to standard output and end on SIGTERM or SIGINT."""
+"""Run the platform's processes, one command each; they log to standard output and end on SIGTERM or SIGINT."""
 
 import os
 import warnings
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
+
+from gristmill.shared.queues import QUEUES
 
 if TYPE_CHECKING:
     from gristmill.shared.base.sentry import Framework
     from gristmill.shared.settings import Settings
-
-# As in gristmill.shared.queues, which costs --help nothing to leave alone; a test compares the two.
-QUEUE_NAMES: Final = ("user_queue", "email_queue", "notification_queue", "data_processing_queue", "priority_queue")
 
 
 @click.command()
@@ -26,18 +25,19 @@ def web() -> None:
     """  # noqa: D301  click's mark for text that is not to be wrapped
     settings = _begin("web", "flask")
     from gristmill.ingress.serve import run
-    from gristmill.lifeline import tie_forks
+    from gristmill.shared.base import die_with_parent
 
-    tie_forks()
-
+    die_with_parent.apply_to_forks()
     run(settings)
 
 
 @click.command()
-@click.option("--queue", required=True, type=click.Choice(QUEUE_NAMES), help="The queue to consume.")
-@click.option("--concurrency", type=click.IntRange(1, 256), help="Child processes.  [default: the queue's own]")
+@click.option("--queue", required=True, type=click.Choice(list(QUEUES)), help="The queue to consume.")
+@click.option(
+    "--concurrency", type=click.IntRange(1, 256), help="Child processes, a job each.  [default: the queue's own]"
+)
 def worker(*, queue: str, concurrency: int | None) -> None:
-    """Execute the jobs of one queue. Start as many as you like, on as many machines.
+    """Execute the jobs of one queue. Any number of workers may run, on any number of machines.
 
     \b
     Example:
@@ -46,10 +46,9 @@ def worker(*, queue: str, concurrency: int | None) -> None:
     settings = _begin(f"worker_{queue.removesuffix('_queue')}", "celery")
     from celery.signals import worker_ready
 
-    from gristmill.shared.queues import QUEUES
     from gristmill.workers.celery.worker import run
 
-    # Root is what `up` runs as in a container. What Celery warns of is pickle, and we accept JSON only.
+    # In a container `up` runs as root. Celery warns because of pickle, and we accept JSON only.
     warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
     worker_ready.connect(_say_ready, weak=False)
     run(settings, queue=queue, concurrency=concurrency or QUEUES[queue].concurrency)
@@ -57,7 +56,7 @@ def worker(*, queue: str, concurrency: int | None) -> None:
 
 @click.command()
 def relay() -> None:
-    """Move due hints from the outbox to the broker. Several run side by side.
+    """Publish due hints from the outbox to the broker. Several relays may run side by side.
 
     \b
     Example:
@@ -71,7 +70,7 @@ def relay() -> None:
 
 @click.command()
 def beat() -> None:
-    """Fire the schedules that are due, each once. Several run side by side.
+    """Fire the schedules that are due, each once. Several may run side by side.
 
     \b
     Example:
@@ -85,7 +84,7 @@ def beat() -> None:
 
 @click.command()
 def maintenance() -> None:
-    """Rescue what was lost, record what the broker gave up, prune history.
+    """Rescue jobs of lost workers and lost hints, record the broker's dead letters, prune history.
 
     \b
     Example:
@@ -98,7 +97,7 @@ def maintenance() -> None:
 
 
 @click.command()
-@click.option("--allow-control", is_flag=True, help="Whoever has the password may also revoke tasks and end workers.")
+@click.option("--allow-control", is_flag=True, help="Let users of the dashboard revoke tasks and shut workers down.")
 def flower(*, allow_control: bool) -> None:
     """Serve Flower, the workers' dashboard, on GRISTMILL_HOST and GRISTMILL_FLOWER_PORT, behind a password.
 
@@ -124,7 +123,7 @@ def _begin(process: str, framework: "Framework") -> "Settings":
 
 
 def _say_ready(**_: object) -> None:
-    """Tell whoever started us, and left the name of a file in the environment for it, that we consume."""
+    """Touch the file that the environment names, so that the program which started us knows that we consume."""
     if name := os.environ.get("GRISTMILL_READY_FILE"):
         with suppress(OSError):
             Path(name).touch()

@@ -1,4 +1,4 @@
-"""`gristmill queues`: what waits where; pause a queue, let it go on."""
+"""List, pause and resume queues: `gristmill queues`."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def queues() -> None:
-    """List the queues and what waits in them; pause and resume them.
+    """List the queues with their jobs; pause and resume them.
 
     \b
     Examples:
@@ -27,8 +27,8 @@ def queues() -> None:
 @queues.command(name="list")
 @json_option
 def list_(*, as_json: bool) -> None:
-    """List the queues: jobs by state, how long the first in line has waited, rates, workers, open dead letters."""
-    from gristmill.commands.settings import transaction
+    """List the queues: jobs by state, age of the oldest ready job, rates, workers, open dead letters, pauses."""
+    from gristmill.commands.database import transaction
     from gristmill.shared.operating.queries_queue_depths import list_depths
 
     with transaction() as session:
@@ -38,10 +38,10 @@ def list_(*, as_json: bool) -> None:
 
 @queues.command()
 @click.argument("name")
-@click.option("--reason", required=True, help="Why; whoever waits reads it.")
+@click.option("--reason", required=True, help="The reason; it is shown with every job that waits.")
 def pause(*, name: str, reason: str) -> None:
-    """Pause a queue: its jobs are accepted and not started; what runs goes on to its end."""
-    from gristmill.commands.settings import transaction
+    """Pause the queue NAME: jobs are accepted but not started. Jobs that are running finish."""
+    from gristmill.commands.database import transaction
     from gristmill.shared.operating.pause import pause_queue
     from gristmill.shared.operating.queries_pause import find_control
 
@@ -49,22 +49,24 @@ def pause(*, name: str, reason: str) -> None:
         paused = pause_queue(session, name, actor=actor(), reason=reason)
         control = find_control(session, name)
     if paused:
-        click.echo(f"{name} is paused; `gristmill queues resume {name}` lets it go on")
+        click.echo(f"{name} is paused; `gristmill queues resume {name}` resumes it")
     else:
         since = text_of(control.paused_at)
-        click.echo(f"{name} is paused since {since} by {control.paused_by} ({control.pause_reason}); nothing changed")
+        click.echo(
+            f"{name} has been paused since {since} by {control.paused_by} ({control.pause_reason}); nothing changed"
+        )
 
 
 @queues.command()
 @click.argument("name")
 def resume(*, name: str) -> None:
-    """Let a paused queue go on: what has waited runs at once."""
-    from gristmill.commands.settings import transaction
+    """Resume the queue NAME: jobs that have waited run immediately."""
+    from gristmill.commands.database import transaction
     from gristmill.shared.operating.pause import resume_queue
 
     with transaction() as session:
         resumed = resume_queue(session, name, actor=actor())
-    click.echo(f"{name} goes on" if resumed else f"{name} was not paused; nothing changed")
+    click.echo(f"{name} is resumed" if resumed else f"{name} was not paused; nothing changed")
 
 
 def _shown(depth: "Depth") -> dict[str, Any]:

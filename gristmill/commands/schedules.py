@@ -1,4 +1,4 @@
-"""`gristmill schedules`: what fires when; run it now, switch it off and on, make up for what was missed."""
+"""List, show, run, pause, resume and backfill schedules: `gristmill schedules`."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gristmill.commands.bulk import actor
-from gristmill.commands.output import json_option, show_fields, show_rows, text_of
+from gristmill.commands.output import json_option, page_options, show_fields, show_page, text_of
+from gristmill.commands.registry import load_registry
 
 if TYPE_CHECKING:
     from gristmill.shared.base.principal import Principal
-    from gristmill.shared.schedules.models import Schedule
+    from gristmill.shared.schedules.models import Fire, Schedule
 
-_SHOWN = 1000
 _NEXT = 5
 
 
@@ -27,13 +27,13 @@ class _Time(click.ParamType[datetime]):
         except ValueError:
             time = None
         if time is None or time.tzinfo is None:
-            self.fail(f"{value!r} is no time with an offset, such as 2030-01-31T06:00:00Z", param, ctx)
+            self.fail(f"{value!r} is not a time with an offset, such as 2030-01-31T06:00:00Z", param, ctx)
         return time
 
 
 @click.group()
 def schedules() -> None:
-    """List and show the schedules; run them, switch them off and on, make up for what was missed.
+    """List, show, run, pause and resume schedules; backfill the fires that they missed.
 
     \b
     Examples:
@@ -45,38 +45,27 @@ def schedules() -> None:
 
 
 @schedules.command(name="list")
-@json_option
-def list_(*, as_json: bool) -> None:
-    """List the schedules by name, with the time of their next fire."""
-    from gristmill.commands.settings import transaction
+@page_options(default=1000)
+def list_(*, limit: int, as_json: bool) -> None:
+    """List the schedules by name, with their next fires."""
+    from gristmill.commands.database import transaction
     from gristmill.shared.schedules.queries import list_schedules
 
     with transaction() as session:
-        rows = [
-            {
-                "name": each.name,
-                "when": _when(each),
-                "timezone": each.timezone,
-                "task": each.task,
-                "enabled": each.enabled,
-                "next_fire_at": each.next_fire_at if each.enabled else None,
-                "catch_up": each.catch_up,
-                "overlap": each.overlap,
-                "changed_by": each.changed_by,
-            }
-            for each in list_schedules(session, limit=_SHOWN)
-        ]
-    show_rows(
-        rows, as_json=as_json, empty="No schedules: beat writes those of tasks/records/schedules.py when it starts"
-    )
+        show_page(
+            lambda most: map(_row, list_schedules(session, limit=most)),
+            limit=limit,
+            as_json=as_json,
+            empty="No schedules: beat writes those of tasks/records/schedules.py when it starts",
+        )
 
 
 @schedules.command()
 @click.argument("name")
 @json_option
 def show(*, name: str, as_json: bool) -> None:
-    """Show a schedule, with the times at which it is due next."""
-    from gristmill.commands.settings import transaction
+    """Show the schedule NAME with its next five fires."""
+    from gristmill.commands.database import transaction
     from gristmill.shared.schedules.queries import get_schedule
     from gristmill.shared.schedules.recurrence import next_fires
 
@@ -89,35 +78,30 @@ def show(*, name: str, as_json: bool) -> None:
 
 @schedules.command()
 @click.argument("name")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
-@json_option
+@page_options()
 def fires(*, name: str, limit: int, as_json: bool) -> None:
-    """List when a schedule was fired, the latest first, with what became of each job."""
-    from gristmill.commands.settings import transaction
+    """List the fires of the schedule NAME, latest first, with the states of their jobs."""
+    from gristmill.commands.database import transaction
     from gristmill.shared.schedules.queries import get_schedule, list_fires
 
     with transaction() as session:
         get_schedule(session, name)
-        rows = [
-            {
-                "fire_at": fire.fire_at,
-                "cause": fire.cause,
-                "job": fire.job_id,
-                "state": state if fire.job_id is not None else "left out",
-            }
-            for fire, state in list_fires(session, name, limit=limit)
-        ]
-    show_rows(rows, as_json=as_json, empty=f"{name} was never fired")
+        show_page(
+            lambda most: [_fire(fire, state) for fire, state in list_fires(session, name, limit=most)],
+            limit=limit,
+            as_json=as_json,
+            empty=f"{name} has never fired",
+        )
 
 
 @schedules.command()
 @click.argument("name")
 @click.option(
-    "--fire-at", type=_Time(), help="The time it is run for: the same one gives the same job.  [default: now]"
+    "--fire-at", type=_Time(), help="The time to fire it for; the same time gives the same job.  [default: now]"
 )
 def run(*, name: str, fire_at: datetime | None) -> None:
-    """Fire a schedule now, also one that is switched off."""
-    from gristmill.commands.settings import transaction
+    """Fire the schedule NAME immediately, even if it is paused."""
+    from gristmill.commands.database import transaction
     from gristmill.shared.schedules.run_now import run_schedule
 
     with transaction() as session:
@@ -129,28 +113,28 @@ def run(*, name: str, fire_at: datetime | None) -> None:
 @schedules.command()
 @click.argument("name")
 def pause(*, name: str) -> None:
-    """Switch a schedule off; what it would be due meanwhile is not made up for by itself."""
+    """Pause the schedule NAME. Fires that it misses meanwhile are not caught up; see `backfill`."""
     _switch(name, on=False)
-    click.echo(f"{name} is switched off; `gristmill schedules resume {name}` switches it on")
+    click.echo(f"{name} is paused; `gristmill schedules resume {name}` resumes it")
 
 
 @schedules.command()
 @click.argument("name")
 def resume(*, name: str) -> None:
-    """Switch a schedule on."""
+    """Resume the schedule NAME."""
     schedule = _switch(name, on=True)
-    click.echo(f"{name} is due next at {text_of(schedule.next_fire_at)}")
+    click.echo(f"{name} is resumed and fires next at {text_of(schedule.next_fire_at)}")
 
 
 @schedules.command()
 @click.argument("name")
-@click.option("--from", "start", type=_Time(), required=True)
-@click.option("--to", "end", type=_Time(), required=True, help="The first time that is not among them.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
-@click.option("--dry-run", is_flag=True, help="Only say which times they are.")
+@click.option("--from", "start", type=_Time(), required=True, help="The first time of the span.")
+@click.option("--to", "end", type=_Time(), required=True, help="The end of the span, which is not part of it.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="Jobs to create, at most.")
+@click.option("--dry-run", is_flag=True, help="Print the times and change nothing.")
 def backfill(*, name: str, start: datetime, end: datetime, limit: int, dry_run: bool) -> None:
-    """Make the jobs of times that have passed and have none. Asking again makes none twice."""
-    from gristmill.commands.settings import transaction
+    """Create the jobs of past times that have none. Running it again creates none twice."""
+    from gristmill.commands.database import transaction
     from gristmill.shared.schedules.backfill import backfill_schedule
 
     with transaction() as session:
@@ -159,12 +143,12 @@ def backfill(*, name: str, start: datetime, end: datetime, limit: int, dry_run: 
         )
     for position, time in enumerate(done.times):
         click.echo(f"would fire {text_of(time)}" if dry_run else f"{text_of(time)}  job {done.jobs[position]}")
-    more = f"; go on with --from {done.next_from.isoformat()}" if done.next_from is not None else ""
-    click.echo(f"{len(done.times)} {'to be made' if dry_run else 'made'}, {done.already} had their job before{more}")
+    more = f"; continue with --from {done.next_from.isoformat()}" if done.next_from is not None else ""
+    click.echo(f"{len(done.times)} {'would be created' if dry_run else 'created'}, {done.already} existed{more}")
 
 
 def _switch(name: str, *, on: bool) -> "Schedule":
-    from gristmill.commands.settings import transaction
+    from gristmill.commands.database import transaction
     from gristmill.shared.schedules.define import change_schedule
 
     with transaction() as session:
@@ -172,10 +156,35 @@ def _switch(name: str, *, on: bool) -> "Schedule":
 
 
 def _principal() -> "Principal":
-    from gristmill import tasks as _  # noqa: F401  fills the registry
+    """Return the operator at this terminal, who may schedule any task."""
     from gristmill.shared.base.principal import ADMIN, Principal
 
+    load_registry()
     return Principal(name=actor(), scopes=frozenset({ADMIN}))
+
+
+def _row(schedule: "Schedule") -> dict[str, Any]:
+    return {
+        "name": schedule.name,
+        "when": _when(schedule),
+        "timezone": schedule.timezone,
+        "task": schedule.task,
+        "enabled": schedule.enabled,
+        "next_fire_at": schedule.next_fire_at if schedule.enabled else None,
+        "catch_up": schedule.catch_up,
+        "overlap": schedule.overlap,
+        "changed_by": schedule.changed_by,
+    }
+
+
+def _fire(fire: "Fire", state: str | None) -> dict[str, Any]:
+    left_out = fire.job_id is None
+    return {
+        "fire_at": fire.fire_at,
+        "cause": fire.cause,
+        "job": fire.job_id,
+        "state": "left out" if left_out else state,
+    }
 
 
 def _when(schedule: "Schedule") -> str:

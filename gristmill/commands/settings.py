@@ -1,19 +1,15 @@
-"""Where a command's settings come from: the environment, `.env`, or an `up` that runs in this folder."""
+"""Load a command's settings: from the environment, `.env`, or an `up` that runs in this folder."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
-
     from gristmill.shared.settings import Settings
 
 
 def command_settings() -> "Settings":
-    """Return the settings; what neither the environment nor `.env` says is taken from `gristmill up` in this folder.
+    """Return the settings of the environment and `.env`, or else those of the `gristmill up` that runs in this folder.
 
     Raises:
         SettingsError: with everything that is missing or wrong, and the cure.
@@ -26,16 +22,3 @@ def command_settings() -> "Settings":
     if "GRISTMILL_DATABASE_URL" not in given:
         os.environ.update({**read_exports(DEFAULT / "settings"), **given})
     return load_settings(Path(".env"))
-
-
-@contextmanager
-def transaction() -> "Iterator[Session]":
-    """Open one transaction on the platform's database."""
-    from gristmill.shared.database.connect import Database
-
-    database = Database(command_settings(), application_name="gristmill command", pool_size=1)
-    try:
-        with database.transaction() as session:
-            yield session
-    finally:
-        database.dispose()

@@ -1,8 +1,9 @@
-"""`gristmill tasks`: what jobs can be posted for."""
+"""List the tasks that jobs can be posted for: `gristmill tasks`."""
 
 import click
 
 from gristmill.commands.output import json_option, show_rows
+from gristmill.commands.registry import load_registry
 
 
 @click.group()
@@ -18,10 +19,7 @@ def tasks() -> None:
 @tasks.command(name="list")
 @json_option
 def list_(*, as_json: bool) -> None:
-    """List the tasks by name; those of `demo.` are there when GRISTMILL_DEMO_TASKS is on."""
-    from gristmill import tasks as _  # noqa: F401  fills the registry
-    from gristmill.shared.task import registry
-
+    """List the tasks by name; jobs of `demo.` tasks are accepted only when GRISTMILL_DEMO_TASKS is on."""
     rows = [
         {
             "task": task.name,
@@ -31,6 +29,6 @@ def list_(*, as_json: bool) -> None:
             "effects": task.effects,
             "summary": task.summary,
         }
-        for task in registry
+        for task in load_registry()
     ]
     show_rows(rows, as_json=as_json, empty="No tasks")

@@ -1,4 +1,4 @@
-"""`gristmill up`."""
+"""Run the platform: `gristmill up`."""
 
 from pathlib import Path
 
@@ -8,16 +8,18 @@ from gristmill.commands.data_folder import FOLDER
 
 
 @click.command()
-@click.option("--rabbitmq", is_flag=True, help="A private RabbitMQ node is the broker, instead of Valkey.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Where the API listens.  [default: GRISTMILL_PORT or 8000]")
-@click.option("--data", type=FOLDER, default=".gristmill", show_default=True, help="Where it keeps everything.")
-@click.option("--no-flower", is_flag=True, help="Leave Flower, the workers' dashboard, out.")
-@click.option("--no-mail", is_flag=True, help="Leave the mail catcher out.")
+@click.option("--rabbitmq", is_flag=True, help="Use a private RabbitMQ node as the broker, instead of Valkey.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port of the API.  [default: GRISTMILL_PORT or 8000]")
+@click.option("--data", type=FOLDER, default=".gristmill", show_default=True, help="Folder for data, logs and secrets.")
+@click.option("--no-flower", is_flag=True, help="Do not start Flower, the workers' dashboard.")
+@click.option("--no-mail", is_flag=True, help="Do not start the mail catcher.")
 def up(*, rabbitmq: bool, port: int | None, data: Path, no_flower: bool, no_mail: bool) -> int:
     """Run the whole platform here, without Docker: Postgres, Valkey, ingress, relay, workers, beat, Flower, mail.
 
-    Everything it keeps is in .gristmill/ of this folder. GRISTMILL_DATABASE_URL, GRISTMILL_BROKER_URL,
-    GRISTMILL_REDIS_URL and GRISTMILL_SMTP_URL, in the environment or in .env, each replace a part by a real one.
+    Data, logs and secrets are kept in .gristmill/ of this folder. GRISTMILL_DATABASE_URL, GRISTMILL_BROKER_URL,
+    GRISTMILL_REDIS_URL and GRISTMILL_SMTP_URL, in the environment or in .env, each replace an embedded server by
+    yours. GRISTMILL_PORT, GRISTMILL_FLOWER_PORT, GRISTMILL_MAIL_PORT and GRISTMILL_POSTGRES_PORT, ..._VALKEY_PORT,
+    ..._RABBITMQ_PORT, ..._RABBITMQ_MANAGEMENT_PORT and ..._SMTP_PORT move the ports.
 
     \b
     Examples:

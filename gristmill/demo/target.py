@@ -14,9 +14,10 @@ from typing import BinaryIO, Final
 import httpx
 
 from gristmill import ports, process
+from gristmill.children import gristmill_command
 from gristmill.process import Process, ServiceFailedError
+from gristmill.up.environment import child_environment
 from gristmill.up.folder import read_exports
-from gristmill.up.unit import python_module
 
 START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 12.0  # `up` promises ten
@@ -66,9 +67,7 @@ def _running(data: Path) -> Iterator[Place]:
         "GRISTMILL_PORT": str(ports.free_port()),
         "GRISTMILL_MAIL_PORT": str(ports.free_port()),
     }
-    started = process.spawn(
-        python_module("up", "--no-flower", "--data", str(data)), env={**os.environ, **ours, "PYTHONUNBUFFERED": "1"}
-    )
+    started = process.spawn(gristmill_command("up", "--no-flower", "--data", data), env=child_environment(ours))
     pipe, started.stdout = started.stdout, None
     assert pipe is not None  # noqa: S101  spawn without a log gives a pipe
     ready = threading.Event()

@@ -1,11 +1,10 @@
 """The mail catcher as a process of its own, started and stopped as the other private servers are."""
 
-import os
 import signal
-import sys
 from pathlib import Path
 
 from gristmill import ports, process
+from gristmill.children import python_module, search_path
 from gristmill.services.secret import private_folder
 from gristmill.services.service import Service
 
@@ -46,12 +45,9 @@ class MailCatcher(Service):
         private_folder(self.data_dir)
         ports.require_free(self.smtp_port, setting="GRISTMILL_SMTP_PORT")
         ports.require_free(self.http_port, setting="GRISTMILL_MAIL_PORT")
-        search = os.pathsep.join(
-            filter(None, sys.path)
-        )  # a process that was started from a clone finds this package as we did
         self.process = process.spawn(
-            [sys.executable, "-m", "gristmill.services.mailcatcher", *self._arguments()],
-            env=process.plain_environment({"PYTHONPATH": search}),
+            python_module("gristmill.services.mailcatcher", *self._arguments()),
+            env=process.plain_environment(search_path()),
             log=self.log,
         )
         try:

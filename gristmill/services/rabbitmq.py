@@ -161,7 +161,7 @@ class RabbitMQ(Service):
         return process.output_of(command, deadline_seconds, env=self._environment())
 
     def _start_epmd(self) -> None:
-        """Start the name server in the foreground, tethered to us: the one that a node starts would outlive both."""
+        """Start the name server in the foreground, to die with us: the one that a node starts would outlive both."""
         found = shutil.which("epmd") or "epmd"
         command = [found, "-port", str(self._epmd_port), "-address", ports.LOOPBACK]
         self.epmd = process.spawn(command, env=self._environment(), log=self.data_dir / "epmd.log", cwd=self.data_dir)

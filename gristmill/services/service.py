@@ -14,7 +14,7 @@ from gristmill.services.secret import kept_secret, private_folder
 
 
 class Service(ABC):
-    """A private server, tethered to this process: it does not outlive us, however we end.
+    """A private server that dies with this process, however that ends.
 
     Args:
         data_dir: Its folder, made with mode 0700 when it starts.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from gristmill import ports
+from gristmill.children import search_path
 from gristmill.ports import PortInUseError
 
 PREFIX: Final = "GRISTMILL_"
@@ -64,7 +65,6 @@ def _named_twice(wanted: Mapping[str, int]) -> list[str]:
 
 
 def child_environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of our processes: ours, with `settings` and what Python needs to find this project."""
-    root = str(Path(__file__).parents[2])
-    search = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return {**os.environ, **settings, "PYTHONPATH": os.pathsep.join(search), "PYTHONUNBUFFERED": "1"}
+    """Return the environment of our processes: ours, with `settings`."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return {**inherited, **settings, **search_path(), "PYTHONUNBUFFERED": "1"}

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 from gristmill import ports, process
+from gristmill.children import gristmill_command
 from gristmill.process import ServiceFailedError
 from gristmill.up.environment import child_environment
 from gristmill.up.folder import Folder
@@ -16,7 +17,7 @@ from gristmill.up.plan import STOP_ORDER, STOP_SECONDS, WORKER_PREFIX, Embedded,
 from gristmill.up.signals import StopSignals
 from gristmill.up.supervisor import Supervisor
 from gristmill.up.terminal import Terminal
-from gristmill.up.unit import Program, Server, python_module
+from gristmill.up.unit import Program, Server
 
 READY_SECONDS: Final = 120.0  # from the start of our processes; twenty times what two idle cores need
 _LOOK_SECONDS: Final = 0.05
@@ -79,7 +80,7 @@ class Platform:
         env = child_environment(settings)
         for name, arguments in programs(flower=flower).items():
             program = Program(
-                name, python_module(*arguments), env=env, logs=self._folder.logs, report=self._terminal.report
+                name, gristmill_command(*arguments), env=env, logs=self._folder.logs, report=self._terminal.report
             )
             if name in _LATER:
                 self._later.append(program)

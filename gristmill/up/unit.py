@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -135,11 +134,6 @@ class Program:
                 if _ALARMING.search(line):
                     self._report(self.name, line.decode(errors="replace").rstrip())
         log.close()
-
-
-def python_module(*arguments: str) -> list[str]:
-    """Return the command that runs `gristmill …` with this Python, wherever the project was started from."""
-    return [sys.executable, "-m", "gristmill", *arguments]
 
 
 def kill_group(running: Process | None) -> None:

@@ -180,3 +180,18 @@ class Database:
     def dispose(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+@contextmanager
+def opened(settings: Settings, *, application_name: str) -> Iterator[Database]:
+    """Open the database with a pool of one connection, and dispose of it afterwards.
+
+    Args:
+        settings: They name the database.
+        application_name: Shown by `pg_stat_activity`.
+    """
+    database = Database(settings, application_name=application_name, pool_size=1)
+    try:
+        yield database
+    finally:
+        database.dispose()

@@ -125,7 +125,7 @@ def test_doctor_names_what_is_away_with_the_cure_and_looks_at_the_rest(gristmill
         "redis": "ok",
         "smtp": "FAILED",
     }
-    assert "nothing was heard of relay, beat, maintenance, user_queue" in answer.stdout
+    assert "no report in the last seconds from relay, beat, maintenance, user_queue" in answer.stdout
     assert "GRISTMILL_SMTP_URL" in answer.stdout
 
 
@@ -185,9 +185,9 @@ def test_jobs_are_counted_and_cancelled_by_a_filter(gristmill: Call) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
-        (["jobs", "cancel"], 2, "give either IDs, or options that choose"),
-        (["jobs", "cancel", "--all", "--task", "demo.echo"], 2, "give either IDs, or options that choose"),
-        (["jobs", "count", "--where", "state = 'dead'"], 2, "it is no JSON"),
+        (["jobs", "cancel"], 2, "give either IDs, or options that select"),
+        (["jobs", "cancel", "--all", "--task", "demo.echo"], 2, "give either IDs, or options that select"),
+        (["jobs", "count", "--where", "state = 'dead'"], 2, "this is not JSON"),
         (["jobs", "list", "--where", '{"field": "colour", "eq": 1}'], 1, "where.field"),
         (["dead-letters", "redrive", "--where", '{"field": "task", "eq": 1}'], 1, "where.eq"),
     ],

@@ -79,7 +79,7 @@ def test_many_are_redriven_by_what_the_options_choose(gristmill: Call, database:
     told = of(gristmill(*wanted))
     assert told.startswith("3 dead letters redriven; the last is due at ")
     assert sorted(state(database, UUID(job)) for job in jobs) == ["queued", "scheduled", "scheduled"]
-    assert of(gristmill("dead-letters", "redrive", "--all")) == "No dead letters fit: nothing was done"
+    assert of(gristmill("dead-letters", "redrive", "--all")) == "No open dead letter matches: nothing was done"
 
 
 @pytest.mark.parametrize("more", [[], ["--all", "--task", "demo.echo"], ["--all", "--args", "{}"]])
@@ -96,7 +96,7 @@ def test_a_queue_is_paused_and_resumed_and_its_jobs_say_so(gristmill: Call) -> N
     told = of(gristmill("jobs", "show", post(gristmill)))
     assert "the queue data_processing_queue is paused by cli:" in told
     assert "(the disk is full)" in of(gristmill("queues", "list"))
-    assert of(gristmill("queues", "resume", "data_processing_queue")) == "data_processing_queue goes on"
+    assert of(gristmill("queues", "resume", "data_processing_queue")) == "data_processing_queue is resumed"
     assert of(gristmill("queues", "resume", "data_processing_queue")).endswith("was not paused; nothing changed")
     refused = gristmill("queues", "resume", "mail")
     assert refused.returncode == 1
@@ -114,15 +114,13 @@ def test_a_schedule_is_shown_run_switched_off_and_on_and_made_up_for(
     ran = of(gristmill("schedules", "run", name, "--fire-at", "2026-01-01T00:00:00Z"))
     again = of(gristmill("schedules", "run", name, "--fire-at", "2026-01-01T00:00:00Z"))
     assert again == ran.replace(": job", " had: job")
-    assert "switched off" in of(gristmill("schedules", "pause", name))
+    assert f"{name} is paused" in of(gristmill("schedules", "pause", name))
     assert json.loads(of(gristmill("schedules", "list", "--json")))[0]["enabled"] is False
-    assert f"{name} is due next at 20" in of(gristmill("schedules", "resume", name))
+    assert f"{name} is resumed and fires next at 20" in of(gristmill("schedules", "resume", name))
     (fired,) = json.loads(of(gristmill("schedules", "fires", name, "--json")))
     assert (fired["cause"], fired["state"]) == ("run", "queued")
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     span = ["--from", (now - timedelta(hours=4)).isoformat(), "--to", (now - timedelta(hours=1)).isoformat()]
-    assert of(gristmill("schedules", "backfill", name, *span, "--dry-run")).endswith(
-        "3 to be made, 0 had their job before"
-    )
-    assert of(gristmill("schedules", "backfill", name, *span)).endswith("3 made, 0 had their job before")
+    assert of(gristmill("schedules", "backfill", name, *span, "--dry-run")).endswith("3 would be created, 0 existed")
+    assert of(gristmill("schedules", "backfill", name, *span)).endswith("3 created, 0 existed")
     assert gristmill("schedules", "backfill", name, "--from", "yesterday", "--to", "today").returncode == 2

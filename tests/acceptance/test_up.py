@@ -15,6 +15,7 @@ import pytest
 from tests.acceptance.ups import ORDINARY, START_SECONDS, Up, folder_for, running, starting
 from tests.conftest import require_rabbitmq
 from tests.eventually import eventually
+from tests.hostile_folder import fill
 from tests.processes import all_have_ended, command_line
 
 pytestmark = pytest.mark.timeout(START_SECONDS + 600)
@@ -68,6 +69,17 @@ def test_doctor_finds_everything_well(up_on_either: Up) -> None:
     assert re.findall(r"^(\w+) +ok ", doctor.stdout, re.MULTILINE) == [
         "settings", "postgres", "schema", "broker", "processes", "redis", "smtp",
     ]  # fmt: skip
+
+
+def test_nothing_in_the_folder_is_taken_for_a_part_of_the_platform() -> None:
+    with starting(prepare=fill) as up:
+        up.wait_until_ready()
+        doctor = up.command("doctor", "--wait", "60")
+        assert doctor.returncode == 0, doctor.stdout + doctor.stderr
+        job = up.command("jobs", "post", "demo.echo", "message=hello").stdout.strip()
+        eventually(lambda: up.state_of(job) == "succeeded", within=60)
+        for log in up.data.rglob("*.log"):
+            assert "hostile" not in log.read_text(errors="replace"), log
 
 
 def test_a_second_one_in_the_same_folder_says_who_runs(up: Up) -> None:

@@ -56,7 +56,7 @@ class Up:
     def command(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Call `gristmill` in the folder, as the same user, and wait for its end."""
         return subprocess.run(
-            [python_for(self.user), "-m", "gristmill", *arguments],
+            [python_for(self.user), "-P", "-m", "gristmill", *arguments],
             cwd=self.folder,
             env=self._env() | env,
             capture_output=True,
@@ -69,7 +69,7 @@ class Up:
     def start(self) -> None:
         with (self.folder / "up.out").open("wb") as out:
             self.process = subprocess.Popen(
-                [python_for(self.user), "-m", "gristmill", "up", *self.arguments],
+                [python_for(self.user), "-P", "-m", "gristmill", "up", *self.arguments],
                 cwd=self.folder,
                 env=self._env(),
                 stdin=subprocess.DEVNULL,
@@ -150,9 +150,12 @@ def running(*arguments: str, user: str | None = None) -> Iterator[Up]:
 
 
 @contextmanager
-def starting(*arguments: str, user: str | None = None) -> Iterator[Up]:
-    """Yield an `up` that was just started."""
+def starting(
+    *arguments: str, user: str | None = None, prepare: Callable[[Path], None] = lambda _: None
+) -> Iterator[Up]:
+    """Yield an `up` that was just started, in a folder that was prepared."""
     with folder_for(user) as folder:
+        prepare(folder)
         up = Up(folder, list(arguments), user)
         up.start()
         try:

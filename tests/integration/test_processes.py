@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from contextlib import closing
@@ -68,6 +69,25 @@ Popen([sys.executable, "-c", {helper!r}], stdin=PIPE, start_new_session=True).wa
     process.stop(running, signal.SIGKILL)
 
     eventually(lambda: has_ended(paused))
+
+
+def test_what_a_process_forks_dies_with_it() -> None:
+    program = """
+import os, signal
+from gristmill.shared.base import die_with_parent
+die_with_parent.apply_to_forks()
+if os.fork():
+    signal.pause()
+print(os.getpid(), flush=True)
+signal.pause()
+"""
+    maker = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    assert maker.stdout is not None
+    with maker.stdout:
+        forked = psutil.Process(int(maker.stdout.readline()))
+    maker.kill()
+    maker.wait()
+    eventually(lambda: has_ended(forked))
 
 
 def test_a_program_that_cannot_be_run_says_so(tmp_path: Path) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import socket
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import structlog
@@ -16,6 +14,7 @@ from celery.exceptions import Reject
 from celery.signals import worker_process_init, worker_process_shutdown, worker_shutting_down
 
 from gristmill.shared.base import garbage_collection
+from gristmill.shared.base.die_with_parent import die_with
 from gristmill.shared.base.outages import DATABASE_ERRORS
 from gristmill.shared.database.connect import Database
 from gristmill.shared.settings import broker_kind
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from gristmill.shared.task import Task
 
 log = structlog.get_logger(__name__)
-PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 
 
 class Child:
@@ -54,7 +52,7 @@ class Child:
     def start(self, **_: Any) -> None:
         """Begin: die with the parent, and make connections of our own."""
         if os.getpid() != self._parent:
-            die_with(self._parent)
+            die_with(self._parent)  # the claim of its job makes that safe
         name = f"{self._queue}@{socket.gethostname()}:{os.getpid()}"
         self._database = Database(self._settings, application_name=f"gristmill {name}", pool_size=1, pre_ping=False)
         number: int = getattr(current_process(), "index", 0)
@@ -97,13 +95,6 @@ class Child:
             raise Reject("the database is away; the hint goes back into the queue", requeue=True) from error
         if dead and len(job_ids) == 1:
             raise Reject("the job is dead; its letter is in Postgres", requeue=False)
-
-
-def die_with(parent: int) -> None:
-    """Have the kernel kill this child when its worker is killed; the claim of its job makes that safe."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def run(settings: Settings, *, queue: str, concurrency: int) -> None:

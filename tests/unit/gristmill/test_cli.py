@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from gristmill.cli import cli
 from gristmill.commands.new import queue_for
-from gristmill.commands.options import STATES
-from gristmill.commands.output import show_rows
-from gristmill.commands.processes import QUEUE_NAMES
+from gristmill.commands.output import show_page, show_rows
 from gristmill.explain import explain
 from gristmill.ports import PortInUseError
 from gristmill.shared.errors import InvalidArgsError
@@ -25,7 +24,7 @@ from gristmill.shared.states import State
 
 ROOT = Path(__file__).parents[3]
 EXPLAINED = (
-    "Postgres does not answer: connection to postgresql://me:***@db/x failed. Look at GRISTMILL_DATABASE_URL, "
+    "Postgres does not answer: connection to postgresql://me:***@db/x failed. Check GRISTMILL_DATABASE_URL, "
     "or start the platform here with `gristmill up`; `gristmill doctor` checks all parts"
 )
 HEAVY = ("sqlalchemy", "celery", "kombu", "flask", "rich", "structlog", "alembic", "marshmallow", "httpx")
@@ -65,9 +64,10 @@ def test_every_command_that_takes_something_shows_an_example() -> None:
     assert without == []
 
 
-def test_names_that_help_repeats_are_those_of_the_platform() -> None:
-    assert list(QUEUE_NAMES) == list(QUEUES)
-    assert list(STATES) == [str(state) for state in State]
+def test_help_names_the_queues_and_states_of_the_platform() -> None:
+    worker, jobs = (CliRunner().invoke(cli, [*words, "--help"]).output for words in (["worker"], ["jobs", "list"]))
+    assert "|".join(QUEUES) in re.sub(r"\s+", "", worker)
+    assert "|".join(State) in re.sub(r"\s+", "", jobs)
 
 
 def test_a_wrong_call_ends_with_2_and_names_the_choices() -> None:
@@ -98,6 +98,18 @@ def test_a_fault_of_our_own_is_not_explained_away() -> None:
 def test_a_list_is_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     show_rows([{"id": 1, "tags": ["a"]}], as_json=True, empty="none")
     assert json.loads(capsys.readouterr().out) == [{"id": 1, "tags": ["a"]}]
+
+
+def test_a_list_that_is_cut_off_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    def find(most: int) -> list[dict[str, int]]:
+        return [{"id": number} for number in range(3)][:most]
+
+    show_page(find, limit=3, as_json=True, empty="none")
+    assert capsys.readouterr().err == ""
+    show_page(find, limit=2, as_json=True, empty="none")
+    shown = capsys.readouterr()
+    assert json.loads(shown.out) == [{"id": 0}, {"id": 1}]
+    assert "--limit" in shown.err
 
 
 @pytest.fixture
