@@ -45,9 +45,9 @@ def measure(run: Run) -> None:
     every = max(BATCH, total // SAMPLES)
     for posted in range(BATCH, total + 1, BATCH):
         stack.fill(*JOBS, BATCH, "marathon")
-        _wait_until_waiting(stack, 0 if posted == total else AHEAD)
+        _wait_until_live_jobs(stack, 0 if posted == total else AHEAD)
         if posted % every == 0 or posted == total:
-            done = posted - _waiting(stack)
+            done = posted - _live_jobs(stack)
             for name, each in family.items():
                 looked = each.memory_full_info()
                 samples[name].append(Sample(done, looked.rss / _MIB, looked.uss / _MIB))
@@ -56,13 +56,13 @@ def measure(run: Run) -> None:
     stack.forget_jobs()
 
 
-def _waiting(stack: Stack) -> int:
+def _live_jobs(stack: Stack) -> int:
     query = "SELECT count(*) FROM jobs WHERE state IN ('scheduled', 'queued', 'running', 'retrying')"
     return int(stack.query(query)[0][0])
 
 
-def _wait_until_waiting(stack: Stack, most: int) -> None:
-    stack.wait_until(lambda: _waiting(stack) <= most, seconds=_PATIENCE, what="the worker to keep up", every=0.05)
+def _wait_until_live_jobs(stack: Stack, most: int) -> None:
+    stack.wait_until(lambda: _live_jobs(stack) <= most, seconds=_PATIENCE, what="the worker to keep up", every=0.05)
 
 
 def _add(run: Run, name: str, seen: list[Sample]) -> None:

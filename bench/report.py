@@ -86,9 +86,9 @@ class Report:
             shown.append("  ".join([*cells, line[4]]).rstrip())
             if line is titles:
                 shown.append("-" * (sum(widths) + 2 * len(widths) + 20))
-        return "\n".join([*shown, "", *self._surroundings()])
+        return "\n".join([*shown, "", *self._conditions()])
 
-    def _surroundings(self) -> list[str]:
+    def _conditions(self) -> list[str]:
         loads = ", ".join(f"{part} {load:.1f}" for part, load in self.loads.items())
         return [
             f"{self.began:%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, Python {platform.python_version()}",

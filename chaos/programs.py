@@ -51,7 +51,7 @@ class Programs:
         self._running: dict[str, Process] = {}
         self._hit: dict[str, float] = {}
         self._ending = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, name="programs", daemon=True)
+        self._watcher = threading.Thread(target=self._restart_what_ended, name="programs", daemon=True)
         self.restarts: Counter[str] = Counter()
         self.own_ends: list[str] = []  # ends that the nemesis did not cause
 
@@ -98,7 +98,7 @@ class Programs:
             gristmill_command(*COMMANDS[name]), env=self._env, log=log, cwd=self._folder
         )
 
-    def _watch(self) -> None:
+    def _restart_what_ended(self) -> None:
         ended_at: dict[str, float] = {}
         while not self._ending.wait(LOOK):
             for name, each in self._running.items():

@@ -10,14 +10,14 @@ from uuid import UUID
 from bench.growth.history import RARE_PRINT, RARE_PRODUCER, RARE_QUEUE, RARE_TAG, RARE_TASK
 from bench.growth.operations import FEW, PRODUCER, QUEUE, Operation, accepted
 from gristmill.shared.database.clock import read_clock
-from gristmill.shared.dead_letters import queries_broker_letters as evidence
+from gristmill.shared.dead_letters import queries_broker_letters as letters
 from gristmill.shared.dead_letters.queries import count_letters, list_letters, list_oldest
 from gristmill.shared.dead_letters.queries_groups import list_groups
 from gristmill.shared.filters.everyday import OPEN, choose_jobs, choose_letters
 from gristmill.shared.jobs import find as jobs
 from gristmill.shared.jobs import hints, idempotency
 from gristmill.shared.operating import queries_queue_depths as depths
-from gristmill.shared.operating import queries_why_waiting as waiting
+from gristmill.shared.operating import queries_why_waiting as why_waiting
 from gristmill.shared.operating.queries_job_lists import count_jobs, list_jobs
 from gristmill.shared.states import State
 
@@ -53,7 +53,7 @@ def _letters(name: str, **wanted: Any) -> Operation:
 
 def _look_at_line(session: Session, job_id: UUID) -> object:
     job = jobs.get_job(session, job_id)
-    return waiting.look_at(session, job), waiting.look_at_line(session, job)
+    return why_waiting.look_at(session, job), why_waiting.look_at_line(session, job)
 
 
 def _job_with_all(session: Session, job_id: UUID) -> object:
@@ -103,7 +103,8 @@ LOOKS: Final = [
         act=lambda session, ids: hints.hint_again(session, ids, delay=HINTED),
     ),
     Operation(
-        name="reconcile: dead without a letter", act=lambda session, _: evidence.write_missing_letters(session, among=5)
+        name="reconcile: dead without a letter",
+        act=lambda session, _: letters.write_missing_letters(session, among=5),
     ),
     Operation(name="prune keys", act=lambda session, _: idempotency.prune_keys(session, limit=FEW)),
 ]
