@@ -31,7 +31,7 @@ from gristmill.shared.task import registry
 from gristmill.tasks.demo.models import DemoEffect
 from gristmill.workers.broker_errors import PublishError
 from gristmill.workers.celery.app import make_app
-from gristmill.workers.execute.executor import Executor
+from gristmill.workers.execute.attempt import Executor
 from gristmill.workers.hint_size import TurnIsOverError, portion_of, portions
 from gristmill.workers.loop import Stop
 from gristmill.workers.relay.publish import Hint

@@ -24,7 +24,8 @@ from gristmill.workers.celery import topology
 from gristmill.workers.celery.app import BROKER_TIMEOUT, make_app
 from gristmill.workers.celery.stopping import Stopping
 from gristmill.workers.celery.worker_report import Tally, WorkerPulse
-from gristmill.workers.execute.executor import Executor
+from gristmill.workers.execute.attempt import Executor
+from gristmill.workers.execute.unclaimed import refuse
 from gristmill.workers.hint_size import TurnIsOverError, portion_of, portions
 from gristmill.workers.loop import Stop, repeat
 from gristmill.workers.report import Pulse
@@ -48,28 +49,28 @@ class Child:
         self._tally = tally
         self._stopping = stopping
         self._parent = os.getpid()
-        self._database: Database | None = None
-        self._executor: Executor | None = None
+        self._started: tuple[Database, Executor] | None = None
 
     def start(self, **_: Any) -> None:
         """Begin: die with the parent, and make connections of our own."""
         if os.getpid() != self._parent:
             die_with(self._parent)
         name = f"{self._queue}@{socket.gethostname()}:{os.getpid()}"
-        self._database = Database(self._settings, application_name=f"gristmill {name}", pool_size=1, pre_ping=False)
+        database = Database(self._settings, application_name=f"gristmill {name}", pool_size=1, pre_ping=False)
         number: int = getattr(current_process(), "index", 0)
-        self._executor = Executor(
-            self._database,
+        executor = Executor(
+            database,
             worker=name,
             queue=self._queue,
             begun=partial(self._tally.add, number),
             is_stopping=self._stopping.is_told,
         )
+        self._started = database, executor
 
     def stop(self, **_: Any) -> None:
         """Close the connections."""
-        if self._database is not None:
-            self._database.dispose()
+        if self._started is not None:
+            self._started[0].dispose()
 
     def run(self, task: Task, ids: list[str]) -> None:
         """Execute one hint; returning acknowledges it.
@@ -78,18 +79,20 @@ class Child:
             Reject: into the dead-letter queue when its only job is dead or it cannot be read; back into the queue
                 when the database stayed away, or when some of its jobs are for another turn or another worker.
         """
-        if self._executor is None:  # a pool that does not fork (solo) sends no signal
+        if self._started is None:  # a pool that does not fork (solo) sends no signal
             self.start()
-            assert self._executor is not None  # noqa: S101  start() made it
+            assert self._started is not None  # noqa: S101  start() made it
+        database, executor = self._started
         try:
             job_ids = [UUID(text) for text in ids]
         except (TypeError, ValueError, AttributeError) as error:
-            self._executor.refuse(task.name, repr(ids).encode(errors="replace"), f"the ids are not UUIDs: {error}")
+            body, problem = repr(ids).encode(errors="replace"), f"the ids are not UUIDs: {error}"
+            refuse(database, queue=self._queue, task=task.name, body=body, problem=problem)
             return
         dead = False
         try:
             for portion in portions(job_ids, portion_of(task), self._stopping.is_told):
-                dead = self._executor.execute(list(portion))
+                dead = executor.execute(list(portion))
         except TurnIsOverError as error:
             raise Reject("the hint goes on in another turn; what is done is not claimed again", requeue=True) from error
         except DATABASE_ERRORS as error:

@@ -13,7 +13,7 @@ from gristmill.shared.jobs.failure import describe
 from gristmill.shared.retry import RetryPolicy
 from gristmill.shared.states import AttemptOutcome
 from gristmill.shared.task import registry
-from gristmill.workers.execute import settle
+from gristmill.workers.execute.settle_failure import settle_failure
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -56,12 +56,9 @@ def _take_over(session: Session, job: leases.Overdue) -> None:
         f"Worker {job.worker} was lost in attempt {job.attempt}: it was killed, ran out of memory or past its limit"
     )
     log.warning("job.taken_over", job_id=str(job.id), attempt=job.attempt, worker=job.worker)
-    settle.settle_failure(
+    settle_failure(
         session,
-        job_id=job.id,
-        task=job.task,
-        attempt=job.attempt,
-        max_attempts=job.max_attempts,
+        job,
         policy=task.retry if task is not None else RetryPolicy(),
         error=error,
         failure=describe(error, task=job.task),

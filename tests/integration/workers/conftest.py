@@ -9,7 +9,7 @@ import pytest
 from gristmill.shared.database.connect import Database
 from gristmill.shared.task import Task
 from gristmill.workers.celery.stopping import Stopping
-from gristmill.workers.execute.executor import Executor
+from gristmill.workers.execute.attempt import Executor
 from tests.factories import declared, reached
 
 Declare = Callable[..., Task]

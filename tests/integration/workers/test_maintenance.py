@@ -16,7 +16,7 @@ from gristmill.shared.jobs.models import Job
 from gristmill.shared.schedules.models import Fire, Schedule
 from gristmill.shared.states import State
 from gristmill.workers.celery.app import make_app
-from gristmill.workers.execute.executor import Executor
+from gristmill.workers.execute.attempt import Executor
 from gristmill.workers.loop import Stop
 from gristmill.workers.repair import maintenance, pruner
 from gristmill.workers.repair.broker_depths import BrokerView

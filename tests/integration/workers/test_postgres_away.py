@@ -18,7 +18,7 @@ from gristmill.shared.states import State
 from gristmill.workers.celery.stopping import Stopping
 from gristmill.workers.celery.worker import Child
 from gristmill.workers.celery.worker_report import Tally
-from gristmill.workers.execute.executor import Executor
+from gristmill.workers.execute.attempt import Executor
 from gristmill.workers.repair.reconciler import take_over_lost
 from tests.factories import attempts, change, effects, find, letters, post, post_many, state, states
 
@@ -142,7 +142,7 @@ def test_a_claim_that_the_server_forgot_in_its_crash_lets_no_outside_job_run_twi
 
     job = post(database, declare(lambda ctx: calls.append(ctx.attempt), effects="outside"))
     with monkeypatch.context() as crashing:
-        crashing.setattr("gristmill.workers.execute.executor.crash_point", crash)
+        crashing.setattr("gristmill.workers.execute.attempt.crash_point", crash)
         executor.execute([job])
     database.dispose()
     executor.execute([job])

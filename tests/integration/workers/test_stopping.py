@@ -15,7 +15,7 @@ from gristmill.shared.states import State
 from gristmill.workers.celery.stopping import Stopping
 from gristmill.workers.celery.worker import Child
 from gristmill.workers.celery.worker_report import Tally
-from gristmill.workers.execute.executor import Executor
+from gristmill.workers.execute.attempt import Executor
 from tests.factories import attempts, change, effects, find, have_effect, hints, post, post_many, state, states
 
 Declare = Callable[..., Any]
