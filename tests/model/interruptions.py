@@ -10,7 +10,7 @@ from gristmill.shared.dead_letters import redrive
 from gristmill.shared.jobs import final_move
 from gristmill.workers.celery import beat
 from gristmill.workers.execute import attempt, bundles, outside, settle
-from gristmill.workers.relay import relay
+from gristmill.workers.relay import loop as relay
 from gristmill.workers.repair import reconciler, recorder
 
 MODULES = (

@@ -1,4 +1,4 @@
-"""A worker: one group of child processes that consumes one queue."""
+"""Run a worker: one group of child processes that consumes one queue."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from gristmill.shared.settings import broker_kind
 from gristmill.workers.broker_errors import BROKER_AWAY
 from gristmill.workers.celery import topology
 from gristmill.workers.celery.app import BROKER_TIMEOUT, make_app
-from gristmill.workers.celery.stopping import Stopping
-from gristmill.workers.celery.worker_report import Tally, WorkerPulse
+from gristmill.workers.celery.stop_flag import StopFlag
+from gristmill.workers.celery.worker_report import AttemptCounter, WorkerReporter
 from gristmill.workers.execute.attempt import Executor
 from gristmill.workers.execute.unclaimed import refuse
-from gristmill.workers.hint_size import TurnIsOverError, portion_of, portions
+from gristmill.workers.hint_size import TurnIsOverError, portion_size, split_hint
 from gristmill.workers.loop import Stop, repeat
-from gristmill.workers.report import Pulse
+from gristmill.workers.report import ProcessReporter
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -41,18 +41,18 @@ PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 
 
 class Child:
-    """What one child process keeps between hints: made after the fork, closed at its end."""
+    """The connections and the executor of one child process, made after the fork and closed at its end."""
 
-    def __init__(self, settings: Settings, queue: str, tally: Tally, stopping: Stopping) -> None:
+    def __init__(self, settings: Settings, queue: str, counter: AttemptCounter, stop_flag: StopFlag) -> None:
         self._settings = settings
         self._queue = queue
-        self._tally = tally
-        self._stopping = stopping
+        self._counter = counter
+        self._stop_flag = stop_flag
         self._parent = os.getpid()
         self._started: tuple[Database, Executor] | None = None
 
     def start(self, **_: Any) -> None:
-        """Begin: die with the parent, and make connections of our own."""
+        """Make the child die with its parent, and make its connections."""
         if os.getpid() != self._parent:
             die_with(self._parent)
         name = f"{self._queue}@{socket.gethostname()}:{os.getpid()}"
@@ -62,8 +62,8 @@ class Child:
             database,
             worker=name,
             queue=self._queue,
-            begun=partial(self._tally.add, number),
-            is_stopping=self._stopping.is_told,
+            begun=partial(self._counter.add, number),
+            is_stopping=self._stop_flag.is_set,
         )
         self._started = database, executor
 
@@ -91,10 +91,12 @@ class Child:
             return
         dead = False
         try:
-            for portion in portions(job_ids, portion_of(task), self._stopping.is_told):
+            for portion in split_hint(job_ids, portion_size(task), self._stop_flag.is_set):
                 dead = executor.execute(list(portion))
         except TurnIsOverError as error:
-            raise Reject("the hint goes on in another turn; what is done is not claimed again", requeue=True) from error
+            raise Reject(
+                "the hint resumes in another turn; jobs that are done are not claimed again", requeue=True
+            ) from error
         except DATABASE_ERRORS as error:
             log.warning("hint.given_back", task=task.name, error=type(error).__name__)
             raise Reject("the database is away; the hint goes back into the queue", requeue=True) from error
@@ -117,21 +119,28 @@ def run(settings: Settings, *, queue: str, concurrency: int) -> None:
         queue: a name of `gristmill.shared.queues.QUEUES`.
         concurrency: child processes, each of which runs one hint at a time.
     """
-    tally = Tally(concurrency)
-    stopping = Stopping()
-    child = Child(settings, queue, tally, stopping)
-    worker_shutting_down.connect(stopping.tell, weak=False)
+    counter = AttemptCounter(concurrency)
+    stop_flag = StopFlag()
+    child = Child(settings, queue, counter, stop_flag)
+    worker_shutting_down.connect(stop_flag.set, weak=False)
     worker_process_init.connect(child.start, weak=False)
     worker_process_shutdown.connect(child.stop, weak=False)
     app = make_app(settings, child.run)
     name = f"{queue}@{socket.gethostname()}:{os.getpid()}"  # several of a queue may run on one machine
     database = Database(settings, application_name=f"gristmill {name}", pool_size=1)
-    pulse = Pulse(database, "worker", name=name, queue=queue, children=concurrency)
-    if broker_kind(settings) == "rabbitmq" and not _declare_topology(app, pulse):
+    reporter = ProcessReporter(database, "worker", name=name, queue=queue, children=concurrency)
+    if broker_kind(settings) == "rabbitmq" and not _declare_topology(app, reporter):
         return
-    told = WorkerPulse(pulse, tally)
-    app.conf.gristmill_pulse = told
-    worker = app.Worker(
+    app.conf.gristmill_reporter = worker_reporter = WorkerReporter(reporter, counter)
+    worker = _make_worker(app, settings, name=name, queue=queue, concurrency=concurrency)
+    garbage_collection.look_seldom()  # its children inherit it
+    worker.start()
+    worker_reporter.stop()
+    raise SystemExit(worker.exitcode or 0)
+
+
+def _make_worker(app: Celery, settings: Settings, *, name: str, queue: str, concurrency: int) -> Any:
+    return app.Worker(
         hostname=name,
         queues=[queue],
         concurrency=concurrency,
@@ -142,13 +151,9 @@ def run(settings: Settings, *, queue: str, concurrency: int) -> None:
         without_mingle=True,
         loglevel=settings.log_level,
     )
-    garbage_collection.look_seldom()  # its children inherit it
-    worker.start()
-    told.stop()
-    raise SystemExit(worker.exitcode or 0)
 
 
-def _declare_topology(app: Celery, pulse: Pulse) -> bool:
+def _declare_topology(app: Celery, reporter: ProcessReporter) -> bool:
     """Declare the queues, waiting for RabbitMQ as long as it takes. Returns False when asked to stop meanwhile."""
     stop = Stop()
     stop.install()
@@ -161,7 +166,7 @@ def _declare_topology(app: Celery, pulse: Pulse) -> bool:
             connection.ensure_connection(max_retries=1, timeout=BROKER_TIMEOUT)
             topology.declare(connection)
         except BROKER_AWAY as error:
-            pulse.beat(trouble=error)
+            reporter.report(trouble=error)
             raise
         finally:
             connection.collect()

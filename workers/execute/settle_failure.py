@@ -45,8 +45,8 @@ def settle_failure(
         return moved
     if moves.retry(session, job.id, job.attempt, delay=decision.delay, failure=failure, outcome=outcome):
         log.info("job.retried", delay=round(decision.delay.total_seconds(), 3), **fields)
-        return False
-    # It did not move: it was fenced, or is to be cancelled.
-    moved = moves.cancel(session, job.id, job.attempt, reason=f"{WHILE_IT_RAN}; it then failed: {failure.message}")
-    log.info("job.cancelled" if moved else "job.fenced", **fields)
+    else:  # it was fenced, or is to be cancelled
+        reason = f"{WHILE_IT_RAN}; it then failed: {failure.message}"
+        moved = moves.cancel(session, job.id, job.attempt, reason=reason)
+        log.info("job.cancelled" if moved else "job.fenced", **fields)
     return False

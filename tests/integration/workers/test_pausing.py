@@ -23,8 +23,8 @@ from gristmill.workers.celery.app import make_app
 from gristmill.workers.execute import unclaimed
 from gristmill.workers.execute.attempt import Executor
 from gristmill.workers.loop import Stop
+from gristmill.workers.relay.loop import Relay
 from gristmill.workers.relay.publish import make_publisher
-from gristmill.workers.relay.relay import Relay
 from gristmill.workers.repair.broker_depths import BrokerView
 from gristmill.workers.repair.lost_hints import GRACE, OVERTAKEN_BY, LostHints
 from tests.factories import FAILURE, begin, change, effects, find, hints, post, post_many, reached, state, states
