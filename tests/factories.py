@@ -25,7 +25,8 @@ from gristmill.shared.states import FINAL, State
 from gristmill.shared.task import Task, registry, task
 from gristmill.tasks.demo.models import DemoEffect
 from gristmill.workers.celery.app import make_app
-from gristmill.workers.relay.publish import Hint, make_publisher
+from gristmill.workers.relay.hint import Hint
+from gristmill.workers.relay.publish import make_publisher
 from tests.conftest import execute, revive
 from tests.contexts import make_settings
 

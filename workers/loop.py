@@ -1,4 +1,4 @@
-"""Loops that end when they are asked to, and back off when something fails."""
+"""Repeat the work of a process until it is asked to stop, and back off when something fails."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class Stop:
-    """Set by SIGTERM and SIGINT; whoever waits on it wakes at once."""
+    """A flag that SIGTERM and SIGINT set; setting it ends a wait on it immediately."""
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
@@ -32,7 +32,7 @@ class Stop:
         signal.signal(signal.SIGINT, self._on_signal)
 
     def set(self) -> None:
-        """Ask the loop to end after its present round."""
+        """Ask the loop to end after its current round."""
         self.is_set = True
         os.write(self._write, b"x")
 
@@ -51,24 +51,24 @@ class Stop:
 
 
 def repeat(tick: Callable[[], float], stop: Stop, *, name: str, expected: tuple[type[Exception], ...]) -> None:
-    """Call `tick` again and again until asked to stop; it returns the seconds until its next call.
+    """Call `tick` until asked to stop; it returns the seconds until its next call.
 
-    An error of `expected` kinds (a broker or database that is away) is logged and followed by growing pauses; any
-    other ends the process, so that its supervisor sees it.
+    An error of `expected` kinds (a broker or database that is away) is logged and followed by growing pauses. Any other
+    ends the process, so that its supervisor sees it.
     """
     backoff = Backoff()
-    waits_for: type[Exception] | None = None
+    failing_with: type[Exception] | None = None
     while not stop.is_set:
         try:
             pause = tick()
             backoff.reset()
-            if waits_for is not None:
-                log.info("loop.goes_on", loop=name)
-                waits_for = None
+            if failing_with is not None:
+                log.info("loop.resumed", loop=name)
+                failing_with = None
         except expected as error:
             pause = backoff.next()
-            say = log.debug if type(error) is waits_for else log.warning  # loud once for each kind of trouble
+            say = log.debug if type(error) is failing_with else log.warning  # a warning once for each kind
             say("loop.waits", loop=name, error=f"{type(error).__name__}: {error}"[:300], pause=round(pause, 2))
-            waits_for = type(error)
+            failing_with = type(error)
         if pause > 0:
             stop.wait(pause)

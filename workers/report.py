@@ -1,4 +1,4 @@
-"""What this process says of itself, every few seconds and when it changes: it lives, it works, what is in its way."""
+"""Report every few seconds that a process lives and works, and what keeps it from the broker."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from gristmill.shared.database.connect import Database
 
 log = structlog.get_logger(__name__)
-LONGEST_TROUBLE: Final = 300  # characters of an error that are told
+LONGEST_TROUBLE: Final = 300  # characters of an error that are reported
 
 
-class Pulse:
-    """Writes the reports of one process. That one cannot be written stops nobody: the next one tells all again."""
+class ProcessReporter:
+    """Writes the reports of one process. One that cannot be written is left out: the next says it again."""
 
     def __init__(
         self, database: Database, kind: Kind, *, name: str | None = None, queue: str | None = None, children: int = 1
@@ -36,22 +36,22 @@ class Pulse:
         self._is_known = False
         self._next = 0.0
 
-    def beat(self, *, acted: bool = False, trouble: BaseException | None = None, jobs_a_minute: int = 0) -> None:
-        """Tell how it is, when the last report is a few seconds old or something is otherwise than it was.
+    def report(self, *, acted: bool = False, trouble: BaseException | None = None, jobs_a_minute: int = 0) -> None:
+        """Write a report when the last one is a few seconds old, or the trouble has begun or ended.
 
         Args:
             acted: whether it has done some of its work since the last call.
             trouble: what keeps it from the broker now.
             jobs_a_minute: attempts that were begun in the last 60 seconds.
         """
-        told = f"{type(trouble).__name__}: {hide_secrets(str(trouble))}"[:LONGEST_TROUBLE] if trouble else None
-        changed = (told is None) is not (self._trouble is None)
-        self._trouble, self._acted = told, self._acted or acted
+        text = f"{type(trouble).__name__}: {hide_secrets(str(trouble))}"[:LONGEST_TROUBLE] if trouble else None
+        changed = (text is None) is not (self._trouble is None)
+        self._trouble, self._acted = text, self._acted or acted
         if changed or time.monotonic() >= self._next:
             self._write(jobs_a_minute=jobs_a_minute)
 
     def stop(self) -> None:
-        """Tell that it ends, as it was asked to."""
+        """Report that the process ends, as it was asked to."""
         self._write(stopped=True)
 
     def _write(self, *, stopped: bool = False, jobs_a_minute: int = 0) -> None:

@@ -63,7 +63,7 @@ def relay() -> None:
       GRISTMILL_RELAY_BATCH=1000 gristmill relay
     """  # noqa: D301  the same
     settings = _begin("relay", "none")
-    from gristmill.workers.relay.relay import run
+    from gristmill.workers.relay.loop import run
 
     run(settings)
 

@@ -21,7 +21,7 @@ from gristmill.shared.queues import QUEUES
 from gristmill.shared.schedules.models import Fire, Schedule
 from gristmill.shared.states import State
 from gristmill.workers.celery.app import make_app
-from gristmill.workers.relay.publish import Hint, message_of
+from gristmill.workers.relay.hint import Hint, message_of
 from tests.cluster import Cluster
 from tests.crash.victims import DATA, Victim
 from tests.eventually import eventually

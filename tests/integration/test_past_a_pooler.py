@@ -15,8 +15,8 @@ from gristmill.shared.database.connect import Database
 from gristmill.shared.settings import Secret
 from gristmill.workers.celery.app import make_app
 from gristmill.workers.loop import Stop
+from gristmill.workers.relay.loop import Relay
 from gristmill.workers.relay.publish import make_publisher
-from gristmill.workers.relay.relay import Relay
 from tests.eventually import eventually
 from tests.factories import post, reached
 

@@ -10,7 +10,7 @@ from celery import Celery
 
 from gristmill.shared.queues import QUEUES
 from gristmill.workers.broker_errors import PublishError
-from gristmill.workers.relay.publish import Hint, message_of
+from gristmill.workers.relay.hint import Hint, message_of
 
 
 @dataclass

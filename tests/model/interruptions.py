@@ -9,16 +9,18 @@ from gristmill.ingress.accepting import write
 from gristmill.shared.dead_letters import redrive
 from gristmill.shared.jobs import final_move
 from gristmill.workers.celery import beat
-from gristmill.workers.execute import executor, settle
-from gristmill.workers.relay import relay
+from gristmill.workers.execute import attempt, bundles, outside, settle
+from gristmill.workers.relay import loop as relay
 from gristmill.workers.repair import reconciler, recorder
 
 MODULES = (
     final_move,
     redrive,
     write,
+    attempt,
     beat,
-    executor,
+    bundles,
+    outside,
     reconciler,
     recorder,
     relay,

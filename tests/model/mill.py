@@ -31,11 +31,11 @@ from gristmill.shared.task import registry
 from gristmill.tasks.demo.models import DemoEffect
 from gristmill.workers.broker_errors import PublishError
 from gristmill.workers.celery.app import make_app
-from gristmill.workers.execute.executor import Executor
-from gristmill.workers.hint_size import TurnIsOverError, portion_of, portions
+from gristmill.workers.execute.attempt import Executor
+from gristmill.workers.hint_size import TurnIsOverError, portion_size, split_hint
 from gristmill.workers.loop import Stop
-from gristmill.workers.relay.publish import Hint
-from gristmill.workers.relay.relay import Relay
+from gristmill.workers.relay.hint import Hint
+from gristmill.workers.relay.loop import Relay
 from gristmill.workers.repair import recorder as recorder_module
 from gristmill.workers.repair.lost_hints import LostHints
 from gristmill.workers.repair.reconciler import take_over_lost
@@ -131,8 +131,8 @@ class Mill:
             self.looks_until_told_to_stop[idle[0]] = stops_after
         try:
             dead = False
-            for portion in portions(
-                hint.job_ids, portion_of(registry.find(hint.task)), partial(self._is_stopping, idle[0])
+            for portion in split_hint(
+                hint.job_ids, portion_size(registry.find(hint.task)), partial(self._is_stopping, idle[0])
             ):
                 dead = self.workers[idle[0]].execute(list(portion))
             if dead and len(hint.job_ids) == 1:

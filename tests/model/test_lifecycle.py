@@ -24,7 +24,7 @@ from sqlalchemy.exc import OperationalError
 
 from gristmill.services.postgres import Postgres
 from gristmill.shared.jobs.enqueue import JobOptions
-from gristmill.workers.relay.publish import Hint
+from gristmill.workers.relay.hint import Hint
 from tests.factories import own_database, reached
 from tests.model.interruptions import Interruptions, die
 from tests.model.mill import LEASE, PRODUCER, Action, Mill, make_impatient, model_tasks

@@ -1,4 +1,4 @@
-"""The Celery application: its settings, each with a reason, and one Celery task for each of ours."""
+"""Make the Celery application: its settings, each with a reason, and a Celery task for each registered task."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def make_app(settings: Settings, run: Run | None = None) -> Celery:
 
     Args:
         settings: where the broker is.
-        run: what executes a hint; only a worker's child has it, the others only need the names.
+        run: what executes a hint; only a worker's child has it, other processes need the names alone.
     """
     app = Celery("gristmill", set_as_current=False)
     app.conf.update(_configuration(settings))

@@ -1,4 +1,4 @@
-"""Beat: Celery's beat service with a scheduler on Postgres, so that any number of beats fire each schedule once."""
+"""Run Celery's beat with a scheduler on Postgres, so that any number of beats fire each schedule once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gristmill.shared.schedules.fire import fire_due
 from gristmill.shared.schedules.queries import seconds_to_next_fire
 from gristmill.tasks.records.schedules import SCHEDULES
 from gristmill.workers.celery.app import make_app
-from gristmill.workers.report import Pulse
+from gristmill.workers.report import ProcessReporter
 
 if TYPE_CHECKING:
     from gristmill.shared.settings import Settings
@@ -35,50 +35,55 @@ class PostgresScheduler(Scheduler):
         self._settings: Settings = app.conf.gristmill_settings
         self._database = Database(self._settings, application_name="gristmill beat", pool_size=1)
         self._backoff = Backoff()
-        self._pulse = Pulse(self._database, "beat")
+        self._reporter = ProcessReporter(self._database, "beat")
         self._synced = False
         super().__init__(app, **kwargs)
 
     def setup_schedule(self) -> None:
-        """Nothing to set up: the schedules are rows."""
+        """Do nothing: the schedules are rows."""
 
     def tick(self, *_: Any, **__: Any) -> float:
-        """Fire what is due and return the seconds until the next look."""
+        """Fire what is due and return the seconds until the next call."""
         try:
-            with self._database.transaction() as session:
-                if not self._synced:
-                    sync_schedules(session, SCHEDULES)
-                fired = fire_due(session)
-                due_in = seconds_to_next_fire(session)
-                if fired:
-                    crash_point("beat.before_commit")
-            if fired:
-                crash_point("beat.after_commit")
-            self._synced = True
+            fired, due_in = self._fire_due()
         except DATABASE_ERRORS as error:
-            say = log.debug if self._backoff.failures else log.warning  # loud once
+            say = log.debug if self._backoff.failures else log.warning  # a warning once
             pause = self._backoff.next()
             say("beat.waits", error=f"{type(error).__name__}: {error}"[:300], pause=round(pause, 2))
             return pause
         self._backoff.reset()
-        self._pulse.beat(acted=bool(fired))
+        self._reporter.report(acted=bool(fired))
         for schedule, count in fired.items():
             log.info("schedule.fired", schedule=schedule, jobs=count)
         poll = self._settings.beat_poll
         return poll if due_in is None else max(0.001, min(poll, due_in))
 
+    def _fire_due(self) -> tuple[dict[str, int], float | None]:
+        """Return how many jobs each schedule made, and the seconds until the next one is due."""
+        with self._database.transaction() as session:
+            if not self._synced:
+                sync_schedules(session, SCHEDULES)
+            fired = fire_due(session)
+            due_in = seconds_to_next_fire(session)
+            if fired:
+                crash_point("beat.before_commit")
+        if fired:
+            crash_point("beat.after_commit")
+        self._synced = True
+        return fired, due_in
+
     def should_sync(self) -> bool:
-        """Never: every tick commits."""
+        """Return False: every tick commits."""
         return False
 
     def close(self) -> None:
-        """Say that it ends, and give the connections back."""
-        self._pulse.stop()
+        """Report that the beat ends, and close its connections."""
+        self._reporter.stop()
         self._database.dispose()
 
     @property
     def info(self) -> str:
-        """A line for Celery's banner."""
+        """The line of the scheduler in Celery's banner."""
         return "    . schedules -> Postgres"
 
 

@@ -1,4 +1,4 @@
-"""A Celery consumer that no message can stop: what is malformed is rejected into the dead-letter queue."""
+"""Consume hints so that no message stops the worker: a malformed one is rejected into the dead-letter queue."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from uuid_utils.compat import UUID
 
 from gristmill.shared.base.breaker import FIRST_PAUSE, LONGEST_PAUSE
 from gristmill.shared.queues import QUEUES
-from gristmill.workers.celery import timers
+from gristmill.workers.celery import sweep_timers
 
 log = structlog.get_logger(__name__)
 TIME_LIMITS: Final = 2  # in the headers: the hard one, then the soft one
 
 
 class HardenedConsumer(Consumer):
-    """Celery's consumer, less its ways to be stopped by a message."""
+    """Celery's consumer without the ways in which a message could stop it."""
 
     connection_errors: tuple[type[Exception], ...]
     channel_errors: tuple[type[Exception], ...]
@@ -35,37 +35,36 @@ class HardenedConsumer(Consumer):
         ]
 
     def ensure_connected(self, conn: Any) -> Any:
-        """Look for a broker that is away as often as our other loops do; Celery's pauses grow to half a minute."""
-        ensure = partial(
-            conn.ensure_connection, interval_start=FIRST_PAUSE, interval_step=1, interval_max=LONGEST_PAUSE
-        )
+        """Try to reach a broker that is away as often as other loops do; Celery's pauses grow to half a minute."""
+        pauses = {"interval_start": FIRST_PAUSE, "interval_step": 1, "interval_max": LONGEST_PAUSE}
+        ensure = partial(conn.ensure_connection, **pauses)
 
-        def ensure_and_tell(on_error: Callable[[Exception, float], None], *args: Any, **kwargs: Any) -> Any:
-            def tell(error: Exception, pause: float) -> None:
-                self._tell(error)
+        def ensure_and_report(on_error: Callable[[Exception, float], None], *args: Any, **kwargs: Any) -> Any:
+            def report(error: Exception, pause: float) -> None:
+                self._report(error)
                 on_error(error, pause)
 
-            return ensure(tell, *args, **kwargs)
+            return ensure(report, *args, **kwargs)
 
-        conn.ensure_connection = ensure_and_tell
+        conn.ensure_connection = ensure_and_report
         connected = super().ensure_connected(conn)
-        self._tell(None)
+        self._report(None)
         return connected
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Tell that the broker is away, then do as Celery does."""
-        self._tell(exc)
+        """Report that the broker is away, then do as Celery does."""
+        self._report(exc)
         super().on_connection_error_after_connected(exc)
 
-    def _tell(self, trouble: Exception | None) -> None:
-        pulse = self.app.conf.get("gristmill_pulse")
-        if pulse is not None:
-            pulse.tell(trouble)
+    def _report(self, trouble: Exception | None) -> None:
+        reporter = self.app.conf.get("gristmill_reporter")
+        if reporter is not None:
+            reporter.tell(trouble)
 
     def register_with_event_loop(self, hub: Any) -> None:
-        """Sweep the timers, too. Celery calls this for each connection, and cancels with it what is begun here."""
+        """Sweep the timers, too. Celery calls this for each connection, and cancels what starts here with it."""
         super().register_with_event_loop(hub)
-        hub.call_repeatedly(timers.EVERY, timers.sweep, hub.timer)
+        hub.call_repeatedly(sweep_timers.EVERY, sweep_timers.sweep, hub.timer)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         """Wrap Celery's handler: only an error of the connection may leave it."""
@@ -73,7 +72,7 @@ class HardenedConsumer(Consumer):
         passes: tuple[type[BaseException], ...] = (*self.connection_errors, *self.channel_errors, MemoryError)
 
         def on_message(message: Any) -> None:
-            problem = what_is_wrong(message)
+            problem = problem_of(message)
             if problem is not None:
                 self._refuse(message, problem)
                 return
@@ -87,7 +86,7 @@ class HardenedConsumer(Consumer):
         return on_message
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
-        """Reject what cannot be decoded; Celery would acknowledge, and so lose it."""
+        """Reject a message that cannot be decoded, which Celery would acknowledge and so lose."""
         self._refuse(message, f"{type(exc).__name__}: {exc}")
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ARG002  Celery's signature
@@ -115,7 +114,7 @@ class HardenedConsumer(Consumer):
         message.channel.basic_publish(copy, exchange="", routing_key=QUEUES[queue].dead_letter_queue)
 
 
-def what_is_wrong(message: Any) -> str | None:
+def problem_of(message: Any) -> str | None:
     """Say why `message` cannot be a hint of ours, or return None. Reads headers only; bodies are read in the child."""
     headers = message.headers
     if not isinstance(headers, dict):
@@ -131,11 +130,11 @@ def what_is_wrong(message: Any) -> str | None:
         return "the id in the headers is not a UUID"
     if message.content_type != "application/json":
         return f"content type {str(message.content_type)[:80]!r} instead of application/json"
-    return _what_is_wrong_with_options(headers)
+    return _problem_of_options(headers)
 
 
-def _what_is_wrong_with_options(headers: dict[str, Any]) -> str | None:
-    """Look at what Celery reads only after it took a place in its pool; an error there would keep it for ever."""
+def _problem_of_options(headers: dict[str, Any]) -> str | None:
+    """Check what Celery reads after it has taken a place in its pool, which an error there would never free."""
     limits = headers.get("timelimit") or (None, None)
     if not isinstance(limits, (list, tuple)) or len(limits) != TIME_LIMITS or not all(map(_is_limit, limits)):
         return "the time limits in the headers are not two numbers of seconds"

@@ -1,4 +1,4 @@
-"""Flower, the workers' dashboard, for our Celery app: behind a password, and looking only unless asked."""
+"""Serve Flower, the workers' dashboard: behind a password, and read-only unless asked otherwise."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ log = structlog.get_logger(__name__)
 def run(settings: Settings, *, read_only: bool = True) -> None:
     """Serve Flower on `settings.host` and `settings.flower_port` until SIGTERM or SIGINT.
 
-    Flower shows arguments, results and the broker on pages that it leaves open by default, so here there is no Flower
-    without a password. What it keeps, it keeps in memory.
+    Flower shows arguments, results and the broker on pages that are open by default, so here it needs a password. It
+    keeps its data in memory.
 
     Args:
         settings: where it listens, and its user and password.
@@ -70,8 +70,14 @@ def _make(settings: Settings, *, read_only: bool) -> Flower:
     from flower.urls import settings as flower_settings
     from tornado.ioloop import IOLoop
 
-    assert settings.flower_password is not None  # noqa: S101  `run` has looked
-    chosen: dict[str, Any] = {
+    for name, value in _options(settings, read_only=read_only).items():
+        setattr(default_options, name, value)
+    return Flower(capp=make_app(settings), options=default_options, io_loop=IOLoop.current(), **flower_settings)
+
+
+def _options(settings: Settings, *, read_only: bool) -> dict[str, Any]:
+    assert settings.flower_password is not None  # noqa: S101  `run` has checked
+    return {
         "address": settings.host,
         "port": settings.flower_port,
         "basic_auth": [f"{settings.flower_user}:{settings.flower_password.reveal()}"],
@@ -82,6 +88,3 @@ def _make(settings: Settings, *, read_only: bool) -> Flower:
         "max_workers": MOST_WORKERS,
         "enable_events": settings.worker_events,
     }
-    for name, value in chosen.items():
-        setattr(default_options, name, value)
-    return Flower(capp=make_app(settings), options=default_options, io_loop=IOLoop.current(), **flower_settings)

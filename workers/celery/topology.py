@@ -1,4 +1,4 @@
-"""Exchanges and queues on the broker, declared by this module alone."""
+"""Declare the exchanges and queues on the broker; no other module declares any."""
 
 from __future__ import annotations
 

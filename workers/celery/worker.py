@@ -1,4 +1,4 @@
-"""A worker: one group of child processes that consumes one queue."""
+"""Run a worker: one group of child processes that consumes one queue."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ from gristmill.shared.settings import broker_kind
 from gristmill.workers.broker_errors import BROKER_AWAY
 from gristmill.workers.celery import topology
 from gristmill.workers.celery.app import BROKER_TIMEOUT, make_app
-from gristmill.workers.celery.stopping import Stopping
-from gristmill.workers.celery.worker_report import Tally, WorkerPulse
-from gristmill.workers.execute.executor import Executor
-from gristmill.workers.hint_size import TurnIsOverError, portion_of, portions
+from gristmill.workers.celery.stop_flag import StopFlag
+from gristmill.workers.celery.worker_report import AttemptCounter, WorkerReporter
+from gristmill.workers.execute.attempt import Executor
+from gristmill.workers.execute.unclaimed import refuse
+from gristmill.workers.hint_size import TurnIsOverError, portion_size, split_hint
 from gristmill.workers.loop import Stop, repeat
-from gristmill.workers.report import Pulse
+from gristmill.workers.report import ProcessReporter
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -38,36 +39,36 @@ log = structlog.get_logger(__name__)
 
 
 class Child:
-    """What one child process keeps between hints: made after the fork, closed at its end."""
+    """The connections and the executor of one child process, made after the fork and closed at its end."""
 
-    def __init__(self, settings: Settings, queue: str, tally: Tally, stopping: Stopping) -> None:
+    def __init__(self, settings: Settings, queue: str, counter: AttemptCounter, stop_flag: StopFlag) -> None:
         self._settings = settings
         self._queue = queue
-        self._tally = tally
-        self._stopping = stopping
+        self._counter = counter
+        self._stop_flag = stop_flag
         self._parent = os.getpid()
-        self._database: Database | None = None
-        self._executor: Executor | None = None
+        self._started: tuple[Database, Executor] | None = None
 
     def start(self, **_: Any) -> None:
-        """Begin: die with the parent, and make connections of our own."""
+        """Make the child die with its parent, and make its connections."""
         if os.getpid() != self._parent:
             die_with(self._parent)  # the claim of its job makes that safe
         name = f"{self._queue}@{socket.gethostname()}:{os.getpid()}"
-        self._database = Database(self._settings, application_name=f"gristmill {name}", pool_size=1, pre_ping=False)
+        database = Database(self._settings, application_name=f"gristmill {name}", pool_size=1, pre_ping=False)
         number: int = getattr(current_process(), "index", 0)
-        self._executor = Executor(
-            self._database,
+        executor = Executor(
+            database,
             worker=name,
             queue=self._queue,
-            begun=partial(self._tally.add, number),
-            is_stopping=self._stopping.is_told,
+            begun=partial(self._counter.add, number),
+            is_stopping=self._stop_flag.is_set,
         )
+        self._started = database, executor
 
     def stop(self, **_: Any) -> None:
         """Close the connections."""
-        if self._database is not None:
-            self._database.dispose()
+        if self._started is not None:
+            self._started[0].dispose()
 
     def run(self, task: Task, ids: list[str]) -> None:
         """Execute one hint; returning acknowledges it.
@@ -76,20 +77,24 @@ class Child:
             Reject: into the dead-letter queue when its only job is dead or it cannot be read; back into the queue
                 when the database stayed away, or when some of its jobs are for another turn or another worker.
         """
-        if self._executor is None:  # a pool that does not fork (solo) sends no signal
+        if self._started is None:  # a pool that does not fork (solo) sends no signal
             self.start()
-            assert self._executor is not None  # noqa: S101  start() made it
+            assert self._started is not None  # noqa: S101  start() made it
+        database, executor = self._started
         try:
             job_ids = [UUID(text) for text in ids]
         except (TypeError, ValueError, AttributeError) as error:
-            self._executor.refuse(task.name, repr(ids).encode(errors="replace"), f"the ids are not UUIDs: {error}")
+            body, problem = repr(ids).encode(errors="replace"), f"the ids are not UUIDs: {error}"
+            refuse(database, queue=self._queue, task=task.name, body=body, problem=problem)
             return
         dead = False
         try:
-            for portion in portions(job_ids, portion_of(task), self._stopping.is_told):
-                dead = self._executor.execute(list(portion))
+            for portion in split_hint(job_ids, portion_size(task), self._stop_flag.is_set):
+                dead = executor.execute(list(portion))
         except TurnIsOverError as error:
-            raise Reject("the hint goes on in another turn; what is done is not claimed again", requeue=True) from error
+            raise Reject(
+                "the hint resumes in another turn; jobs that are done are not claimed again", requeue=True
+            ) from error
         except DATABASE_ERRORS as error:
             log.warning("hint.given_back", task=task.name, error=type(error).__name__)
             raise Reject("the database is away; the hint goes back into the queue", requeue=True) from error
@@ -105,21 +110,28 @@ def run(settings: Settings, *, queue: str, concurrency: int) -> None:
         queue: a name of `gristmill.shared.queues.QUEUES`.
         concurrency: child processes, each of which runs one hint at a time.
     """
-    tally = Tally(concurrency)
-    stopping = Stopping()
-    child = Child(settings, queue, tally, stopping)
-    worker_shutting_down.connect(stopping.tell, weak=False)
+    counter = AttemptCounter(concurrency)
+    stop_flag = StopFlag()
+    child = Child(settings, queue, counter, stop_flag)
+    worker_shutting_down.connect(stop_flag.set, weak=False)
     worker_process_init.connect(child.start, weak=False)
     worker_process_shutdown.connect(child.stop, weak=False)
     app = make_app(settings, child.run)
     name = f"{queue}@{socket.gethostname()}:{os.getpid()}"  # several of a queue may run on one machine
     database = Database(settings, application_name=f"gristmill {name}", pool_size=1)
-    pulse = Pulse(database, "worker", name=name, queue=queue, children=concurrency)
-    if broker_kind(settings) == "rabbitmq" and not _declare_topology(app, pulse):
+    reporter = ProcessReporter(database, "worker", name=name, queue=queue, children=concurrency)
+    if broker_kind(settings) == "rabbitmq" and not _declare_topology(app, reporter):
         return
-    told = WorkerPulse(pulse, tally)
-    app.conf.gristmill_pulse = told
-    worker = app.Worker(
+    app.conf.gristmill_reporter = worker_reporter = WorkerReporter(reporter, counter)
+    worker = _make_worker(app, settings, name=name, queue=queue, concurrency=concurrency)
+    garbage_collection.look_seldom()  # its children inherit it
+    worker.start()
+    worker_reporter.stop()
+    raise SystemExit(worker.exitcode or 0)
+
+
+def _make_worker(app: Celery, settings: Settings, *, name: str, queue: str, concurrency: int) -> Any:
+    return app.Worker(
         hostname=name,
         queues=[queue],
         concurrency=concurrency,
@@ -130,13 +142,9 @@ def run(settings: Settings, *, queue: str, concurrency: int) -> None:
         without_mingle=True,
         loglevel=settings.log_level,
     )
-    garbage_collection.look_seldom()  # its children inherit it
-    worker.start()
-    told.stop()
-    raise SystemExit(worker.exitcode or 0)
 
 
-def _declare_topology(app: Celery, pulse: Pulse) -> bool:
+def _declare_topology(app: Celery, reporter: ProcessReporter) -> bool:
     """Declare the queues, waiting for RabbitMQ as long as it takes. Returns False when asked to stop meanwhile."""
     stop = Stop()
     stop.install()
@@ -149,7 +157,7 @@ def _declare_topology(app: Celery, pulse: Pulse) -> bool:
             connection.ensure_connection(max_retries=1, timeout=BROKER_TIMEOUT)
             topology.declare(connection)
         except BROKER_AWAY as error:
-            pulse.beat(trouble=error)
+            reporter.report(trouble=error)
             raise
         finally:
             connection.collect()

@@ -1,4 +1,4 @@
-"""The watch of a worker process: one thread that keeps the leases of what runs, and ends what was cancelled."""
+"""Renew the leases of running jobs from one thread of a worker process, and end by force what was cancelled."""
 
 from __future__ import annotations
 
@@ -24,75 +24,74 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-class Guard:
-    """What the watch knows of the attempts that run now."""
+class RunningAttempts:
+    """The attempts that run now in this process, and which of them are to stop."""
 
     def __init__(self, jobs: Sequence[Claimed]) -> None:
         self.attempts = [(job.id, job.attempt) for job in jobs]
-        self.cancelled: dict[UUID, float] = {}
+        self.cancelled: dict[UUID, float] = {}  # since when, in monotonic time
 
     def is_cancelled(self, job_id: UUID) -> bool:
         """Say whether this job was cancelled, or taken over by another attempt: in both cases it is to stop."""
         return job_id in self.cancelled
 
 
-class Watch:
-    """Looks three times in the length of a lease, from a thread of its own, at the jobs that run in this process.
+class Heartbeat:
+    """Renews the leases of the jobs that run in this process, three times in the length of a lease.
 
-    It renews their leases, so that nobody takes them over. A job that somebody cancelled is told so; when its handler
-    has not returned after `grace` seconds, the process is killed: its transaction is rolled back by Postgres, the
-    reconciler finds the lease over and ends the job as cancelled, and the pool starts another process.
+    So nobody takes them over. Their handlers learn of a cancellation through it. When a handler has not returned within
+    the grace of a cancellation, the process is killed: Postgres rolls its transaction back, the reconciler finds the
+    lease over and ends the job as cancelled, and the pool starts another process.
     """
 
-    def __init__(self, database: Database, *, lease: float, grace: float) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._lease = lease
-        self._grace = grace
-        self._guard: Guard | None = None
+        self._lease = database.settings.lease
+        self._grace = database.settings.cancel_grace
+        self._running: RunningAttempts | None = None
         self._busy = threading.Event()
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def over(self, jobs: Sequence[Claimed]) -> Iterator[Guard]:
-        """Watch over `jobs` until the block ends."""
-        guard = self._guard = Guard(jobs)
+    def renewing(self, jobs: Sequence[Claimed]) -> Iterator[RunningAttempts]:
+        """Renew the leases of `jobs` until the block ends."""
+        running = self._running = RunningAttempts(jobs)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
             self._thread.start()
         self._busy.set()
         try:
-            yield guard
+            yield running
         finally:
-            self._guard = None
+            self._running = None
             self._busy.clear()
 
     def _run(self) -> None:
         while True:
             self._busy.wait()
             time.sleep(self._lease / 3)
-            guard = self._guard
-            if guard is not None:
+            running = self._running
+            if running is not None:
                 try:
-                    self._look(guard)
+                    self._beat(running)
                 except DATABASE_ERRORS as error:
-                    log.warning("lease.not_renewed", jobs=len(guard.attempts), error=type(error).__name__)
+                    log.warning("lease.not_renewed", jobs=len(running.attempts), error=type(error).__name__)
 
-    def _look(self, guard: Guard) -> None:
+    def _beat(self, running: RunningAttempts) -> None:
         with self._database.transaction() as session:
-            asked = leases.renew_all(session, guard.attempts, lease=self._lease)
-        for job_id, attempt in guard.attempts:
-            if asked.get(job_id) is not False and job_id not in guard.cancelled and self._guard is guard:
-                guard.cancelled[job_id] = time.monotonic()
-                log.warning(
-                    "lease.lost" if job_id not in asked else "job.cancel_seen", job_id=str(job_id), attempt=attempt
-                )
-        overdue = [job_id for job_id, since in guard.cancelled.items() if time.monotonic() - since > self._grace]
-        if any(asked.get(job_id) for job_id in overdue) and self._guard is guard:
-            self._end_by_force(guard, overdue)
+            renewed = leases.renew_all(session, running.attempts, lease=self._lease)
+        for job_id, attempt in running.attempts:
+            if renewed.get(job_id) is not False and job_id not in running.cancelled and self._running is running:
+                running.cancelled[job_id] = time.monotonic()
+                event = "job.cancel_seen" if job_id in renewed else "lease.lost"
+                log.warning(event, job_id=str(job_id), attempt=attempt)
+        overdue = [job_id for job_id, since in running.cancelled.items() if time.monotonic() - since > self._grace]
+        if any(renewed.get(job_id) for job_id in overdue) and self._running is running:
+            self._end_by_force(running, overdue)
 
-    def _end_by_force(self, guard: Guard, overdue: list[UUID]) -> None:
+    def _end_by_force(self, running: RunningAttempts, overdue: list[UUID]) -> None:
         log.warning("job.killed", jobs=[str(job_id) for job_id in overdue], grace=self._grace)
         with self._database.transaction() as session:
-            leases.renew_all(session, guard.attempts, lease=0)
-        if self._guard is guard:
+            leases.renew_all(session, running.attempts, lease=0)
+        if self._running is running:
             os.kill(os.getpid(), signal.SIGKILL)

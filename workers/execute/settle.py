@@ -1,11 +1,11 @@
-"""The end of an attempt: success, another try, or a dead letter, each by a guarded move on a session of its own."""
+"""Settle attempts: success, another try, or a dead letter, each by a guarded move on a session of its own."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -13,10 +13,10 @@ from gristmill.shared.base.crashpoints import crash_point
 from gristmill.shared.base.outages import patiently
 from gristmill.shared.errors import PermanentError
 from gristmill.shared.jobs import moves
-from gristmill.shared.jobs.failure import Failure, describe
+from gristmill.shared.jobs.failure import describe
 from gristmill.shared.outcomes import Cancel, Discard
-from gristmill.shared.retry import GiveUp, RetryPolicy, decide
 from gristmill.shared.states import AttemptOutcome, DeadReason
+from gristmill.workers.execute.settle_failure import WHILE_IT_RAN, settle_failure
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -24,9 +24,36 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from gristmill.shared.database.connect import Database
+    from gristmill.shared.retry import RetryPolicy
+    from gristmill.shared.task import Task
 
 log = structlog.get_logger(__name__)
-WHILE_IT_RAN: Final = "cancelled while it ran"
+UNKNOWN_TASK_PAUSE: Final = timedelta(seconds=30)  # a deployment is under way: a newer worker will know the task
+
+
+@dataclass(slots=True)
+class Unsuccessful:
+    """Jobs of a task whose attempt did not succeed, by what is to become of them.
+
+    They are settled after the successes are committed. By then their locks are free: another worker may fence what was
+    given back.
+    """
+
+    failed: list[tuple[moves.Claimed, BaseException]] = field(default_factory=list)
+    declined: list[tuple[moves.Claimed, Discard | Cancel]] = field(default_factory=list)  # what their handler returned
+    not_begun: list[moves.Claimed] = field(default_factory=list)  # because the worker was told to stop
+
+
+def end_unsuccessful(database: Database, task: Task, jobs: Unsuccessful) -> bool:
+    """Settle what did not succeed: the last transactions of an attempt. Returns whether a job is dead now."""
+    dead = False
+    for job, error in jobs.failed:
+        dead |= end_failed(database, job, task.retry, error)
+    for job, outcome in jobs.declined:
+        dead |= end_declined(database, job, outcome)
+    if jobs.not_begun:
+        end_given_back(database, jobs.not_begun)
+    return dead
 
 
 def end_failed(database: Database, job: moves.Claimed, policy: RetryPolicy, error: BaseException) -> bool:
@@ -36,58 +63,15 @@ def end_failed(database: Database, job: moves.Claimed, policy: RetryPolicy, erro
 
     def act() -> bool:
         with database.transaction() as session:
-            return settle_failure(
-                session,
-                job_id=job.id,
-                task=job.task,
-                attempt=job.attempt,
-                max_attempts=job.max_attempts,
-                policy=policy,
-                error=error,
-                failure=failure,
-                outcome=AttemptOutcome.FAILED,
-            )
+            outcome = AttemptOutcome.FAILED
+            return settle_failure(session, job, policy=policy, error=error, failure=failure, outcome=outcome)
 
     dead = patiently(act)
     crash_point("settle.after_failure")
     return dead
 
 
-def settle_failure(
-    session: Session,
-    *,
-    job_id: UUID,
-    task: str,
-    attempt: int,
-    max_attempts: int,
-    policy: RetryPolicy,
-    error: BaseException,
-    failure: Failure,
-    outcome: AttemptOutcome,
-) -> bool:
-    """Move a failed or lost attempt on: to another try or to its dead letter. Returns whether the job is dead now."""
-    decision = decide(
-        policy,
-        attempt=attempt,
-        max_attempts=max_attempts,
-        error=error,
-        jitter=random.random(),  # noqa: S311  spread, not secrecy
-    )
-    fields: dict[str, Any] = {"job_id": str(job_id), "task": task, "attempt": attempt, "error": failure.code}
-    if isinstance(decision, GiveUp):
-        moved = moves.kill(session, job_id, attempt, reason=decision.reason, failure=failure, outcome=outcome)
-        log.warning("job.dead" if moved else "job.fenced", reason=str(decision.reason), **fields)
-        return moved
-    if moves.retry(session, job_id, attempt, delay=decision.delay, failure=failure, outcome=outcome):
-        log.info("job.retried", delay=round(decision.delay.total_seconds(), 3), **fields)
-        return False
-    # It did not move: it was fenced, or is to be cancelled.
-    moved = moves.cancel(session, job_id, attempt, reason=f"{WHILE_IT_RAN}; it then failed: {failure.message}")
-    log.info("job.cancelled" if moved else "job.fenced", **fields)
-    return False
-
-
-def end_unwanted(database: Database, job: moves.Claimed, outcome: Discard | Cancel) -> bool:
+def end_declined(database: Database, job: moves.Claimed, outcome: Discard | Cancel) -> bool:
     """End an attempt whose handler returned Discard or Cancel. Returns whether the job is dead now."""
 
     def act() -> bool:
@@ -105,7 +89,7 @@ def end_unwanted(database: Database, job: moves.Claimed, outcome: Discard | Canc
 
 
 def end_succeeded(database: Database, job: moves.Claimed, result: object) -> None:
-    """End an attempt whose effects are outside already: keep trying to say so, for a repeat could do them again."""
+    """End an attempt whose effects are outside already: keep trying, for another attempt could do them again."""
 
     def act() -> None:
         with database.transaction() as session:
@@ -131,6 +115,13 @@ def end_snoozed(database: Database, job: moves.Claimed, delay: timedelta) -> Non
                 log.warning("job.fenced", job_id=str(job.id), attempt=job.attempt)
 
     patiently(act)
+
+
+def end_unknown(database: Database, jobs: Sequence[moves.Claimed]) -> None:
+    """Put jobs back to wait whose task this worker does not know."""
+    for job in jobs:
+        log.warning("job.unknown_task", job_id=str(job.id), task=job.task)
+        end_snoozed(database, job, UNKNOWN_TASK_PAUSE)
 
 
 def end_given_back(database: Database, jobs: Sequence[moves.Claimed]) -> None:

@@ -1,4 +1,4 @@
-"""What can be seen of the broker from outside: how many hints wait in each queue."""
+"""Ask the broker how many hints wait in each queue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class BrokerView:
-    """One connection for looking. After any error it is thrown away, and the next look makes another."""
+    """One connection to the broker. After any error it is dropped, and the next call makes another."""
 
     def __init__(self, app: Celery, settings: Settings) -> None:
         self._app = app
@@ -26,7 +26,7 @@ class BrokerView:
         self._connection: Any = None
 
     def count_ready(self) -> dict[str, int]:
-        """Return how many hints of each queue wait for a worker; a queue that is gone is declared anew."""
+        """Return how many hints of each queue wait for a worker; a queue that is gone is declared again."""
         channel = self.channel()
         try:
             return {name: self._ready(channel, name) for name in QUEUES}
@@ -49,7 +49,7 @@ class BrokerView:
         return self._connection.default_channel
 
     def forget(self) -> None:
-        """Throw the connection away."""
+        """Drop the connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.collect()

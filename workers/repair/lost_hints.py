@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -16,6 +16,8 @@ from gristmill.shared.operating.queries_pause import find_control
 from gristmill.shared.queues import QUEUES
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from gristmill.shared.database.connect import Database
 
 log = structlog.get_logger(__name__)
@@ -24,7 +26,7 @@ Suspects = set[tuple[UUID, int]]
 
 GRACE: Final = 2.0  # seconds that a due job may be on its way between the relay and a worker
 OVERTAKEN_BY: Final = timedelta(seconds=30)  # more than relays differ in what they publish first
-MOST_SUSPECTS: Final = 1_000  # jobs of a queue looked at in one round
+MOST_SUSPECTS: Final = 1_000  # jobs of a queue checked in one round
 RATE: Final = 100.0  # hints a second that may be published again, over a longer time
 BURST: Final = 1_000.0
 
@@ -54,15 +56,15 @@ class TokenBucket:
 
 
 class LostHints:
-    """Two rules, each of which needs two looks in a row at the same job.
+    """Finds lost hints by two rules, each of which must find the same job twice in a row.
 
-    *The queue is empty:* no hint waits in it, so a due job that nobody has claimed and that has none in the outbox has
+    *The queue is empty:* no hint waits in it. So a due job that nobody has claimed and that has none in the outbox has
     no hint at all. (Workers take no more hints than they execute, so none is parked in one.)
     *It was overtaken:* jobs that were due well after it are being executed. Queues are first in, first out, so its hint
-    is gone or sits with a worker that hangs.
+    is gone or is with a worker that hangs.
 
-    In a backlog the queue is not empty and nothing is overtaken, however long it takes. Of a paused queue nothing is
-    looked for. Hints that were held come after younger ones: the second rule begins anew when they were released.
+    In a backlog the queue is not empty and nothing is overtaken, however long it takes. Paused queues are left out.
+    Hints that were held come after younger ones: the second rule starts again when they were released.
     """
 
     def __init__(
@@ -75,16 +77,16 @@ class LostHints:
         self._overtaken: dict[str, Suspects] = {}
 
     def look(self) -> int:
-        """Look once at every queue; returns how many hints are published again."""
+        """Check every queue once; returns how many hints are published again."""
         ready = self._count_ready()
-        return sum(self._look_at(queue, ready[queue]) for queue in QUEUES)
+        return sum(self._check(queue, ready[queue]) for queue in QUEUES)
 
     def forget(self) -> None:
-        """Begin anew with the first look, because the broker could not be seen in between."""
+        """Start again with the first check, because the broker could not be reached in between."""
         self._unhinted_when_empty.clear()
         self._overtaken.clear()
 
-    def _look_at(self, queue: str, ready: int) -> int:
+    def _check(self, queue: str, ready: int) -> int:
         with self._database.transaction() as session:
             control = find_control(session, queue)
             if control.paused_at is not None:
@@ -92,17 +94,22 @@ class LostHints:
                 self._overtaken.pop(queue, None)
                 return 0
             empty = find_unhinted(session, queue, grace=GRACE, limit=MOST_SUSPECTS) if ready == 0 else set()
-            watermark = find_watermark(session, queue)
-            overtaken: Suspects = set()
-            before = watermark - OVERTAKEN_BY if watermark is not None else None
-            if before is not None and (control.released_at is None or control.released_at < before):
-                overtaken = find_unhinted(session, queue, grace=GRACE, limit=MOST_SUSPECTS, before=before)
-            lost = (empty & self._unhinted_when_empty.get(queue, set())) | (
-                overtaken & self._overtaken.get(queue, set())
-            )
+            overtaken = _find_overtaken(session, queue, control.released_at)
+            lost = empty & self._unhinted_when_empty.get(queue, set())
+            lost |= overtaken & self._overtaken.get(queue, set())
             self._unhinted_when_empty[queue], self._overtaken[queue] = empty, overtaken
             chosen = sorted(job_id for job_id, _ in lost)[: self._bucket.take(len(lost))]
             again = hint_again(session, chosen, delay=timedelta(0)) if chosen else set()
         if again:
             log.warning("hints.lost", queue=queue, hints=len(again), empty=ready == 0)
         return len(again)
+
+
+def _find_overtaken(session: Session, queue: str, released_at: datetime | None) -> Suspects:
+    watermark = find_watermark(session, queue)
+    if watermark is None:
+        return set()
+    before = watermark - OVERTAKEN_BY
+    if released_at is not None and released_at >= before:
+        return set()
+    return find_unhinted(session, queue, grace=GRACE, limit=MOST_SUSPECTS, before=before)

@@ -1,4 +1,4 @@
-"""The maintenance process: the loops that repair what a crash left behind. Any number of them may run side by side."""
+"""Run the maintenance loops, which repair what a crash left behind; any number of processes may run them."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ from gristmill.shared.schedules.fire import fire_missed
 from gristmill.workers.broker_errors import BROKER_AWAY
 from gristmill.workers.celery.app import make_app
 from gristmill.workers.loop import Stop, repeat
+from gristmill.workers.repair import pruner, reconciler
 from gristmill.workers.repair.broker_depths import BrokerView
 from gristmill.workers.repair.lost_hints import LostHints
-from gristmill.workers.repair.pruner import BITE, prune
-from gristmill.workers.repair.reconciler import BATCH, take_over_lost
 from gristmill.workers.repair.recorder import Recorder
-from gristmill.workers.report import Pulse
+from gristmill.workers.report import ProcessReporter
 
 if TYPE_CHECKING:
     from gristmill.shared.settings import Settings
 
 log = structlog.get_logger(__name__)
 EITHER_AWAY: Final[tuple[type[Exception], ...]] = (*DATABASE_ERRORS, *BROKER_AWAY)
-COUNT_EVERY: Final = 10.0  # seconds between two counts of queues that are too long to be counted by whoever looks
+Loop = tuple[Callable[[], float], tuple[type[Exception], ...]]  # what it repeats, and the errors that it survives
+COUNT_EVERY: Final = 10.0  # seconds between two counts of queues that are too long to be counted on request
 COUNT_SHARE: Final = 50.0  # at most a fiftieth of the time is spent on it
-RARELY: Final = 30.0  # seconds between two looks for what hardly ever happens
+RARELY: Final = 30.0  # seconds between two checks for what hardly ever happens
 
 
 class Maintenance:
-    """The loops of one process: one on the database, and two that also need the broker and may wait for it."""
+    """The loops of one process: four on the database, and two that also need the broker and may wait for it."""
 
     def __init__(self, settings: Settings, stop: Stop) -> None:
         self._settings = settings
         self._stop = stop
         self._database = Database(settings, application_name="gristmill maintenance", pool_size=5)
-        self._pulse = Pulse(self._database, "maintenance")
+        self._reporter = ProcessReporter(self._database, "maintenance")
         app = make_app(settings)
-        self._view = BrokerView(app, settings)
+        self._broker = BrokerView(app, settings)
         self._recorder = Recorder(self._database, BrokerView(app, settings))
-        self._lost_hints = LostHints(self._database, self._view.count_ready)
+        self._lost_hints = LostHints(self._database, self._broker.count_ready)
         self._problems: list[BaseException] = []
 
     def run(self) -> None:
@@ -57,26 +57,26 @@ class Maintenance:
         Raises:
             BaseException: what ended a loop that should not have ended; the others are stopped, too.
         """
-        loops: dict[str, tuple[Callable[[], float], tuple[type[Exception], ...]]] = {
+        loops: dict[str, Loop] = {
             "reconciler": (self._reconcile, DATABASE_ERRORS),
             "repairs": (self._repair, DATABASE_ERRORS),
             "counts": (self._count_long_queues, DATABASE_ERRORS),
-            "lost_hints": (self._look_for_lost_hints, EITHER_AWAY),
+            "lost_hints": (self._find_lost_hints, EITHER_AWAY),
             "recorder": (self._record, EITHER_AWAY),
             "pruner": (self._prune, DATABASE_ERRORS),
         }
-        threads = [
-            threading.Thread(target=self._loop, args=(name, tick, expected), name=name)
-            for name, (tick, expected) in loops.items()
-        ]
+        self._run_in_threads(loops)
+        self._reporter.stop()
+        self._database.dispose()
+        if self._problems:
+            raise self._problems[0]
+
+    def _run_in_threads(self, loops: dict[str, Loop]) -> None:
+        threads = [threading.Thread(target=self._loop, args=(name, *loop), name=name) for name, loop in loops.items()]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        self._pulse.stop()
-        self._database.dispose()
-        if self._problems:
-            raise self._problems[0]
 
     def _loop(self, name: str, tick: Callable[[], float], expected: tuple[type[Exception], ...]) -> None:
         try:
@@ -86,11 +86,11 @@ class Maintenance:
             self._stop.set()
 
     def _reconcile(self) -> float:
-        lost = take_over_lost(self._database)
-        self._pulse.beat(acted=lost > 0)
+        lost = reconciler.take_over_lost(self._database)
+        self._reporter.report(acted=lost > 0)
         with self._database.transaction() as session:
-            expired = expire_held(session, limit=BATCH)
-        return 0.0 if BATCH in (lost, expired) else self._settings.maintenance_poll
+            expired = expire_held(session, limit=reconciler.BATCH)
+        return 0.0 if reconciler.BATCH in (lost, expired) else self._settings.maintenance_poll
 
     def _repair(self) -> float:
         with self._database.transaction() as session:
@@ -102,7 +102,7 @@ class Maintenance:
         return RARELY
 
     def _prune(self) -> float:
-        return self._settings.maintenance_poll if prune(self._database) == BITE else RARELY
+        return self._settings.maintenance_poll if pruner.prune(self._database) == pruner.BATCH else RARELY
 
     def _count_long_queues(self) -> float:
         began = time.monotonic()
@@ -111,14 +111,14 @@ class Maintenance:
                 count_long_queues(session, fresh=COUNT_EVERY)
         except DATABASE_ERRORS as error:
             log.warning("queues.not_counted", error=type(error).__name__)
-        # A count that takes long, or too long, comes the more seldom.
+        # The longer a count takes, the rarer it is.
         return max(COUNT_EVERY, COUNT_SHARE * (time.monotonic() - began))
 
-    def _look_for_lost_hints(self) -> float:
+    def _find_lost_hints(self) -> float:
         try:
             self._lost_hints.look()
         except EITHER_AWAY:
-            self._view.forget()
+            self._broker.forget()
             self._lost_hints.forget()
             raise
         return self._settings.look_interval

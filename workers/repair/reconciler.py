@@ -1,4 +1,4 @@
-"""Find running jobs whose worker is gone, and put them back to work."""
+"""Take over running jobs whose worker is gone: retry them, or make them dead letters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gristmill.shared.jobs.failure import describe
 from gristmill.shared.retry import RetryPolicy
 from gristmill.shared.states import AttemptOutcome
 from gristmill.shared.task import registry
-from gristmill.workers.execute import settle
+from gristmill.workers.execute.settle_failure import settle_failure
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -25,11 +25,11 @@ BATCH: Final = 100  # jobs a round: their rows are locked until it commits
 
 
 def take_over_lost(database: Database) -> int:
-    """Look at running jobs whose lease is over, and move those that nobody works on. Returns how many were moved.
+    """Move running jobs whose lease is over and that no worker executes. Returns how many were moved.
 
-    A transactional attempt holds its advisory lock as long as its worker lives, so a free lock means that the worker
-    is gone; a held one prolongs the lease, to be looked at again. An attempt with outside effects holds no lock and
-    renews its lease itself. A crash costs the attempt that was counted at claim, and a back-off.
+    A transactional attempt holds its advisory lock as long as its worker lives. So a free lock means that the worker is
+    gone, and a held one prolongs the lease. An attempt with outside effects holds no lock and renews its lease itself.
+    A crash costs the attempt that was counted at claim, and a back-off.
     """
     with database.transaction() as session:
         overdue = leases.claim_overdue(session, limit=BATCH)
@@ -51,17 +51,13 @@ def _take_over(session: Session, job: leases.Overdue) -> None:
         moved = moves.cancel(session, job.id, job.attempt, reason="cancelled while it ran; its process was ended")
         log.info("job.cancelled" if moved else "job.fenced", job_id=str(job.id), attempt=job.attempt)
         return
-    task = registry.find(job.task)
-    error = WorkerLostError(
-        f"Worker {job.worker} was lost in attempt {job.attempt}: it was killed, ran out of memory or past its limit"
-    )
     log.warning("job.taken_over", job_id=str(job.id), attempt=job.attempt, worker=job.worker)
-    settle.settle_failure(
+    task = registry.find(job.task)
+    lost = f"Worker {job.worker} was lost in attempt {job.attempt}: it was killed, ran out of memory or past its limit"
+    error = WorkerLostError(lost)
+    settle_failure(
         session,
-        job_id=job.id,
-        task=job.task,
-        attempt=job.attempt,
-        max_attempts=job.max_attempts,
+        job,
         policy=task.retry if task is not None else RetryPolicy(),
         error=error,
         failure=describe(error, task=job.task),

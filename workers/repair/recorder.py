@@ -1,10 +1,11 @@
-"""Drain the broker's dead-letter queues into Postgres, which is asked before anything is declared dead.
+"""Record what the broker gave up on: drain its dead-letter queues into Postgres, which decides what is dead.
 
-Plain kombu and no Celery worker: that would run the dead jobs.
+Plain kombu and no Celery worker, which would run the dead jobs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -14,13 +15,13 @@ import orjson
 import structlog
 
 from gristmill.shared.base.crashpoints import crash_point
-from gristmill.shared.dead_letters import queries_broker_letters as evidence
+from gristmill.shared.dead_letters import queries_broker_letters as broker_letters
 from gristmill.shared.jobs import hints, moves
 from gristmill.shared.jobs.failure import fingerprint, without_variables
 from gristmill.shared.queues import QUEUES, Queue
 from gristmill.shared.states import FINAL, WAITING, State
-from gristmill.workers.celery.consumer import what_is_wrong
-from gristmill.workers.relay.publish import REVIVALS
+from gristmill.workers.celery.consumer import problem_of
+from gristmill.workers.relay.hint import REVIVALS
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -31,12 +32,12 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 BATCH: Final = 100  # messages of a queue taken, recorded and acknowledged together
 FIRST_REVIVAL_DELAY: Final = timedelta(seconds=1)  # doubles with each time the broker gave up on the job's hint
-MOST_REVIVALS: Final = 8  # then the hint itself is what kills: about four minutes of tries
+MOST_REVIVALS: Final = 8  # then the hint itself is what kills; about four minutes of tries
 TEXT_LIMIT: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadHint:
     """One message of a dead-letter queue, read without trusting it."""
 
     queue: Queue
@@ -50,32 +51,28 @@ class Letter:
 
 
 class Recorder:
-    """Takes what lies in the dead-letter queues, a batch at a time; acknowledges when Postgres has it."""
+    """Takes messages from the dead-letter queues, a batch at a time; acknowledges them when Postgres has them."""
 
-    def __init__(self, database: Database, view: BrokerView) -> None:
+    def __init__(self, database: Database, broker: BrokerView) -> None:
         self._database = database
-        self._view = view
+        self._broker = broker
 
     def tick(self) -> int:
         """Record up to a batch of each dead-letter queue; returns how many messages were recorded."""
         try:
             return sum(self._drain(queue) for queue in QUEUES.values())
         except BaseException:
-            self._view.forget()  # what was taken and not acknowledged comes back with the connection's end
+            self._broker.forget()  # messages that are not acknowledged return to the queue
             raise
 
     def _drain(self, queue: Queue) -> int:
-        channel = self._view.channel()
-        messages: list[Any] = []
-        while (
-            len(messages) < BATCH and (message := channel.basic_get(queue.dead_letter_queue, no_ack=False)) is not None
-        ):
-            messages.append(message)
+        channel = self._broker.channel()
+        messages = list(_take(channel, queue.dead_letter_queue))
         if not messages:
             return 0
         with self._database.transaction() as session:
             for message in messages:
-                record(session, read_letter(queue, message))
+                record(session, read_dead_hint(queue, message))
             crash_point("recorder.before_commit")
         crash_point("recorder.before_ack")
         for message in messages:
@@ -83,64 +80,70 @@ class Recorder:
         return len(messages)
 
 
-def record(session: Session, letter: Letter) -> None:
-    """Write down one dead message: revive its jobs that are live, add evidence to those that are dead."""
-    standing = hints.find_standing(session, letter.job_ids)
-    unknown = [job_id for job_id in letter.job_ids if job_id not in standing]
-    problem = letter.problem or (f"no job has the id {unknown[0]}" if unknown else None)
+def _take(channel: Any, queue: str) -> Iterator[Any]:
+    for _ in range(BATCH):
+        message = channel.basic_get(queue, no_ack=False)
+        if message is None:
+            return
+        yield message
+
+
+def record(session: Session, hint: DeadHint) -> None:
+    """Record one dead message: revive its jobs that are live, add what the broker says to those that are dead."""
+    standing = hints.find_standing(session, hint.job_ids)
+    unknown = [job_id for job_id in hint.job_ids if job_id not in standing]
+    problem = hint.problem or (f"no job has the id {unknown[0]}" if unknown else None)
     if problem is not None:
-        log.warning("hint.recorded", queue=letter.queue.name, problem=problem)
-        evidence.insert_malformed(
-            session,
-            queue=letter.queue.name,
-            task=letter.task,
-            problem=problem,
-            fingerprint=fingerprint("malformed", letter.queue.name, without_variables(problem)),
-            raw_body=letter.body,
-            broker=letter.broker,
-        )
+        _keep_malformed(session, hint, problem)
     by_state = {job_id: State(job.state) for job_id, job in standing.items()}
     dead = [job_id for job_id, state in by_state.items() if state is State.DEAD]
     if dead:
-        evidence.add_broker_evidence(session, dead, letter.broker)
-    waiting = [job_id for job_id, state in by_state.items() if state in WAITING]
-    if waiting:
-        _revive(session, letter, waiting)
+        broker_letters.add_broker_evidence(session, dead, hint.broker)
+    live = [job_id for job_id, state in by_state.items() if state in WAITING]
+    if live:
+        _revive(session, hint, live)
     if any(state not in FINAL | WAITING for state in by_state.values()):
-        log.info("hint.of_a_running_job", queue=letter.queue.name, reason=letter.reason)
+        log.info("hint.of_a_running_job", queue=hint.queue.name, reason=hint.reason)
 
 
-def _revive(session: Session, letter: Letter, waiting: list[UUID]) -> None:
-    """The broker has given up on the hint of live jobs: they expire, get another hint, or are given up after many."""
-    expired = moves.expire(session, waiting)
-    left = [job_id for job_id in waiting if job_id not in expired]
-    # One that has expired waited in a long backlog, or for workers: that says nothing about the hint.
-    counts = letter.reason != "expired"
-    if counts and letter.revivals >= MOST_REVIVALS:
-        for job_id in moves.give_up(session, left, broker=letter.broker):
-            log.warning("job.dead", job_id=str(job_id), reason="delivery_limit", revivals=letter.revivals)
+def _keep_malformed(session: Session, hint: DeadHint, problem: str) -> None:
+    log.warning("hint.recorded", queue=hint.queue.name, problem=problem)
+    broker_letters.insert_malformed(
+        session,
+        queue=hint.queue.name,
+        task=hint.task,
+        problem=problem,
+        fingerprint=fingerprint("malformed", hint.queue.name, without_variables(problem)),
+        raw_body=hint.body,
+        broker=hint.broker,
+    )
+
+
+def _revive(session: Session, hint: DeadHint, live: list[UUID]) -> None:
+    """Revive live jobs on whose hint the broker gave up: they expire, get another hint, or are given up after many."""
+    expired = moves.expire(session, live)
+    left = [job_id for job_id in live if job_id not in expired]
+    # A message that has expired waited in a long backlog, or for workers, which says nothing about the hint.
+    counts = hint.reason != "expired"
+    if counts and hint.revivals >= MOST_REVIVALS:
+        for job_id in moves.give_up(session, left, broker=hint.broker):
+            log.warning("job.dead", job_id=str(job_id), reason="delivery_limit", revivals=hint.revivals)
         return
-    delay = FIRST_REVIVAL_DELAY * 2**letter.revivals
-    again = hints.hint_again(session, left, delay=delay, revivals=letter.revivals + counts)
-    log.info("hint.revived", queue=letter.queue.name, reason=letter.reason, hints=len(again), expired=len(expired))
+    delay = FIRST_REVIVAL_DELAY * 2**hint.revivals
+    revived = hints.hint_again(session, left, delay=delay, revivals=hint.revivals + counts)
+    log.info("hint.revived", queue=hint.queue.name, reason=hint.reason, hints=len(revived), expired=len(expired))
 
 
-def read_letter(queue: Queue, message: Any) -> Letter:
+def read_dead_hint(queue: Queue, message: Any) -> DeadHint:
     """Read a message of a dead-letter queue. Whatever is wrong with it becomes its `problem`; nothing raises."""
     headers = message.headers if isinstance(message.headers, dict) else {}
     body = message.body if isinstance(message.body, bytes) else str(message.body).encode(errors="replace")
-    problem = what_is_wrong(message)
-    job_ids: tuple[UUID, ...] = ()
-    if problem is None:
-        try:
-            job_ids = read_ids(body)
-        except ValueError as error:
-            problem = f"unreadable body: {error}"
+    job_ids, problem = _read_ids(message, body)
     deaths = headers.get("x-death")
     first = deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
     revivals = headers.get(REVIVALS)
     task = headers.get("task")
-    return Letter(
+    return DeadHint(
         queue=queue,
         task=_text(task) if isinstance(task, str) else None,
         body=body,
@@ -150,6 +153,17 @@ def read_letter(queue: Queue, message: Any) -> Letter:
         revivals=min(revivals, MOST_REVIVALS) if isinstance(revivals, int) and revivals >= 0 else 0,
         broker=_plain({"x-death": deaths, "properties": message.properties}),
     )
+
+
+def _read_ids(message: Any, body: bytes) -> tuple[tuple[UUID, ...], str | None]:
+    """Return the job ids of a message, or what is wrong with it."""
+    problem = problem_of(message)
+    if problem is not None:
+        return (), problem
+    try:
+        return read_ids(body), None
+    except ValueError as error:
+        return (), f"unreadable body: {error}"
 
 
 def read_ids(body: bytes) -> tuple[UUID, ...]:

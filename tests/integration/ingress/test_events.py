@@ -24,7 +24,7 @@ from gristmill.shared.dead_letters.redrive import redrive_one
 from gristmill.shared.jobs.moves import retry
 from gristmill.shared.operating.cancel import cancel_job
 from gristmill.shared.settings import Settings
-from gristmill.workers.execute.executor import Executor
+from gristmill.workers.execute.attempt import Executor
 from tests.eventually import eventually
 from tests.factories import FAILURE, begin, change, find, letters, post
 from tests.integration.ingress.rows import give_history

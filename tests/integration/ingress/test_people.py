@@ -21,7 +21,7 @@ from gristmill.shared.database.connect import Database
 from gristmill.shared.people.passwords import password_matches
 from gristmill.shared.people.tokens import make_refresh_token, write_access_token
 from gristmill.shared.settings import Secret, Settings
-from gristmill.workers.execute.executor import Executor
+from gristmill.workers.execute.attempt import Executor
 from tests.eventually import eventually
 from tests.factories import change, find
 from tests.integration.ingress.conftest import Headers, KeyMaker

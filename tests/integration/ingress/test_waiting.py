@@ -23,7 +23,7 @@ from gristmill.ingress.following.follow import Follower, Waiters
 from gristmill.shared.database.connect import Database
 from gristmill.shared.operating.cancel import cancel_job
 from gristmill.shared.settings import Settings
-from gristmill.workers.execute.executor import Executor
+from gristmill.workers.execute.attempt import Executor
 from tests.eventually import eventually
 from tests.factories import change, find, post
 

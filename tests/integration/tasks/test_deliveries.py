@@ -28,7 +28,7 @@ from gristmill.shared.producers.webhook_secrets import make_secret
 from gristmill.shared.retry import decide
 from gristmill.shared.states import DeadReason, State
 from gristmill.tasks.callbacks.body import LARGEST
-from gristmill.workers.execute.executor import Executor
+from gristmill.workers.execute.attempt import Executor
 from gristmill.workers.repair.reconciler import take_over_lost
 from gristmill_client.webhooks import SignatureError, verify_callback
 from tests.contexts import perform
@@ -410,7 +410,7 @@ def test_a_worker_that_dies_between_the_answer_and_the_commit_leaves_a_repeat_wi
     receiver = Receiver()
     with http_server(receiver) as url:
         delivery = shop.succeed(shop.post(url))
-        monkeypatch.setattr("gristmill.workers.execute.executor.crash_point", die)
+        monkeypatch.setattr("gristmill.workers.execute.outside.crash_point", die)
         with pytest.raises(Killed):
             executor.execute([delivery.id])
         monkeypatch.undo()

@@ -21,7 +21,7 @@ from gristmill.shared.outgoing import post as outgoing
 from gristmill.shared.states import State
 from gristmill.tasks.notifications.models import Notification
 from gristmill.tasks.notifications.queries import list_notifications
-from gristmill.workers.execute.executor import Executor
+from gristmill.workers.execute.attempt import Executor
 from tests.contexts import perform
 from tests.factories import find, letters, states
 from tests.factories import post as enqueue

@@ -16,7 +16,7 @@ from gristmill.shared.outcomes import Discard
 from gristmill.shared.states import State
 from gristmill.tasks.records.models import AggregatedStat, Measurement, Record
 from gristmill.tasks.records.queries_streams import put_stream
-from gristmill.workers.execute.executor import Executor
+from gristmill.workers.execute.attempt import Executor
 from tests.contexts import perform
 from tests.factories import find, letters, states
 from tests.factories import post as enqueue

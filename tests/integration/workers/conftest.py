@@ -8,8 +8,8 @@ import pytest
 
 from gristmill.shared.database.connect import Database
 from gristmill.shared.task import Task
-from gristmill.workers.celery.stopping import Stopping
-from gristmill.workers.execute.executor import Executor
+from gristmill.workers.celery.stop_flag import StopFlag
+from gristmill.workers.execute.attempt import Executor
 from tests.factories import declared, reached
 
 Declare = Callable[..., Task]
@@ -23,8 +23,8 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def stopping() -> Stopping:
-    return Stopping()
+def stop_flag() -> StopFlag:
+    return StopFlag()
 
 
 @pytest.fixture

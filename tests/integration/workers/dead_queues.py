@@ -7,7 +7,7 @@ import kombu
 from celery import Celery
 
 from gristmill.shared.queues import EXCHANGE, QUEUES
-from gristmill.workers.relay.publish import Hint, message_of
+from gristmill.workers.relay.hint import Hint, message_of
 from tests.eventually import eventually
 from tests.integration.workers.messages import connected, count
 

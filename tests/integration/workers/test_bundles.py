@@ -15,7 +15,7 @@ from gristmill.shared.operating.models import FeatureFlag
 from gristmill.shared.outcomes import Cancel, Discard, Snooze
 from gristmill.shared.states import State
 from gristmill.tasks.demo.models import DemoEffect
-from gristmill.workers.execute.executor import Executor
+from gristmill.workers.execute.attempt import Executor
 from tests.factories import attempts, change, effects, find, have_effect, letters, post, post_many, states
 
 Declare = Callable[..., Any]

@@ -9,7 +9,7 @@ from sqlalchemy import event
 from gristmill import tasks
 from gristmill.shared.database.connect import Database
 from gristmill.shared.states import State
-from gristmill.workers.execute.executor import Executor
+from gristmill.workers.execute.attempt import Executor
 from tests.factories import attempts, effects, find, post, terminate
 
 pytestmark = pytest.mark.timeout(300, method="thread")

@@ -20,7 +20,7 @@ from gristmill.shared.outcomes import Cancel, Discard, Snooze
 from gristmill.shared.retry import RetryPolicy
 from gristmill.shared.states import State
 from gristmill.shared.task import registry
-from gristmill.workers.execute.executor import Executor
+from gristmill.workers.execute.attempt import Executor
 from gristmill.workers.execute.handlers import RESULT_LIMIT
 from tests.factories import attempts, begin, change, effects, find, have_effect, hints, letters, post, state, states
 
@@ -290,9 +290,9 @@ def test_a_job_of_a_task_that_this_worker_does_not_know_waits_for_one_that_does(
 ) -> None:
     task = declare(lambda _: None)
     job = post(database, task)
-    known = registry._tasks.pop(task.name)
+    registry.remove(task.name)
     executor.execute([job])
-    registry._tasks[task.name] = known
+    registry.add(task)
     found = find(database, job)
     assert (found.state, found.max_attempts) == (State.SCHEDULED, 4)
     assert found.run_at > found.created_at

@@ -13,7 +13,7 @@ from gristmill.shared.context import Context
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs import leases, moves
 from gristmill.shared.states import State
-from gristmill.workers.execute.executor import Executor
+from gristmill.workers.execute.attempt import Executor
 from tests.factories import AT_ONCE, FAILURE, attempts, effects, find, have_effect, letters, post, state, terminate
 
 Declare = Callable[..., Any]

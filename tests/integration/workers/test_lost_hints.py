@@ -12,8 +12,8 @@ from gristmill.shared.jobs.moves import succeed
 from gristmill.shared.queues import QUEUES
 from gristmill.workers.celery.app import make_app
 from gristmill.workers.loop import Stop
+from gristmill.workers.relay.loop import Relay
 from gristmill.workers.relay.publish import make_publisher
-from gristmill.workers.relay.relay import Relay
 from gristmill.workers.repair import lost_hints
 from gristmill.workers.repair.broker_depths import BrokerView
 from gristmill.workers.repair.lost_hints import GRACE, LostHints, TokenBucket

@@ -16,9 +16,9 @@ from gristmill.shared.jobs.models import Job
 from gristmill.shared.schedules.models import Fire, Schedule
 from gristmill.shared.states import State
 from gristmill.workers.celery.app import make_app
-from gristmill.workers.execute.executor import Executor
+from gristmill.workers.execute.attempt import Executor
 from gristmill.workers.loop import Stop
-from gristmill.workers.repair import maintenance, pruner
+from gristmill.workers.repair import pruner, reconciler
 from gristmill.workers.repair.broker_depths import BrokerView
 from gristmill.workers.repair.maintenance import Maintenance
 from tests.eventually import eventually
@@ -41,8 +41,8 @@ def running(database: Database) -> Iterator[Maintenance]:
         stop.set()
         thread.join(90)
         assert not thread.is_alive()
-        made._view.forget()
-        made._recorder._view.forget()
+        made._broker.forget()
+        made._recorder._broker.forget()
 
 
 @pytest.fixture
@@ -59,8 +59,7 @@ def make_overdue(database: Database) -> None:
 
 
 def test_expired_idempotency_keys_are_pruned_bite_by_bite(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pruner, "BITE", 2)
-    monkeypatch.setattr(maintenance, "BITE", 2)
+    monkeypatch.setattr(pruner, "BATCH", 2)
     with database.transaction() as session:
         session.execute(
             text(
@@ -79,8 +78,7 @@ def test_expired_idempotency_keys_are_pruned_bite_by_bite(database: Database, mo
 
 
 def test_sessions_that_have_ended_are_pruned_bite_by_bite(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pruner, "BITE", 2)
-    monkeypatch.setattr(maintenance, "BITE", 2)
+    monkeypatch.setattr(pruner, "BATCH", 2)
     change(database, "INSERT INTO users (id, email, password_hash) VALUES (gen_random_uuid(), 'a@example.com', '')")
     change(
         database,
@@ -185,7 +183,7 @@ def test_an_error_that_nobody_expects_ends_all_loops_and_is_raised(
     def fail(_: object) -> int:
         raise LookupError("a bug")
 
-    monkeypatch.setattr(maintenance, "take_over_lost", fail)
+    monkeypatch.setattr(reconciler, "take_over_lost", fail)
     made = Maintenance(database.settings, Stop())
     with pytest.raises(LookupError, match="a bug"):
         made.run()

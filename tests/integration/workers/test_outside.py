@@ -13,7 +13,7 @@ from gristmill.shared.errors import FenceLostError
 from gristmill.shared.jobs import moves
 from gristmill.shared.outcomes import Cancel, Discard, Snooze
 from gristmill.shared.states import State
-from gristmill.workers.execute.executor import Executor
+from gristmill.workers.execute.attempt import Executor
 from gristmill.workers.repair.reconciler import take_over_lost
 from tests.eventually import eventually
 from tests.factories import (

@@ -20,10 +20,11 @@ from gristmill.shared.operating.pause import expire_held, pause_queue, resume_qu
 from gristmill.shared.operating.queries_pause import find_control
 from gristmill.shared.outcomes import Snooze
 from gristmill.workers.celery.app import make_app
-from gristmill.workers.execute.executor import Executor
+from gristmill.workers.execute import unclaimed
+from gristmill.workers.execute.attempt import Executor
 from gristmill.workers.loop import Stop
+from gristmill.workers.relay.loop import Relay
 from gristmill.workers.relay.publish import make_publisher
-from gristmill.workers.relay.relay import Relay
 from gristmill.workers.repair.broker_depths import BrokerView
 from gristmill.workers.repair.lost_hints import GRACE, OVERTAKEN_BY, LostHints
 from tests.factories import FAILURE, begin, change, effects, find, hints, post, post_many, reached, state, states
@@ -124,8 +125,8 @@ def test_a_queue_that_goes_on_just_after_a_claim_was_refused_loses_nothing(
     work_off(relay)
     found = arrived(redis_url)
     pause(database)
-    look = executor._look_at_rest
-    monkeypatch.setattr(executor, "_look_at_rest", lambda *about: (resume(database), look(*about)))
+    settle = unclaimed._settle
+    monkeypatch.setattr(unclaimed, "_settle", lambda *about: (resume(database), settle(*about)))
     executor.execute(found)
     work_off(relay)
     assert arrived(redis_url) == [job]

@@ -25,8 +25,8 @@ from gristmill.shared.jobs.enqueue import JobOptions
 from gristmill.shared.retry import RetryPolicy
 from gristmill.shared.states import State
 from gristmill.workers.celery.app import make_app
-from gristmill.workers.execute.executor import Executor
-from gristmill.workers.relay.publish import Hint, message_of
+from gristmill.workers.execute.attempt import Executor
+from gristmill.workers.relay.hint import Hint, message_of
 from gristmill.workers.repair.reconciler import take_over_lost
 from tests.cluster import cluster
 from tests.eventually import eventually

@@ -15,10 +15,10 @@ from gristmill.shared.context import Context
 from gristmill.shared.database.connect import Database
 from gristmill.shared.errors import TransientError
 from gristmill.shared.states import State
-from gristmill.workers.celery.stopping import Stopping
+from gristmill.workers.celery.stop_flag import StopFlag
 from gristmill.workers.celery.worker import Child
-from gristmill.workers.celery.worker_report import Tally
-from gristmill.workers.execute.executor import Executor
+from gristmill.workers.celery.worker_report import AttemptCounter
+from gristmill.workers.execute.attempt import Executor
 from gristmill.workers.repair.reconciler import take_over_lost
 from tests.factories import attempts, change, effects, find, letters, post, post_many, state, states
 
@@ -142,7 +142,7 @@ def test_a_claim_that_the_server_forgot_in_its_crash_lets_no_outside_job_run_twi
 
     job = post(database, declare(lambda ctx: calls.append(ctx.attempt), effects="outside"))
     with monkeypatch.context() as crashing:
-        crashing.setattr("gristmill.workers.execute.executor.crash_point", crash)
+        crashing.setattr("gristmill.workers.execute.attempt.crash_point", crash)
         executor.execute([job])
     database.dispose()
     executor.execute([job])
@@ -162,7 +162,7 @@ def test_an_outage_that_outlasts_the_patience_gives_the_hint_back_and_kills_noth
 
     task = declare(handler, effects="outside")
     job = post(database, task)
-    child = Child(database.settings, DATA, Tally(1), Stopping())
+    child = Child(database.settings, DATA, AttemptCounter(1), StopFlag())
     child.start()
     if when == "before the claim":
         postgres_server.stop()

@@ -17,8 +17,8 @@ from gristmill.shared.dead_letters.queries_broker_letters import RAW_LIMIT
 from gristmill.shared.states import State
 from gristmill.workers.celery.app import make_app
 from gristmill.workers.celery.topology import DELIVERY_LIMIT
-from gristmill.workers.execute.executor import Executor
-from gristmill.workers.relay.publish import REVIVALS, message_of
+from gristmill.workers.execute.attempt import Executor
+from gristmill.workers.relay.hint import REVIVALS, message_of
 from gristmill.workers.repair import recorder as recorder_module
 from gristmill.workers.repair.broker_depths import BrokerView
 from gristmill.workers.repair.recorder import MOST_REVIVALS, Recorder

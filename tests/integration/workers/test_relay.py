@@ -20,8 +20,8 @@ from gristmill.workers.broker_errors import BROKER_AWAY, PublishError
 from gristmill.workers.celery.app import make_app
 from gristmill.workers.loop import Stop
 from gristmill.workers.relay.bundling import SHARES
+from gristmill.workers.relay.loop import Relay
 from gristmill.workers.relay.publish import make_publisher
-from gristmill.workers.relay.relay import Relay
 from tests.eventually import eventually
 from tests.factories import hints, post, post_many, reached
 from tests.integration.workers.messages import count, take
@@ -106,8 +106,8 @@ def test_new_jobs_of_a_queue_with_a_backlog_wait_a_moment_for_company_and_hold_u
     post(database, tasks.echo, message="m")
     relay = make_relay(broker_url)
     assert publish_all(relay) == 10
-    monkeypatch.setattr("gristmill.workers.relay.bundling.REST", 50.0)
-    monkeypatch.setattr("gristmill.workers.relay.bundling.AT_LEAST", 50.0)
+    monkeypatch.setattr("gristmill.workers.relay.backlog.REST", 50.0)
+    monkeypatch.setattr("gristmill.workers.relay.backlog.AT_LEAST", 50.0)
     post(database, tasks.echo, message="it finds the queue deep")
     eventually(lambda: relay.publish_due() == 1)  # when the rest of the first ones is over
     company = post_many(database, 30, tasks.echo, message="m")
@@ -124,8 +124,8 @@ def test_new_jobs_of_a_queue_with_a_backlog_wait_a_moment_for_company_and_hold_u
 def test_new_jobs_rest_no_longer_than_what_waits_before_them_takes(
     database: Database, make_relay: MakeRelay, broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gristmill.workers.relay.bundling.REST", 5_000.0)
-    monkeypatch.setattr("gristmill.workers.relay.bundling.AT_LEAST", 100.0)
+    monkeypatch.setattr("gristmill.workers.relay.backlog.REST", 5_000.0)
+    monkeypatch.setattr("gristmill.workers.relay.backlog.AT_LEAST", 100.0)
     relay = make_relay(broker_url)
     post_many(database, SHARES * QUEUES[DATA].concurrency, tasks.fail, times=0)
     assert publish_all(relay) == SHARES * QUEUES[DATA].concurrency

@@ -10,11 +10,11 @@ from gristmill.shared.database.connect import Database
 from gristmill.shared.operating.queries_process_reports import SILENT_AFTER, Seen, forget_silent, list_processes
 from gristmill.workers.broker_errors import BROKER_AWAY
 from gristmill.workers.celery.app import make_app
-from gristmill.workers.celery.worker_report import Tally, WorkerPulse
+from gristmill.workers.celery.worker_report import AttemptCounter, WorkerReporter
 from gristmill.workers.loop import Stop
+from gristmill.workers.relay.loop import Relay
 from gristmill.workers.relay.publish import make_publisher
-from gristmill.workers.relay.relay import Relay
-from gristmill.workers.report import Pulse
+from gristmill.workers.report import ProcessReporter
 from tests.conftest import Make
 from tests.factories import change, post, reached
 
@@ -25,49 +25,49 @@ def seen(database: Database, **chosen: Any) -> list[Seen]:
 
 
 def test_a_process_reports_at_a_slow_pace_and_at_once_when_something_changes(database: Database) -> None:
-    pulse = Pulse(database, "relay")
-    pulse.beat()
-    pulse._next += 3600  # for as long as this test may take
+    reporter = ProcessReporter(database, "relay")
+    reporter.report()
+    reporter._next += 3600  # for as long as this test may take
     (first,) = seen(database)
     for _ in range(20):
-        pulse.beat(acted=True)
+        reporter.report(acted=True)
     assert seen(database) == [first]
-    pulse.beat(trouble=ConnectionRefusedError("amqp://me:hush@mq refuses"))
+    reporter.report(trouble=ConnectionRefusedError("amqp://me:hush@mq refuses"))
     (troubled,) = seen(database)
     assert troubled.trouble == "ConnectionRefusedError: amqp://me:***@mq refuses"
     assert troubled.seen_at > first.seen_at
     assert troubled.acted_at is not None
-    pulse.beat()
+    reporter.report()
     (well,) = seen(database)
     assert (well.trouble, well.trouble_since, well.alive) == (None, None, True)
 
 
 def test_since_when_a_broker_is_away_is_told_from_the_first_time_on(database: Database) -> None:
-    pulse = Pulse(database, "relay")
+    reporter = ProcessReporter(database, "relay")
     since = set()
     for _ in range(3):
-        pulse.beat(trouble=OSError("away"))
-        pulse._next = 0.0  # as if some seconds had passed
+        reporter.report(trouble=OSError("away"))
+        reporter._next = 0.0  # as if some seconds had passed
         since.add(seen(database)[0].trouble_since)
     assert len(since) == 1
 
 
 def test_who_was_silent_for_three_reports_or_has_stopped_is_not_alive(database: Database) -> None:
-    pulse = Pulse(database, "beat")
-    pulse.beat()
+    reporter = ProcessReporter(database, "beat")
+    reporter.report()
     change(database, "UPDATE process_reports SET seen_at = seen_at - :s * interval '1 second'", s=SILENT_AFTER + 1)
     assert [each.alive for each in seen(database)] == [False]
-    pulse._next = 0.0
-    pulse.beat()
+    reporter._next = 0.0
+    reporter.report()
     assert [each.alive for each in seen(database)] == [True]
-    pulse.stop()
+    reporter.stop()
     assert [(each.alive, each.stopped_at is not None) for each in seen(database)] == [(False, True)]
 
 
 def test_a_process_that_gets_the_name_of_an_earlier_one_takes_its_place(database: Database) -> None:
-    Pulse(database, "relay", name="relay@box:1").beat(acted=True, trouble=OSError("away"))
+    ProcessReporter(database, "relay", name="relay@box:1").report(acted=True, trouble=OSError("away"))
     (earlier,) = seen(database)
-    Pulse(database, "relay", name="relay@box:1").beat(trouble=OSError("away still"))
+    ProcessReporter(database, "relay", name="relay@box:1").report(trouble=OSError("away still"))
     (later,) = seen(database)
     assert later.started_at > earlier.started_at
     assert earlier.trouble_since is not None
@@ -77,8 +77,8 @@ def test_a_process_that_gets_the_name_of_an_earlier_one_takes_its_place(database
 
 def test_of_processes_that_are_long_gone_the_last_of_each_kind_and_queue_is_remembered(database: Database) -> None:
     for name, queue in (("a", "email_queue"), ("b", "email_queue"), ("c", "user_queue")):
-        Pulse(database, "worker", name=name, queue=queue).beat()
-    Pulse(database, "relay", name="d").beat()
+        ProcessReporter(database, "worker", name=name, queue=queue).report()
+    ProcessReporter(database, "relay", name="d").report()
     change(database, "UPDATE process_reports SET seen_at = seen_at - interval '2 hours'")
     with database.transaction() as session:
         forget_silent(session)
@@ -88,7 +88,7 @@ def test_of_processes_that_are_long_gone_the_last_of_each_kind_and_queue_is_reme
 
 def test_a_report_that_cannot_be_written_stops_nobody() -> None:
     with reached("postgresql://nobody@127.0.0.1:1/nowhere") as nowhere:
-        Pulse(nowhere, "relay").beat()
+        ProcessReporter(nowhere, "relay").report()
 
 
 def test_a_relay_tells_since_when_its_broker_is_away_and_when_it_is_back(database_url: str, make: Make) -> None:
@@ -118,21 +118,21 @@ def test_a_relay_tells_since_when_its_broker_is_away_and_when_it_is_back(databas
 
 
 def test_the_children_of_a_worker_count_in_memory_that_they_share(database: Database) -> None:
-    tally = Tally(2)
+    counter = AttemptCounter(2)
     for child, jobs in enumerate((3, 4)):
         if (pid := os.fork()) == 0:
-            tally.add(child, jobs)
+            counter.add(child, jobs)
             os._exit(0)
         os.waitpid(pid, 0)
-    pulse = WorkerPulse(Pulse(database, "worker", queue="email_queue", children=2), tally)
-    pulse.beat()
+    reporter = WorkerReporter(ProcessReporter(database, "worker", queue="email_queue", children=2), counter)
+    reporter.report()
     (report,) = seen(database, kind="worker", queue="email_queue")
     assert (report.jobs_a_minute, report.children, report.acted_at is not None) == (7, 2, True)
 
 
 def test_a_thread_reports_for_the_worker_until_it_ends(database: Database) -> None:
-    pulse = WorkerPulse(Pulse(database, "worker", queue="email_queue"), Tally(1), every=5.0)
-    pulse.tell(OSError("away"))
-    pulse.stop()
+    reporter = WorkerReporter(ProcessReporter(database, "worker", queue="email_queue"), AttemptCounter(1), every=5.0)
+    reporter.tell(OSError("away"))
+    reporter.stop()
     (report,) = seen(database)
     assert (report.trouble, report.alive) == ("OSError: away", False)

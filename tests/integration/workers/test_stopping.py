@@ -12,10 +12,10 @@ from gristmill.shared.context import Call, Context
 from gristmill.shared.database.connect import Database
 from gristmill.shared.outcomes import Discard
 from gristmill.shared.states import State
-from gristmill.workers.celery.stopping import Stopping
+from gristmill.workers.celery.stop_flag import StopFlag
 from gristmill.workers.celery.worker import Child
-from gristmill.workers.celery.worker_report import Tally
-from gristmill.workers.execute.executor import Executor
+from gristmill.workers.celery.worker_report import AttemptCounter
+from gristmill.workers.execute.attempt import Executor
 from tests.factories import attempts, change, effects, find, have_effect, hints, post, post_many, state, states
 
 Declare = Callable[..., Any]
@@ -24,8 +24,8 @@ pytestmark = pytest.mark.timeout(300, method="thread")
 
 
 @pytest.fixture
-def executor(database: Database, stopping: Stopping) -> Executor:
-    return Executor(database, worker="test@here", queue="data_processing_queue", is_stopping=stopping.is_told)
+def executor(database: Database, stop_flag: StopFlag) -> Executor:
+    return Executor(database, worker="test@here", queue="data_processing_queue", is_stopping=stop_flag.is_set)
 
 
 def outcomes(database: Database, job: UUID) -> list[tuple[int, str]]:
@@ -41,12 +41,12 @@ def assert_given_back(database: Database, *jobs: UUID) -> None:
 
 
 def test_the_jobs_that_are_done_are_committed_and_the_rest_go_back(
-    database: Database, executor: Executor, declare: Declare, stopping: Stopping
+    database: Database, executor: Executor, declare: Declare, stop_flag: StopFlag
 ) -> None:
     def handler(ctx: Context, *, number: int) -> None:
         have_effect(ctx, "k")
         if number == 1:
-            stopping.tell()
+            stop_flag.set()
 
     task = declare(handler, bundle=10)
     jobs = [post(database, task, number=number) for number in range(4)]
@@ -63,12 +63,12 @@ def test_the_jobs_that_are_done_are_committed_and_the_rest_go_back(
 
 @pytest.mark.parametrize("first", ["fails", "is not wanted"])
 def test_jobs_that_run_apart_stop_after_one_of_them(
-    database: Database, executor: Executor, declare: Declare, stopping: Stopping, first: str
+    database: Database, executor: Executor, declare: Declare, stop_flag: StopFlag, first: str
 ) -> None:
     def handler(ctx: Context, *, number: int) -> Any:
         have_effect(ctx, "k")
         if number == 0:
-            stopping.tell()
+            stop_flag.set()
             if first == "fails":
                 raise ConnectionError
             return Discard("not wanted")
@@ -83,10 +83,10 @@ def test_jobs_that_run_apart_stop_after_one_of_them(
 
 
 def test_a_handler_for_many_has_begun_them_all_and_finishes(
-    database: Database, executor: Executor, declare: Declare, stopping: Stopping
+    database: Database, executor: Executor, declare: Declare, stop_flag: StopFlag
 ) -> None:
     def many(calls: list[Call]) -> list[Any]:
-        stopping.tell()
+        stop_flag.set()
         return [call.args["number"] for call in calls]
 
     task = declare(lambda _, *, number: number, many=many, bundle=10)
@@ -96,10 +96,10 @@ def test_a_handler_for_many_has_begun_them_all_and_finishes(
 
 
 def test_what_is_claimed_and_not_begun_goes_back_whatever_its_effects(
-    database: Database, executor: Executor, declare: Declare, stopping: Stopping
+    database: Database, executor: Executor, declare: Declare, stop_flag: StopFlag
 ) -> None:
     def tell(_: Context) -> None:
-        stopping.tell()
+        stop_flag.set()
 
     first = post(database, declare(tell))
     others = [post(database, tasks.effect, key="k"), post(database, declare(tell, effects="outside"))]
@@ -109,10 +109,10 @@ def test_what_is_claimed_and_not_begun_goes_back_whatever_its_effects(
 
 
 def test_one_that_is_to_be_cancelled_is_cancelled_instead(
-    database: Database, executor: Executor, declare: Declare, stopping: Stopping
+    database: Database, executor: Executor, declare: Declare, stop_flag: StopFlag
 ) -> None:
     def handler(_: Context, *, number: int) -> None:
-        stopping.tell()
+        stop_flag.set()
         change(database, "UPDATE jobs SET cancel_requested_at = clock_timestamp() WHERE attempt = 1")
 
     task = declare(handler, bundle=10)
@@ -122,11 +122,11 @@ def test_one_that_is_to_be_cancelled_is_cancelled_instead(
 
 
 def test_a_hint_that_has_not_begun_goes_back_to_the_broker_without_a_claim(
-    database: Database, stopping: Stopping
+    database: Database, stop_flag: StopFlag
 ) -> None:
     jobs = post_many(database, 2, tasks.effect, key="k")
-    stopping.tell()
-    child = Child(database.settings, "data_processing_queue", Tally(1), stopping)
+    stop_flag.set()
+    child = Child(database.settings, "data_processing_queue", AttemptCounter(1), stop_flag)
     with pytest.raises(Reject) as rejected:
         child.run(tasks.effect, [str(job) for job in jobs])
     assert vars(rejected.value)["requeue"]

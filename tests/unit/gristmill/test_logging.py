@@ -47,7 +47,7 @@ def test_our_events_and_the_libraries_lines_have_one_form(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure_logging(settings, "relay")
-    structlog.get_logger("gristmill.workers.relay.relay").info("hint.published", job_id="7", count=3)
+    structlog.get_logger("gristmill.workers.relay.loop").info("hint.published", job_id="7", count=3)
     logging.getLogger("kombu").warning("connection %s lost", "x")
     ours, theirs = lines(capsys)
     assert {**ours, "timestamp": "…"} == {
@@ -55,7 +55,7 @@ def test_our_events_and_the_libraries_lines_have_one_form(
         "job_id": "7",
         "count": 3,
         "level": "info",
-        "logger": "gristmill.workers.relay.relay",
+        "logger": "gristmill.workers.relay.loop",
         "process": "relay",
         "timestamp": "…",
     }

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gristmill.workers.celery.consumer import HardenedConsumer, what_is_wrong
+from gristmill.workers.celery.consumer import HardenedConsumer, problem_of
 
 GOOD: dict[str, Any] = {"task": "demo.echo", "id": "0198c0de-0000-7000-8000-000000000000", "lang": "py"}
 
@@ -25,7 +25,7 @@ def message(headers: Any, content_type: Any = "application/json") -> SimpleNames
     ],
 )
 def test_a_hint_of_ours_passes(headers: dict[str, Any]) -> None:
-    assert what_is_wrong(message(headers)) is None
+    assert problem_of(message(headers)) is None
 
 
 @pytest.mark.parametrize(
@@ -48,12 +48,12 @@ def test_a_hint_of_ours_passes(headers: dict[str, Any]) -> None:
     ],
 )
 def test_what_cannot_be_a_hint_of_ours_is_named(headers: Any, problem: str) -> None:
-    assert problem in (what_is_wrong(message(headers)) or "")
+    assert problem in (problem_of(message(headers)) or "")
 
 
 @pytest.mark.parametrize("content_type", [None, "", "text/plain", "application/x-python-serialize"])
 def test_only_json_passes(content_type: str | None) -> None:
-    assert "instead of application/json" in (what_is_wrong(message(GOOD, content_type)) or "")
+    assert "instead of application/json" in (problem_of(message(GOOD, content_type)) or "")
 
 
 def test_no_step_declares_celerys_delayed_delivery() -> None:

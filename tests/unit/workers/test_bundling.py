@@ -12,8 +12,8 @@ from gristmill.shared.jobs.outbox import Due
 from gristmill.shared.queues import QUEUES
 from gristmill.shared.task import registry
 from gristmill.workers.celery.app import hard_limit
-from gristmill.workers.hint_size import MOST, SHORT, most_in_hint, portion_of
-from gristmill.workers.relay.bundling import SHARES, pack
+from gristmill.workers.hint_size import MAX_PORTIONS, SHORT, max_hint_size, portion_size
+from gristmill.workers.relay.bundling import SHARES, bundle_hints
 
 NAMES = ["demo.echo", "demo.effect", "demo.fail", "email.send", "demo.of_tomorrow"]
 DATA, PRIORITY = "data_processing_queue", "priority_queue"
@@ -27,39 +27,42 @@ def due(task: str, queue: str = DATA, *, alone: bool = False) -> Due:
 @given(st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from([DATA, PRIORITY])), max_size=150))
 def test_under_backlog_every_job_travels_once_with_its_like_and_in_order(kinds: list[tuple[str, str]]) -> None:
     rows = [due(task, queue) for task, queue in kinds]
-    hints = pack(rows, deep={DATA, PRIORITY})
+    hints = bundle_hints(rows, deep={DATA, PRIORITY})
     for task, queue in set(kinds):
         sent = [job_id for hint in hints if (hint.task, hint.queue) == (task, queue) for job_id in hint.job_ids]
         assert sent == [row.job_id for row in rows if (row.task, row.queue) == (task, queue)]
     for hint in hints:
-        assert 1 <= len(hint.job_ids) <= most_in_hint(registry.find(hint.task))
+        assert 1 <= len(hint.job_ids) <= max_hint_size(registry.find(hint.task))
 
 
 def test_under_backlog_a_hint_carries_several_portions_of_a_short_task_and_one_of_a_long_one() -> None:
     echo, fail = registry.get("demo.echo"), registry.get("demo.fail")
-    assert (portion_of(echo), most_in_hint(echo)) == (echo.bundle, MOST * echo.bundle)
-    assert (portion_of(fail), most_in_hint(fail)) == (1, MOST)
-    assert most_in_hint(replace(fail, time_limit=2 * SHORT)) == 1
-    assert most_in_hint(replace(fail, effects="outside")) == 1
-    assert most_in_hint(replace(echo, time_limit=2 * SHORT)) == echo.bundle
-    assert most_in_hint(None) == 1
-    assert [len(hint.job_ids) for hint in pack([due("demo.fail")] * (MOST + 1), deep={DATA})] == [MOST, 1]
+    assert (portion_size(echo), max_hint_size(echo)) == (echo.bundle, MAX_PORTIONS * echo.bundle)
+    assert (portion_size(fail), max_hint_size(fail)) == (1, MAX_PORTIONS)
+    assert max_hint_size(replace(fail, time_limit=2 * SHORT)) == 1
+    assert max_hint_size(replace(fail, effects="outside")) == 1
+    assert max_hint_size(replace(echo, time_limit=2 * SHORT)) == echo.bundle
+    assert max_hint_size(None) == 1
+    assert [len(hint.job_ids) for hint in bundle_hints([due("demo.fail")] * (MAX_PORTIONS + 1), deep={DATA})] == [
+        MAX_PORTIONS,
+        1,
+    ]
 
 
 def test_under_backlog_a_job_whose_worker_was_lost_travels_alone() -> None:
     rows = [due("demo.echo"), due("demo.echo", alone=True), due("demo.echo")]
-    hints = pack(rows, deep={DATA, PRIORITY})
+    hints = bundle_hints(rows, deep={DATA, PRIORITY})
     assert sorted(hint.job_ids for hint in hints) == sorted([(rows[1].job_id,), (rows[0].job_id, rows[2].job_id)])
 
 
 def test_while_there_is_little_to_do_every_job_travels_alone() -> None:
     rows = [due("demo.echo") for _ in range(SHARES * QUEUES[DATA].concurrency)]
-    assert [hint.job_ids for hint in pack(rows)] == [(row.job_id,) for row in rows]
+    assert [hint.job_ids for hint in bundle_hints(rows)] == [(row.job_id,) for row in rows]
 
 
 @given(st.integers(1, 2_000))
 def test_bundles_grow_only_as_far_as_every_worker_process_gets_its_share(count: int) -> None:
-    hints = pack([due("demo.echo") for _ in range(count)])
+    hints = bundle_hints([due("demo.echo") for _ in range(count)])
     assert sum(len(hint.job_ids) for hint in hints) == count
     assert len(hints) >= min(count, SHARES * QUEUES[DATA].concurrency)
     if count < 800:

@@ -17,7 +17,7 @@ from gristmill.shared.errors import TransientError
 from gristmill.shared.operating.cancel import cancel_job
 from gristmill.shared.outcomes import Cancel, Snooze
 from gristmill.shared.states import State
-from gristmill.workers.execute.executor import Executor
+from gristmill.workers.execute.attempt import Executor
 from gristmill.workers.repair.reconciler import take_over_lost
 from tests.eventually import eventually
 from tests.factories import attempts, begin, effects, find, have_effect, letters, post, reached, state, states

@@ -12,9 +12,9 @@ from gristmill.shared.database.connect import Database
 from gristmill.shared.errors import PermanentError
 from gristmill.shared.states import State
 from gristmill.shared.task import Task
-from gristmill.workers.celery.stopping import Stopping
+from gristmill.workers.celery.stop_flag import StopFlag
 from gristmill.workers.celery.worker import Child
-from gristmill.workers.celery.worker_report import Tally
+from gristmill.workers.celery.worker_report import AttemptCounter
 from tests.factories import effects, find, have_effect, post, states
 
 Declare = Callable[..., Any]
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.timeout(300, method="thread")
 
 
 @pytest.fixture
-def child(database: Database, stopping: Stopping) -> Iterator[Child]:
-    child = Child(database.settings, "data_processing_queue", Tally(1), stopping)
+def child(database: Database, stop_flag: StopFlag) -> Iterator[Child]:
+    child = Child(database.settings, "data_processing_queue", AttemptCounter(1), stop_flag)
     yield child
     child.stop()
 
@@ -91,10 +91,10 @@ def test_what_a_turn_does_not_suffice_for_goes_back_unclaimed_and_what_is_done_r
 
 
 def test_a_worker_that_is_told_to_stop_begins_no_other_portion(
-    database: Database, child: Child, declare: Declare, stopping: Stopping
+    database: Database, child: Child, declare: Declare, stop_flag: StopFlag
 ) -> None:
     def handler(_: Context, *, number: int) -> None:
-        stopping.tell()
+        stop_flag.set()
 
     task = declare(handler)
     jobs = post_numbers(database, task, 3)

@@ -1,4 +1,4 @@
-"""Sweep the timers of a worker: what was cancelled would be kept until its time would have come."""
+"""Sweep cancelled timers out of a worker, which would keep each until its time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 # Celery starts a timer for the hard limit of each hint, and cancels it when the hint is done; kombu only marks it. The
 # limit of a bundle may be an hour and more: a worker with a backlog held half a kilobyte for each hint of that hour.
-EVERY: Final = 10.0  # seconds; some thousand entries then, half a millisecond of work
+EVERY: Final = 10.0  # seconds; a sweep then drops some thousand entries in half a millisecond
 
 
 def sweep(timer: Timer) -> None:

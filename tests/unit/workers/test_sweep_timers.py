@@ -4,7 +4,7 @@ from itertools import islice
 
 from kombu.asynchronous.timer import Timer
 
-from gristmill.workers.celery.timers import sweep
+from gristmill.workers.celery.sweep_timers import sweep
 
 
 def test_cancelled_entries_are_dropped_and_the_others_are_called_in_their_order() -> None:

@@ -1,4 +1,4 @@
-"""The relay: move the hints that are due from the outbox to the broker, at least once."""
+"""Relay the hints that are due from the outbox to the broker, at least once."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ from gristmill.shared.operating.queries_pause import hold, list_releasable, rele
 from gristmill.workers.broker_errors import BROKER_AWAY
 from gristmill.workers.celery.app import make_app
 from gristmill.workers.loop import Stop, repeat
-from gristmill.workers.relay.bundling import Backlog, pack
+from gristmill.workers.relay.backlog import Backlog
+from gristmill.workers.relay.bundling import bundle_hints
 from gristmill.workers.relay.publish import Publisher, make_publisher
-from gristmill.workers.report import Pulse
+from gristmill.workers.report import ProcessReporter
 
 if TYPE_CHECKING:
     from gristmill.shared.settings import Settings
 
 log = structlog.get_logger(__name__)
-RELEASE_EVERY: Final = 0.25  # seconds between two looks, while there is enough to publish, for what is held no longer
-RELEASE_BATCHES: Final = (
-    4  # so many times as many as are published at once: 8,000 a second beside a full load of others
-)
+RELEASE_EVERY: Final = 0.25  # seconds between two releases of held hints while there is enough to publish
+RELEASE_BATCHES: Final = 4  # of as many hints as are published at once: 8,000 a second beside a full load of others
 
 
 class Relay:
@@ -43,22 +42,22 @@ class Relay:
         self._publisher = publisher
         self._backlog = Backlog(publisher)
         self._stop = stop
-        self._ear: psycopg2.extensions.connection | None = None
+        self._listener: psycopg2.extensions.connection | None = None
         self._release_at = 0.0
-        self._pulse = Pulse(database, "relay")
+        self._reporter = ProcessReporter(database, "relay")
 
     def tick(self) -> float:
-        """Publish what is due, then wait until more is due, somebody calls, or the slow poll comes round.
+        """Publish what is due, then wait for a notification, for the next hint that is due, or for the slow poll.
 
         Returns:
-            0: call again at once (the waiting is done here, on the notification).
+            0: call again immediately, since this method has waited already.
         """
         try:
             published = self.publish_due()
         except BROKER_AWAY as error:
-            self._pulse.beat(trouble=error)
+            self._reporter.report(trouble=error)
             raise
-        self._pulse.beat(acted=published > 0)
+        self._reporter.report(acted=published > 0)
         if not published or time.monotonic() >= self._release_at:
             self._release_at = time.monotonic() + RELEASE_EVERY
             published += self.release_held()
@@ -69,64 +68,64 @@ class Relay:
     def publish_due(self) -> int:
         """Publish one batch of due hints and return their number; those of paused queues are held instead.
 
-        The rows are deleted in the transaction that waits for the confirms: a crash or a refusal gives them back, so
-        that a hint may be published twice and never not at all. Losing the commit in a crash of the database server
-        means twice, too; so it need not wait for the disk.
+        The rows are deleted in the transaction that waits for the confirms. A crash or a refusal gives them back, so a
+        hint may be published twice and is never lost. A commit that is lost in a crash of the database server also
+        means twice; so it need not wait for the disk.
         """
         self._publisher.connect()
         with self._database.transaction(asynchronous_commit=True) as session:
             due = take_due(session, limit=self._settings.relay_batch, without=self._backlog.resting)
             if held := [hint for hint in due if hint.paused]:
                 hold(session, held)
-            hints = pack([hint for hint in due if not hint.paused], deep=self._backlog.deep)
+            hints = bundle_hints([hint for hint in due if not hint.paused], deep=self._backlog.deep)
             if due:
                 crash_point("relay.before_publish")
                 self._publisher.publish(hints)
                 crash_point("relay.after_publish")
         if due:
             crash_point("relay.after_commit")
-            self._backlog.look(hints, more=len(due) == self._settings.relay_batch)
+            self._backlog.measure(hints, more=len(due) == self._settings.relay_batch)
         return len(due)
 
     def release_held(self) -> int:
-        """Put some batches of held hints of each queue that goes on back into the outbox, and return their number."""
+        """Put some batches of held hints of each resumed queue back into the outbox, and return their number."""
         with self._database.transaction() as session:
             limit = RELEASE_BATCHES * self._settings.relay_batch
             return sum(release(session, queue, limit=limit) for queue in list_releasable(session))
 
     def close(self) -> None:
-        """Say that it ends, and give the connections back."""
-        self._pulse.stop()
+        """Report that the relay ends, and close its connections."""
+        self._reporter.stop()
         self._publisher.forget()
-        self._deafen()
+        self._stop_listening()
 
     def _listen(self) -> None:
         """Wait for a notification, for the time the next hint is due, or for the poll, whichever is first."""
-        ear = self._listening()
+        listener = self._listening()
         with self._database.transaction() as session:
             due_in = seconds_to_next(session, without=self._backlog.resting)
         waits = (self._settings.relay_poll, due_in, self._backlog.pause)
         pause = min(seconds for seconds in waits if seconds is not None)
         try:
-            if pause > 0 and not ear.notifies and self._stop.wait(pause, ear):
-                ear.poll()
-            ear.notifies.clear()
+            if pause > 0 and not listener.notifies and self._stop.wait(pause, listener):
+                listener.poll()
+            listener.notifies.clear()
         except psycopg2.Error:
-            self._deafen()
+            self._stop_listening()
             raise
 
     def _listening(self) -> psycopg2.extensions.connection:
-        if self._ear is None or self._ear.closed:
-            self._ear = listening(self._settings, OUTBOX_CHANNEL, application_name="gristmill relay (listen)")
+        if self._listener is None or self._listener.closed:
+            self._listener = listening(self._settings, OUTBOX_CHANNEL, application_name="gristmill relay (listen)")
         else:
-            self._ear.poll()
-        return self._ear
+            self._listener.poll()
+        return self._listener
 
-    def _deafen(self) -> None:
-        ear, self._ear = self._ear, None
-        if ear is not None:
+    def _stop_listening(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
             with suppress(psycopg2.Error):
-                ear.close()
+                listener.close()
 
 
 def run(settings: Settings) -> None:
