@@ -75,8 +75,8 @@ def show(*, job_id: UUID, as_json: bool) -> None:
 
     with transaction() as session:
         job = get_job(session, job_id)
-        waiting = explain_waiting(session, job)
-        fields = _fields(job, waiting.message if waiting is not None else None)
+        reason = explain_waiting(session, job)
+        fields = _fields(job, reason.message if reason is not None else None)
         fields["children"] = [str(child) for child in list_children(session, job_id)]
         attempts = [_attempt(each) for each in list_attempts(session, job_id)]
     if as_json:

@@ -130,7 +130,7 @@ def run(settings: Settings, *, queue: str, concurrency: int) -> None:
         without_mingle=True,
         loglevel=settings.log_level,
     )
-    garbage_collection.look_seldom()  # its children inherit it
+    garbage_collection.collect_seldom()  # its children inherit it
     worker.start()
     told.stop()
     raise SystemExit(worker.exitcode or 0)
