@@ -88,14 +88,20 @@ def _run() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        from gristmill.explain import explain
-
-        sentence = explain(error, running=_called())
-        if sentence is None:
+        if not _explain(error):
             raise
-        click.echo(f"Error: {sentence}", err=True)
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _explain(error: Exception) -> bool:
+    """Print what a person can do about an error; return false for a fault of our own."""
+    from gristmill.explain import explain
+
+    sentence = explain(error, running=_called())
+    if sentence is not None:
+        click.echo(f"Error: {sentence}", err=True)
+    return sentence is not None
 
 
 def _called() -> str:

@@ -1,6 +1,7 @@
 """Post the jobs of the demo, follow each to its end, and compare the ends with those expected."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -48,9 +49,7 @@ def _follow(client: Client, scenario: Scenario, view: View) -> _Outcome:
     while time.monotonic() < ends_at:
         for case in scenario.cases:
             if case.name not in posted and (case.after is None or _has_ended(seen.get(case.after))):
-                results = {name: each.result or {} for name, each in seen.items()}
-                if (args := _arguments(case, results)) is not None:
-                    posted[case.name] = client.post_job(case.task, args, **case.options)
+                _post(client, case, seen, posted)
             if case.name in posted and not _has_ended(seen.get(case.name)):
                 seen[case.name] = client.get_job(posted[case.name])
                 view.update(case, seen[case.name], ended=_has_ended(seen[case.name]))
@@ -58,6 +57,12 @@ def _follow(client: Client, scenario: Scenario, view: View) -> _Outcome:
             break
         time.sleep(_POLL_SECONDS)
     return _Outcome(posted, seen)
+
+
+def _post(client: Client, case: Case, seen: Mapping[str, JobSnapshot], posted: dict[str, str]) -> None:
+    results = {name: each.result or {} for name, each in seen.items()}
+    if (args := _arguments(case, results)) is not None:
+        posted[case.name] = client.post_job(case.task, args, **case.options)
 
 
 def _arguments(case: Case, results: dict[str, Any]) -> dict[str, Any] | None:

@@ -135,23 +135,24 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         query = {name: values[-1] for name, values in parse_qs(url.query).items()}
         if url.path in {"/mail", "/"}:
-            limit = query.get("limit", "100")
-            if not re.fullmatch(r"\d{1,6}", limit):
-                self._json(HTTPStatus.BAD_REQUEST, {"error": f"limit={limit!r} is not a number"})
-                return
-            mails = [mail.as_json() for mail in mailbox.newest(query.get("to"), int(limit))]
-            if url.path == "/":
-                self._answer(HTTPStatus.OK, "text/html", _page(mailbox.count, mails).encode())
-            else:
-                self._json(HTTPStatus.OK, {"count": mailbox.count, "messages": mails})
+            self._list(query.get("to"), query.get("limit", "100"), as_page=url.path == "/")
             return
         for mail in mailbox.newest():
             if url.path == f"/mail/{mail.id}":
                 self._answer(HTTPStatus.OK, "text/plain", mail.source)
                 return
-        self._json(
-            HTTPStatus.NOT_FOUND, {"error": "only /, /mail and /mail/{id} of a message that is still kept exist"}
-        )
+        self._json(HTTPStatus.NOT_FOUND, {"error": "no such message is kept; the pages are /, /mail and /mail/{id}"})
+
+    def _list(self, to: str | None, limit: str, *, as_page: bool) -> None:
+        mailbox = cast("_View", self.server).mailbox
+        if not re.fullmatch(r"\d{1,6}", limit):
+            self._json(HTTPStatus.BAD_REQUEST, {"error": f"limit={limit!r} is not a number"})
+            return
+        mails = [mail.as_json() for mail in mailbox.newest(to, int(limit))]
+        if as_page:
+            self._answer(HTTPStatus.OK, "text/html", _page(mailbox.count, mails).encode())
+        else:
+            self._json(HTTPStatus.OK, {"count": mailbox.count, "messages": mails})
 
     def do_DELETE(self) -> None:
         if urlsplit(self.path).path != "/mail":

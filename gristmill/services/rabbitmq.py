@@ -128,25 +128,28 @@ class RabbitMQ(Service):
             ServiceFailedError: it refused, or did not answer in time.
         """
         ends_at = time.monotonic() + deadline_seconds
-        credentials = base64.b64encode(f"{USER}:{self._password()}".encode()).decode()
-        headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"}
         while True:
-            connection = http.client.HTTPConnection(ports.LOOPBACK, self.management_port, timeout=deadline_seconds)
             try:
-                connection.request(method, path, None if body is None else json.dumps(body), headers)
-                answer = connection.getresponse()
-                content = answer.read()
+                return self._call_api(method, path, body, deadline_seconds)
             except ConnectionRefusedError as error:
                 if time.monotonic() > ends_at:
                     raise ServiceFailedError(f"RabbitMQ's management API does not answer: see {self.log}") from error
                 time.sleep(0.05)
-                continue
-            finally:
-                connection.close()
-            if answer.status >= http.client.BAD_REQUEST:
-                reason = content.decode(errors="replace")
-                raise ServiceFailedError(f"RabbitMQ answered {answer.status} to {method} {path}: {reason}")
-            return json.loads(content) if content else None
+
+    def _call_api(self, method: str, path: str, body: object, timeout: float) -> object:
+        credentials = base64.b64encode(f"{USER}:{self._password()}".encode()).decode()
+        headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"}
+        connection = http.client.HTTPConnection(ports.LOOPBACK, self.management_port, timeout=timeout)
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        finally:
+            connection.close()
+        if answer.status >= http.client.BAD_REQUEST:
+            reason = content.decode(errors="replace")
+            raise ServiceFailedError(f"RabbitMQ answered {answer.status} to {method} {path}: {reason}")
+        return json.loads(content) if content else None
 
     def ctl(self, *arguments: str, deadline_seconds: float = 60.0) -> str:
         """Run `rabbitmqctl` against this node and return its output; it takes seconds, so prefer `api`.

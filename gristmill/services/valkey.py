@@ -66,17 +66,7 @@ class Valkey(Service):
         binary = find_valkey_server()
         private_folder(self.data_dir)
         ports.require_free(self.port, setting="GRISTMILL_VALKEY_PORT")
-        config = self.data_dir / "valkey.conf"  # a file, as the command line would show the password to everybody
-        write_private(
-            config,
-            _CONFIG.format(
-                host=ports.LOOPBACK,
-                port=self.port,
-                password=self._password(),
-                folder=_quoted(self.data_dir),
-                databases=DATABASES,
-            ),
-        )
+        config = self._write_config()
         self.process = process.spawn([binary, config], env=process.plain_environment(), log=self.log, cwd=self.data_dir)
         try:
             process.wait_until_ready(
@@ -90,6 +80,18 @@ class Valkey(Service):
         """Stop it; everything it has answered is on disk afterwards."""
         if self.process is not None:
             process.stop(self.process, signal.SIGTERM, deadline_seconds)
+
+    def _write_config(self) -> Path:
+        config = self.data_dir / "valkey.conf"  # a file, as the command line would show the password to everybody
+        text = _CONFIG.format(
+            host=ports.LOOPBACK,
+            port=self.port,
+            password=self._password(),
+            folder=_quoted(self.data_dir),
+            databases=DATABASES,
+        )
+        write_private(config, text)
+        return config
 
     def _answers(self) -> bool:
         """Send a PING, which it refuses while it loads; by hand, so that starting it needs no client library."""

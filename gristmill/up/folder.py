@@ -37,19 +37,22 @@ class Folder:
         self.path = path.absolute()
         self._lock = self.path / "lock"
         try:
-            # Checked before anything is changed: a folder half of which is root's would work for nobody.
-            if self.path.exists():
-                self._refuse_somebody_elses()
-            private_folder(self.path)
-            if process.ordinary_identity() == "nobody":
-                self.path.chmod(_PASSABLE)
-            private_folder(self.logs)
-            self._lock.touch(mode=0o600)
+            self._create()
         except OSError as error:
             raise ServiceFailedError(
                 f"{error.filename or self.path} cannot be used ({error.strerror}): run as the user it belongs to, "
                 "or choose another folder with --data"
             ) from error
+
+    def _create(self) -> None:
+        # Checked before anything is changed: a folder half of which is root's would work for nobody.
+        if self.path.exists():
+            self._refuse_somebody_elses()
+        private_folder(self.path)
+        if process.ordinary_identity() == "nobody":
+            self.path.chmod(_PASSABLE)
+        private_folder(self.logs)
+        self._lock.touch(mode=0o600)
 
     @property
     def logs(self) -> Path:
