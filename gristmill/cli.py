@@ -63,7 +63,7 @@ def cli() -> None:
       gristmill up                                   run everything here; Ctrl-C stops it
       gristmill demo                                 follow jobs of every kind to their ends
       gristmill jobs post demo.echo message=hello    post a job
-      gristmill doctor                               check everything, and say what to do
+      gristmill doctor                               check everything, and say how to mend what fails
 
     Settings are read from GRISTMILL_… variables and from .env, or else from a `gristmill up` that runs in this folder.
     """  # noqa: D301  click's mark for text that is not to be wrapped

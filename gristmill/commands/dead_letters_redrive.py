@@ -10,7 +10,7 @@ from gristmill.commands.bulk import act_on_each, actor
 from gristmill.commands.database import open_database
 from gristmill.commands.options import as_letters, filter_options, find_letter, given, read_args, summary_of
 from gristmill.commands.output import show_rows
-from gristmill.commands.registry import load_registry
+from gristmill.commands.settings import load_registry
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

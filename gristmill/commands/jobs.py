@@ -11,7 +11,7 @@ from gristmill.commands.bulk import act_on_each, actor
 from gristmill.commands.jobs_cancel import cancel, summary_of, would
 from gristmill.commands.options import as_jobs, job_options, read_args
 from gristmill.commands.output import json_option, page_options, show_fields, show_page, show_rows
-from gristmill.commands.registry import load_registry
+from gristmill.commands.settings import load_registry
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
