@@ -94,12 +94,13 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         check=True,
     )
     for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file():
+        if (ROOT / name).is_file() or (ROOT / name).is_symlink():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
     lend_environment(folder)
     ports = {f"GRISTMILL_{name}": str(free_port()) for name in ("PORT", "FLOWER_PORT", "MAIL_PORT")}
-    env = {"PATH": os.environ["PATH"], "HOME": str(folder), **ports}
+    # The packages are lent, and would bring along the code of this checkout: the copy's comes first.
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(folder), **ports}
     log = folder / "up.log"
     up = process.spawn(["make", "up"], env=env, cwd=folder, log=log)
     try:
