@@ -59,7 +59,7 @@ class MailCatcher(Service):
             raise
 
     def stop(self, deadline_seconds: float = 5.0) -> None:
-        """End it."""
+        """Stop it."""
         if self.process is not None:
             process.stop(self.process, signal.SIGTERM, deadline_seconds)
 

@@ -45,9 +45,9 @@ class Folder:
             ) from error
 
     def _create(self) -> None:
-        # Checked before anything is changed: a folder half of which is root's would work for nobody.
+        # Checked before anything is changed: a folder half of which is root's would work for no user.
         if self.path.exists():
-            self._refuse_somebody_elses()
+            self._refuse_foreign()
         private_folder(self.path)
         if process.ordinary_identity() == "nobody":
             self.path.chmod(_PASSABLE)
@@ -112,7 +112,7 @@ class Folder:
         """Write all settings of the platform."""
         write_private(self.settings_file, _as_exports(values))
 
-    def _refuse_somebody_elses(self) -> None:
+    def _refuse_foreign(self) -> None:
         for path in (self.path, self.logs, self._lock):
             if path.exists() and (owner := path.stat().st_uid) != os.geteuid():
                 raise ServiceFailedError(

@@ -22,7 +22,7 @@ def ready_screen(settings: Settings, embedded: Embedded, folder: Folder, url: st
         where = f"user {settings.flower_user}, password in {folder.path / 'flower_password'}"
         rows.append(("Flower", f"http://{settings.host}:{settings.flower_port}  ({where})"))
     if embedded.mail is not None:
-        rows.append(("Mail", f"{embedded.mail.url}  (mail is caught here and delivered to nobody)"))
+        rows.append(("Mail", f"{embedded.mail.url}  (mail is caught here, not delivered)"))
     for server in embedded.servers:
         if isinstance(server, RabbitMQ):
             where = f"user gristmill, password in {server.data_dir / 'password'}"
