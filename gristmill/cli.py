@@ -63,7 +63,7 @@ def cli() -> None:
       gristmill up                                   run everything here; Ctrl-C stops it
       gristmill demo                                 follow jobs of every kind to their ends
       gristmill jobs post demo.echo message=hello    post a job
-      gristmill doctor                               check everything, and say what to do
+      gristmill doctor                               check everything, and say how to mend what fails
 
     Settings are read from GRISTMILL_… variables and from .env, or else from a `gristmill up` that runs in this folder.
     """  # noqa: D301  click's mark for text that is not to be wrapped
@@ -88,14 +88,20 @@ def _run() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        from gristmill.explain import explain
-
-        sentence = explain(error, running=_called())
-        if sentence is None:
+        if not _explain(error):
             raise
-        click.echo(f"Error: {sentence}", err=True)
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _explain(error: Exception) -> bool:
+    """Print what a person can do about an error; return false for a fault of our own."""
+    from gristmill.explain import explain
+
+    sentence = explain(error, running=_called())
+    if sentence is not None:
+        click.echo(f"Error: {sentence}", err=True)
+    return sentence is not None
 
 
 def _called() -> str:

@@ -27,7 +27,8 @@ def explain(error: BaseException, *, running: str = "") -> str | None:
     advice = _advise(error, running)
     if advice:
         return f"{problem}. {advice}"
-    return "\n".join(line for line in problem.splitlines() if not line.startswith(f"`gristmill {running}`"))
+    first, *more = problem.splitlines() or [""]
+    return "\n".join([first, *(line for line in more if not line.startswith(f"`gristmill {running}`"))])
 
 
 def describe(error: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""Find free TCP ports on loopback, and say who holds one that is not free."""
+"""Find free TCP ports on loopback, and name the holder of a port that is taken."""
 
 import contextlib
 import os
@@ -13,8 +13,8 @@ import psutil
 
 LOOPBACK: Final = "127.0.0.1"
 
-# Below the range from which the kernel takes ports for outgoing connections (32768 and up on Linux): a port found here
-# is not lost to somebody's connect() before our server binds it.
+# Below the range from which the kernel takes ports for outgoing connections (32768 and up on Linux), so that no
+# connect() takes a port that was found here before our server binds it.
 _RANGE: Final = range(15_000, 32_000)
 _ATTEMPTS: Final = 200
 _given: set[int] = set()
@@ -23,12 +23,12 @@ _marks: deque[int] = deque()
 
 
 class PortInUseError(RuntimeError):
-    """A port that was asked for by number is held by somebody else; the message says by whom."""
+    """A port cannot be used; the message names its holder, or what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The process that listens on a port; name and pid are None when the system does not tell us (another user's)."""
+    """The process that listens on a port; name and pid are None where the system hides them (another user's)."""
 
     name: str | None
     pid: int | None
@@ -38,9 +38,9 @@ class Holder:
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
-    """Return whether a server could listen on this port now."""
+    """Return true if a server could listen on this port now."""
     with socket.socket() as probe:
-        # As servers do: connections of a former server that wait out their TIME_WAIT do not keep the port.
+        # As servers do: connections of a former server in TIME_WAIT do not hold the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -51,9 +51,9 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 def is_answered(port: int) -> bool:
-    """Return whether a server listens on this port of loopback by now.
+    """Return true if a server listens on this port of loopback.
 
-    While it starts ask this, not `is_free`, which holds the port for a moment: the very one in which it wants it.
+    While a server starts call this, not `is_free`, which holds the port for a moment in which the server may need it.
     """
     try:
         socket.create_connection((LOOPBACK, port), timeout=2).close()
@@ -63,14 +63,14 @@ def is_answered(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Return a free port that this process has not been given before, nor another one just now.
+    """Return a free port that was not returned before, neither here nor, just now, in another process.
 
     Raises:
         PortInUseError: none was found.
     """
     for _ in range(_ATTEMPTS):
-        port = secrets.choice(_RANGE)  # a generator that tests seed would give all of them the same ports
-        if port not in _given and _mark(port) and is_free(port):  # the mark first: looking holds the port for a moment
+        port = secrets.choice(_RANGE)  # a generator that tests seed would give the same ports to all of them
+        if port not in _given and _mark(port) and is_free(port):  # the mark first: is_free holds the port for a moment
             _given.add(port)
             return port
     raise PortInUseError(
@@ -79,10 +79,10 @@ def free_port() -> int:
 
 
 def _mark(port: int) -> bool:
-    """Keep a port from other processes that look for one; the kernel ends that with us. False: somebody else has it.
+    """Reserve a port against other processes that search for one, until this one ends; false if it is reserved.
 
-    A free port is only a number until a server listens on it, which may take seconds. The mark is the name of a socket
-    that nobody talks to, without a file; only Linux has them.
+    A free port is only a number until a server listens on it, which may take seconds. The mark is the name of an
+    abstract socket, which only Linux has.
     """
     if sys.platform != "linux":
         return True
@@ -98,7 +98,7 @@ def _mark(port: int) -> bool:
 
 
 def holder_of(port: int) -> Holder | None:
-    """Return who listens on a port, or None when nobody does."""
+    """Return the process that listens on a port, or None."""
     for connection in _listening():
         if connection.laddr and connection.laddr.port == port:
             name = None
@@ -114,7 +114,7 @@ def require_free(port: int, *, setting: str, host: str = LOOPBACK) -> None:
 
     Args:
         port: The port that a server is about to use.
-        setting: The environment variable by which another one is chosen, for the message.
+        setting: The environment variable that changes it, for the message.
         host: The address it would listen on.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Start programs that cannot outlive us, and stop them within a deadline."""
+"""Start programs that die with this process, and stop them within a deadline."""
 
 import contextlib
 import os
@@ -29,11 +29,11 @@ _INHERITED = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "TZ")  # what a program needs
 
 
 class ServiceFailedError(RuntimeError):
-    """A private server did not start, or ended by itself; the message says what to do."""
+    """A private server did not start, or ended by itself; the message gives the cure."""
 
 
 def plain_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the small environment a server gets: what finds programs, UTF-8, and `extra`; none of our own settings."""
+    """Return the environment of a server: the search paths, UTF-8 and `extra`, and none of our own settings."""
     kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return {"PATH": os.defpath, **kept, "LANG": "C.UTF-8", **(extra or {})}
 
@@ -51,12 +51,12 @@ def spawn(
     Args:
         command: The program and its arguments; no shell is involved.
         env: Its whole environment.
-        log: Where its output is appended (mode 0600). Without one, read it from the pipe `process.stdout`.
+        log: The file to which its output is appended (mode 0600). Without one, read the pipe `process.stdout`.
         cwd: Its working folder; ours by default.
-        identity: As whom it runs: `same` as us, `namespace` (nobody, in a user namespace where nobody stands for us),
-            or the real user `nobody`. The last two are for programs that refuse root.
+        identity: The user it runs as: `same` as us, `namespace` (nobody, in a user namespace where nobody stands for
+            us), or the real user `nobody`. The last two are for programs that refuse root.
 
-    The program's own children are not covered: servers look after theirs, a process pool has to be told to.
+    The program's own children are not covered: servers end theirs themselves, a process pool has to be made to.
     """
     launched = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), identity, *map(str, command)]
 
@@ -77,25 +77,25 @@ def spawn(
 
 
 def stop(process: Process, sig: signal.Signals = signal.SIGTERM, deadline_seconds: float = 10.0) -> int:
-    """End a spawned program: ask by signal, wait, then kill its process group; return its exit code.
+    """Stop a spawned program by a signal, and kill its process group after a deadline; return its exit code.
 
     Args:
-        process: What `spawn` returned; one that has ended already is fine.
-        sig: The signal that asks it to end.
-        deadline_seconds: How long it may take before it is killed.
+        process: Returned by `spawn`; it may have ended already.
+        sig: The signal to send first.
+        deadline_seconds: Time before it is killed.
     """
     if process.returncode is None:
-        # Paused, and in groups of their own, they would be blind to the end. Whether they are is not asked: the kernel
-        # stops a process some time after the signal that tells it to.
+        # Suspended descendants in groups of their own would miss the end, so all are resumed. Their state is not
+        # checked first: the kernel suspends a process some time after the signal.
         started = family(process.pid)[1:]
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, sig)
-            os.kill(process.pid, signal.SIGCONT)  # a paused process could not hear us
+            os.kill(process.pid, signal.SIGCONT)  # a suspended process handles no signal
         for each in started:
             with contextlib.suppress(psutil.Error):
                 each.resume()
         _wait_without_reaping(process, deadline_seconds)
-        # Not reaped yet, so the number of the group is still its own: nobody else can be hit.
+        # Not reaped yet, so the group's number is still its own, and no other process is killed.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
     code = process.wait()
@@ -105,7 +105,7 @@ def stop(process: Process, sig: signal.Signals = signal.SIGTERM, deadline_second
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """Return a process and its descendants, itself first; nothing when it has ended."""
+    """Return a process and its descendants, itself first; an empty list if it has ended."""
     with contextlib.suppress(psutil.NoSuchProcess):
         leader = psutil.Process(pid)
         return [leader, *leader.children(recursive=True)]
@@ -113,7 +113,7 @@ def family(pid: int) -> list[psutil.Process]:
 
 
 def wait_until_stopped(paused: Sequence[psutil.Process], deadline_seconds: float = 10.0) -> None:
-    """Return once those that were sent SIGSTOP stand still, or have ended: the kernel takes a moment.
+    """Return once processes that were sent SIGSTOP are suspended, or have ended: the kernel takes a moment.
 
     Raises:
         ServiceFailedError: one of them still runs after the deadline.
@@ -135,25 +135,25 @@ def _stands_still(each: psutil.Process) -> bool:
 def wait_until_ready(
     name: str, process: Process, is_ready: Callable[[], bool], *, log: Path, deadline_seconds: float
 ) -> None:
-    """Return once `is_ready()` is true; otherwise stop the process and explain, with the end of its log.
+    """Return once `is_ready()` is true.
 
     Raises:
-        ServiceFailedError: it ended, or was not ready in time.
+        ServiceFailedError: it ended, or was not ready in time and is stopped; with the end of its log.
     """
     ends_at = time.monotonic() + deadline_seconds
     while not is_ready():
         if process.poll() is not None:
             raise ServiceFailedError(
-                f"{name} ended while it started (exit code {process.returncode}). {_evidence(log)}"
+                f"{name} ended while it started (exit code {process.returncode}). {_end_of_log(log)}"
             )
         if time.monotonic() > ends_at:
             stop(process, signal.SIGTERM, deadline_seconds=2)
-            raise ServiceFailedError(f"{name} was not ready within {deadline_seconds:g} s. {_evidence(log)}")
+            raise ServiceFailedError(f"{name} was not ready within {deadline_seconds:g} s. {_end_of_log(log)}")
         time.sleep(_POLL_SECONDS)
 
 
 def tail(path: Path, lines: int = 15) -> str:
-    """Return the last lines of a text file, or nothing when there is no such file."""
+    """Return the last lines of a text file, or an empty text if it does not exist."""
     if not path.is_file():
         return ""
     with path.open("rb") as file:
@@ -163,7 +163,7 @@ def tail(path: Path, lines: int = 15) -> str:
 
 @cache
 def ordinary_identity() -> Identity:
-    """Return as whom to run a program that refuses root, and users without a name (a container's `--user 1234`)."""
+    """Return the identity for a program that refuses root and users without a name (a container's `--user 1234`)."""
     is_root = os.geteuid() == 0
     if not is_root and _has_name(os.geteuid()):
         return "same"
@@ -174,7 +174,7 @@ def ordinary_identity() -> Identity:
 
 
 def owner_of(identity: Identity) -> int | None:
-    """Return the user id to whom the files of such a program have to belong; None when nothing has to be changed."""
+    """Return the user id that must own the files of such a program; None if nothing has to be changed."""
     if identity == "nobody":
         return NOBODY
     return os.geteuid() if identity == "namespace" else None
@@ -183,7 +183,7 @@ def owner_of(identity: Identity) -> int | None:
 def output_of(
     command: Sequence[str | Path], deadline_seconds: float = 10.0, *, env: Mapping[str, str] | None = None
 ) -> str:
-    """Return what a short program prints; its environment is the plain one unless another is given.
+    """Return the output of a short program; its environment is the plain one unless another is given.
 
     Raises:
         ServiceFailedError: it failed, or took too long.
@@ -208,7 +208,7 @@ def _has_name(uid: int) -> bool:
         return False
 
 
-def _evidence(log: Path) -> str:
+def _end_of_log(log: Path) -> str:
     return f"The end of its log ({log}):\n{tail(log)}"
 
 
@@ -221,7 +221,7 @@ def _opened(log: Path) -> BinaryIO:
 
 def _wait_without_reaping(process: Process, deadline_seconds: float) -> None:
     ends_at = time.monotonic() + deadline_seconds
-    with contextlib.suppress(ChildProcessError):  # somebody's poll() reaped it
+    with contextlib.suppress(ChildProcessError):  # a poll() elsewhere reaped it
         while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
             if time.monotonic() > ends_at:
                 return

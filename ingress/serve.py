@@ -74,7 +74,7 @@ def load() -> Flask:
     from gristmill.ingress.wsgi import app
 
     _when_told_to_end(services_of(app).waiters.close)
-    garbage_collection.look_seldom()
+    garbage_collection.collect_seldom()
     return app
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import click
 
 from gristmill.commands.database import open_database
+from gristmill.explain import describe
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -35,10 +36,9 @@ def act_on_each(ids: Sequence[UUID], act: "Callable[[Session, UUID], str]") -> i
         for each in ids:
             try:
                 with database.transaction() as session:
-                    told = act(session, each)
-                click.echo(told)
+                    report = act(session, each)
+                click.echo(report)
             except GristmillError as error:
                 failed = 1
-                details = "".join(f"\n  {path}: {problem}" for path, problem in error.details.items())
-                click.echo(f"Error: {error.message}{details}", err=True)
+                click.echo(f"Error: {describe(error)}", err=True)
     return failed

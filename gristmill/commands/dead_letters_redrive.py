@@ -10,7 +10,7 @@ from gristmill.commands.bulk import act_on_each, actor
 from gristmill.commands.database import open_database
 from gristmill.commands.options import as_letters, filter_options, find_letter, given, read_args, summary_of
 from gristmill.commands.output import show_rows
-from gristmill.commands.registry import load_registry
+from gristmill.commands.settings import load_registry
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -24,7 +24,7 @@ _WHY: Final = {
     "unique_key": "their unique key is held by a live job",
     "unknown_task": "this version does not know their task",
     "no_job": "they never were a job",
-    "resolved": "they were redriven or discarded by somebody else meanwhile",
+    "resolved": "they were redriven or discarded meanwhile",
 }
 
 
@@ -67,7 +67,7 @@ def redrive(
 
 @click.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True, type=click.UUID)
-@click.option("--reason", required=True, help="The reason why nobody needs them; it is recorded.")
+@click.option("--reason", required=True, help="The reason why they are not needed; it is recorded.")
 @click.option("--dry-run", is_flag=True, help="Print what they are and change nothing.")
 def discard(*, ids: tuple[UUID, ...], reason: str, dry_run: bool) -> int:
     """Resolve dead letters without running their jobs again; the jobs stay dead."""

@@ -4,12 +4,16 @@ from pathlib import Path
 
 import click
 
-from gristmill.commands.data_folder import FOLDER
+from gristmill.commands.options import DATA_FOLDER
 
 
 @click.command()
 @click.option(
-    "--data", type=FOLDER, default=".gristmill", show_default=True, help="Data folder of the `gristmill up` to use."
+    "--data",
+    type=DATA_FOLDER,
+    default=".gristmill",
+    show_default=True,
+    help="Data folder of the `gristmill up` to use.",
 )
 def demo(*, data: Path) -> int:
     """Post real jobs of every kind and follow them to their ends: some fail, one kills its worker.

@@ -44,7 +44,7 @@ class _WrongError(Exception):
     help="Repeat failed checks for so long, in all: for a platform that is starting.",
 )
 def doctor(wait: float) -> int:
-    """Check the settings, Postgres, its schema, the broker, the processes, Redis and SMTP; say what to do about each.
+    """Check the settings, Postgres, its schema, the broker, the processes, Redis and SMTP; say how to mend failures.
 
     Exits with 0 if everything is well, else with 1.
 

@@ -11,7 +11,7 @@ from gristmill.commands.bulk import act_on_each, actor
 from gristmill.commands.jobs_cancel import cancel, summary_of, would
 from gristmill.commands.options import as_jobs, job_options, read_args
 from gristmill.commands.output import json_option, page_options, show_fields, show_page, show_rows
-from gristmill.commands.registry import load_registry
+from gristmill.commands.settings import load_registry
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -75,8 +75,8 @@ def show(*, job_id: UUID, as_json: bool) -> None:
 
     with transaction() as session:
         job = get_job(session, job_id)
-        waiting = explain_waiting(session, job)
-        fields = _fields(job, waiting.message if waiting is not None else None)
+        reason = explain_waiting(session, job)
+        fields = _fields(job, reason.message if reason is not None else None)
         fields["children"] = [str(child) for child in list_children(session, job_id)]
         attempts = [_attempt(each) for each in list_attempts(session, job_id)]
     if as_json:

@@ -112,11 +112,11 @@ def _cancel_some(database: "Database", wanted: "Specification", *, before: int) 
     """Cancel as many jobs as one pass takes, and report progress on standard error; `before` were cancelled before."""
     from gristmill.shared.operating.cancel_many import BATCH, Progress, cancel_matching
 
-    told, done = 0, Progress(more=False)
+    reported, done = 0, Progress(more=False)
     for done in cancel_matching(database, wanted, actor=actor()):
-        if done.more and done.seen >= told + BATCH:
-            told = done.seen
-            click.echo(f"{before + told} …", err=True)
+        if done.more and done.seen >= reported + BATCH:
+            reported = done.seen
+            click.echo(f"{before + reported} …", err=True)
     return done
 
 

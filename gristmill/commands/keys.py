@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gristmill.commands.output import page_options, show_page
-from gristmill.commands.registry import load_registry
+from gristmill.commands.settings import load_registry
 from gristmill.shared.base.principal import SCOPES
 
 if TYPE_CHECKING:

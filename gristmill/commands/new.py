@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from gristmill.commands.registry import load_registry
+from gristmill.commands.settings import load_registry
 
 _NAME: Final = re.compile(r"(?P<subject>[a-z][a-z0-9_]*)\.(?P<verb>[a-z][a-z0-9_]*)")
 _DEFAULT_QUEUE: Final = "data_processing_queue"

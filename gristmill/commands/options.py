@@ -1,9 +1,10 @@
-"""Select jobs and dead letters by options, by a filter or by an id; read arguments; show a dead letter as a row."""
+"""Options of commands: select jobs and dead letters by them, by a filter or by an id; read arguments."""
 
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
 import click
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from gristmill.shared.dead_letters.models import DeadLetter
     from gristmill.shared.filters.specification import Specification
+
+# Access is checked later, where the message can name the owner of a folder that is not ours.
+DATA_FOLDER: Final = click.Path(file_okay=False, readable=False, path_type=Path)
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -76,9 +76,6 @@ def _shown(depth: "Depth") -> dict[str, Any]:
             return found
         return f"{found}+" if depth.counted_at is None else f"~{found}"
 
-    paused = None
-    if depth.paused_at is not None:
-        paused = f"by {depth.paused_by} since {text_of(depth.paused_at)} ({depth.pause_reason})"
     return {
         "queue": depth.queue,
         "ready": number("ready"),
@@ -90,5 +87,11 @@ def _shown(depth: "Depth") -> dict[str, Any]:
         "begun_a_minute": depth.started_a_minute,
         "workers": depth.workers,
         "dead": number("dead"),
-        "paused": paused,
+        "paused": _pause_of(depth),
     }
+
+
+def _pause_of(depth: "Depth") -> str | None:
+    if depth.paused_at is None:
+        return None
+    return f"by {depth.paused_by} since {text_of(depth.paused_at)} ({depth.pause_reason})"

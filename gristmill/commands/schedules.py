@@ -7,7 +7,7 @@ import click
 
 from gristmill.commands.bulk import actor
 from gristmill.commands.output import json_option, page_options, show_fields, show_page, text_of
-from gristmill.commands.registry import load_registry
+from gristmill.commands.settings import load_registry
 
 if TYPE_CHECKING:
     from gristmill.shared.base.principal import Principal

@@ -3,7 +3,7 @@
 import click
 
 from gristmill.commands.output import json_option, show_rows
-from gristmill.commands.registry import load_registry
+from gristmill.commands.settings import load_registry
 
 
 @click.group()

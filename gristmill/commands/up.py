@@ -4,13 +4,15 @@ from pathlib import Path
 
 import click
 
-from gristmill.commands.data_folder import FOLDER
+from gristmill.commands.options import DATA_FOLDER
 
 
 @click.command()
 @click.option("--rabbitmq", is_flag=True, help="Use a private RabbitMQ node as the broker, instead of Valkey.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the API.  [default: GRISTMILL_PORT or 8000]")
-@click.option("--data", type=FOLDER, default=".gristmill", show_default=True, help="Folder for data, logs and secrets.")
+@click.option(
+    "--data", type=DATA_FOLDER, default=".gristmill", show_default=True, help="Folder for data, logs and secrets."
+)
 @click.option("--no-flower", is_flag=True, help="Do not start Flower, the workers' dashboard.")
 @click.option("--no-mail", is_flag=True, help="Do not start the mail catcher.")
 def up(*, rabbitmq: bool, port: int | None, data: Path, no_flower: bool, no_mail: bool) -> int:
@@ -18,8 +20,13 @@ def up(*, rabbitmq: bool, port: int | None, data: Path, no_flower: bool, no_mail
 
     Data, logs and secrets are kept in .gristmill/ of this folder. GRISTMILL_DATABASE_URL, GRISTMILL_BROKER_URL,
     GRISTMILL_REDIS_URL and GRISTMILL_SMTP_URL, in the environment or in .env, each replace an embedded server by
-    yours. GRISTMILL_PORT, GRISTMILL_FLOWER_PORT, GRISTMILL_MAIL_PORT and GRISTMILL_POSTGRES_PORT, ..._VALKEY_PORT,
-    ..._RABBITMQ_PORT, ..._RABBITMQ_MANAGEMENT_PORT and ..._SMTP_PORT move the ports.
+    yours.
+
+    \b
+    These settings move the ports:
+      GRISTMILL_PORT, GRISTMILL_FLOWER_PORT, GRISTMILL_MAIL_PORT, GRISTMILL_SMTP_PORT,
+      GRISTMILL_POSTGRES_PORT, GRISTMILL_VALKEY_PORT,
+      GRISTMILL_RABBITMQ_PORT, GRISTMILL_RABBITMQ_MANAGEMENT_PORT
 
     \b
     Examples:

@@ -1,1 +1,1 @@
-"""`gristmill demo`: real jobs of every kind, posted over HTTP and watched to their ends."""
+"""`gristmill demo`: real jobs of every kind, posted over HTTP and followed to their ends."""

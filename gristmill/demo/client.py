@@ -1,4 +1,4 @@
-"""The demo's way to the platform: its HTTP API and the mail catcher's, as any producer would use them."""
+"""Client of the demo for the HTTP API and the mail catcher, as any producer would use them."""
 
 import time
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ _LONGEST_PAUSE: Final = 10.0  # seconds, whatever Retry-After says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """A job as the API shows it."""
+class JobSnapshot:
+    """The state of a job as the API last showed it."""
 
     id: str
     state: str
@@ -30,7 +30,7 @@ class Client:
     """A producer.
 
     Args:
-        url: Where the API is.
+        url: The URL of the API.
         key: The API key.
     """
 
@@ -47,7 +47,7 @@ class Client:
         self._http.close()
 
     def post_job(self, task: str, args: dict[str, Any], **options: Any) -> str:
-        """Post a job and return its id. The idempotency key makes it safe to try again.
+        """Post a job and return its id. An idempotency key makes repeating safe.
 
         Raises:
             ServiceFailedError: the API refused it, or does not answer.
@@ -56,15 +56,15 @@ class Client:
         key = {"Idempotency-Key": uuid4().hex}
         return str(self._request("POST", "/api/v1/jobs", json=body, headers=key)["id"])
 
-    def look(self, job_id: str) -> Seen:
-        """Return where a job is.
+    def get_job(self, job_id: str) -> JobSnapshot:
+        """Return a job.
 
         Raises:
             ServiceFailedError: the API does not answer.
         """
         job = self._request("GET", f"/api/v1/jobs/{job_id}")
         errors = [attempt["error"] for attempt in job["attempts"] if attempt.get("error")]
-        return Seen(
+        return JobSnapshot(
             id=job_id,
             state=str(job["state"]),
             attempts=int(job["attempt"]),
@@ -73,7 +73,7 @@ class Client:
         )
 
     def count_effects(self, key: str) -> int:
-        """Return how many effects `demo.effect` left under a key.
+        """Return the number of effects that `demo.effect` left under a key.
 
         Raises:
             ServiceFailedError: the API does not answer.
@@ -102,7 +102,7 @@ class Client:
 
 
 def count_mails(url: str, to: str) -> int:
-    """Return how many mails the catcher has for an address."""
+    """Return the number of mails that the catcher has for an address."""
     answer = httpx.get(f"{url}/mail", params={"to": to}, timeout=_SECONDS, trust_env=False)
     answer.raise_for_status()
     return len(answer.json()["messages"])

@@ -1,4 +1,4 @@
-"""What the demo posts, and how each of it must end."""
+"""Jobs of the demo, and the end that each must have."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,19 +21,19 @@ class Case:
     """One job.
 
     Attributes:
-        name: What it is called on the screen.
+        name: Its name on the screen.
         args: Its arguments, made from the results of the cases that have ended, by their names.
-        ends: The state it must end in.
+        final_state: The state it must end in.
         error: The code that its last failed attempt must have.
-        attempts: How many attempts it must take; None where a spare one does no harm.
-        options: What else is posted with it.
+        attempts: The attempts it must take; None where a further one does no harm.
+        options: Further fields of the POST.
         after: The case that must have ended before this one is posted.
     """
 
     name: str
     task: str
     args: Args
-    ends: str = "succeeded"
+    final_state: str = "succeeded"
     error: str | None = None
     attempts: int | None = 1
     options: dict[str, Any] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Scenario:
-    """All cases of one run, with names of their own so that runs do not meet.
+    """All cases of one run, with names of their own, so that runs do not collide.
 
     Attributes:
         person: The address of the user that is made.
@@ -72,13 +72,18 @@ def make_scenario() -> Scenario:
             "can never work",
             "demo.fail",
             {"times": -1, "kind": "permanent"},
-            ends="dead",
+            final_state="dead",
             error="TASK_PERMANENT_001",
         ),
         _case("kills its worker once", "demo.crash", {"times": 1}, attempts=2, error="WORKER_LOST_001"),
         _case("makes a user", "user.create", account),
         _case(
-            "makes the same user again", "user.create", account, ends="dead", error="EMAIL_EXISTS", after="makes a user"
+            "makes the same user again",
+            "user.create",
+            account,
+            final_state="dead",
+            error="EMAIL_EXISTS",
+            after="makes a user",
         ),
         _case("sends a mail", "email.send", {"to": reader, "subject": "Grist", "text": "The mill turns."}),
         _case("takes a record in", "processing.record", _record(temperature=71.5)),

@@ -1,4 +1,4 @@
-"""Where the demo runs: the `up` of this folder, or one of its own that is stopped afterwards."""
+"""Find the platform that runs in this folder, or start one for the demo and stop it afterwards."""
 
 import os
 import shutil
@@ -25,8 +25,8 @@ _PASSABLE: Final = 0o711  # a database server that runs as `nobody` must get thr
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A running platform; a temporary one ends with the demo."""
+class RunningPlatform:
+    """A platform that runs; a temporary one is stopped with the demo."""
 
     url: str
     key: str
@@ -35,21 +35,21 @@ class Place:
     temporary: bool = False
 
     def use_settings(self) -> None:
-        """Take its settings over into this process."""
+        """Put its settings into this process's environment."""
         os.environ.update(read_exports(self.data / "settings"))
 
 
 @contextmanager
-def find_or_start(data: Path) -> Iterator[Place]:
-    """Yield the platform that runs with this data folder, or a new one, which is stopped at the end.
+def find_or_start(data: Path) -> Iterator[RunningPlatform]:
+    """Yield the platform that runs with this data folder, or a new one, which is stopped afterwards.
 
     Raises:
-        ServiceFailedError: the new one did not come up.
+        ServiceFailedError: the new one did not start.
     """
-    place = _read(data)
-    if place is not None and _answers(place.url):
-        print(f"Using the platform at {place.url}", flush=True)
-        yield place
+    platform = _read(data)
+    if platform is not None and _answers(platform.url):
+        print(f"Using the platform at {platform.url}", flush=True)
+        yield platform
         return
     folder = Path(tempfile.mkdtemp(prefix="gristmill-demo-"))
     folder.chmod(_PASSABLE)
@@ -61,7 +61,7 @@ def find_or_start(data: Path) -> Iterator[Place]:
 
 
 @contextmanager
-def _running(data: Path) -> Iterator[Place]:
+def _running(data: Path) -> Iterator[RunningPlatform]:
     print(f"No `gristmill up` runs in {Path.cwd()}: starting one for the demo", flush=True)
     ours = {
         "GRISTMILL_PORT": str(ports.free_port()),
@@ -75,10 +75,10 @@ def _running(data: Path) -> Iterator[Place]:
     reader.start()
     try:
         _wait(started, ready)
-        place = _read(data)
-        if place is None:
-            raise ServiceFailedError(f"`gristmill up` is ready and left no {data / 'env'}: look at {data / 'logs'}")
-        yield replace(place, temporary=True)
+        platform = _read(data)
+        if platform is None:
+            raise ServiceFailedError(f"`gristmill up` is ready, but {data / 'env'} is missing: see {data / 'logs'}")
+        yield replace(platform, temporary=True)
     finally:
         process.stop(started, deadline_seconds=STOP_SECONDS)
         reader.join(timeout=1)
@@ -94,7 +94,7 @@ def _wait(started: Process, ready: threading.Event) -> None:
 
 
 def _show(pipe: BinaryIO, ready: threading.Event) -> None:
-    """Show what `up` says until it is ready; afterwards only what begins as a report on a process."""
+    """Print the output of `up` until it is ready; read on afterwards, so that its pipe does not fill up."""
     with pipe:
         for line in pipe:
             text = line.decode(errors="replace").rstrip()
@@ -104,11 +104,11 @@ def _show(pipe: BinaryIO, ready: threading.Event) -> None:
                 print(f"  up: {text}" if text else "", flush=True)
 
 
-def _read(data: Path) -> Place | None:
+def _read(data: Path) -> RunningPlatform | None:
     values = read_exports(data / "env")
     if not {"GRISTMILL_URL", "GRISTMILL_API_KEY"} <= values.keys():
         return None
-    return Place(values["GRISTMILL_URL"], values["GRISTMILL_API_KEY"], values.get("GRISTMILL_MAIL_URL"), data)
+    return RunningPlatform(values["GRISTMILL_URL"], values["GRISTMILL_API_KEY"], values.get("GRISTMILL_MAIL_URL"), data)
 
 
 def _answers(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""The demo on the screen: a live table on a terminal, a line for each change elsewhere."""
+"""Screen of the demo: a live table on a terminal, a line for each change elsewhere."""
 
 import json
 import time
@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from gristmill.demo.client import Seen
+from gristmill.demo.client import JobSnapshot
 from gristmill.demo.scenario import Case
 
 _STYLES: Final = {"succeeded": "green", "dead": "red", "running": "cyan", "retrying": "yellow"}
@@ -18,12 +18,12 @@ _WIDEST: Final = 44  # characters of a result
 
 
 class View:
-    """Shows the cases and where their jobs are. To be used as a context manager."""
+    """Shows the cases and the states of their jobs. Use it as a context manager."""
 
     def __init__(self, cases: list[Case]) -> None:
         self._cases = cases
         self._began = time.monotonic()
-        self._seen: dict[str, Seen] = {}
+        self._seen: dict[str, JobSnapshot] = {}
         self._ended: dict[str, float] = {}
         self._console = Console(highlight=False, soft_wrap=True)
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
@@ -37,8 +37,8 @@ class View:
         if self._live is not None:
             self._live.stop()
 
-    def update(self, case: Case, seen: Seen, *, ended: bool) -> None:
-        """Show where the job of a case is now."""
+    def update(self, case: Case, seen: JobSnapshot, *, ended: bool) -> None:
+        """Show the state of a case's job."""
         before = self._seen.get(case.name)
         self._seen[case.name] = seen
         if ended:
@@ -51,7 +51,7 @@ class View:
             self._say(f"{clock:5.1f} s  {case.task:<19}{case.name:<27}{seen.state}, attempt {seen.attempts}{note}")
 
     def say(self, text: str, style: str | None = None) -> None:
-        """Say something under the table."""
+        """Print a text under the table."""
         self._console.print(text, style=style if self._live is not None else None, markup=False)
 
     def _say(self, text: str) -> None:
@@ -77,7 +77,7 @@ class View:
         return table
 
 
-def _note(seen: Seen) -> str:
+def _note(seen: JobSnapshot) -> str:
     text = seen.error or "" if seen.state != "succeeded" else _short(seen.result)
     return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
 

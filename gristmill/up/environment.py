@@ -1,7 +1,7 @@
 """Read the settings of an `up` from the environment and `.env`, and make the environment of its processes."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -46,15 +46,18 @@ def require_free(wanted: Mapping[str, int], host: str, on_loopback: Mapping[str,
         PortInUseError: with the holder of each.
     """
     everything = {**wanted, **(on_loopback or {})}
-    problems = []
-    for setting, port in everything.items():
-        try:
-            ports.require_free(port, setting=setting, host=host if setting in wanted else ports.LOOPBACK)
-        except PortInUseError as error:
-            problems.append(str(error))
-    problems += _named_twice(everything)
+    hosts = dict.fromkeys(everything, ports.LOOPBACK) | dict.fromkeys(wanted, host)
+    problems = [*_taken(everything, hosts), *_named_twice(everything)]
     if problems:
         raise PortInUseError("\n".join(problems))
+
+
+def _taken(wanted: Mapping[str, int], hosts: Mapping[str, str]) -> Iterator[str]:
+    for setting, port in wanted.items():
+        try:
+            ports.require_free(port, setting=setting, host=hosts[setting])
+        except PortInUseError as error:
+            yield str(error)
 
 
 def _named_twice(wanted: Mapping[str, int]) -> list[str]:

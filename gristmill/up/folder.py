@@ -1,4 +1,4 @@
-"""The data folder of `gristmill up`: private, locked by the one `up` that runs, and the keeper of ports and secrets."""
+"""Data folder of `gristmill up`: private, locked by the one `up` that runs, with its ports, secrets and logs."""
 
 import fcntl
 import json
@@ -16,62 +16,65 @@ from gristmill.process import ServiceFailedError
 from gristmill.services.secret import kept_secret, private_folder, write_private
 
 DEFAULT: Final = Path(".gristmill")
-_PASSABLE: Final = 0o711  # others may pass through to a folder that is theirs, and see nothing
+_PASSABLE: Final = 0o711  # others may pass through to a folder of theirs, and list nothing
 
 
 class AlreadyRunningError(ServiceFailedError):
-    """Another `up` works in this folder."""
+    """Another `up` runs in this folder."""
 
 
 class Folder:
     """The data folder.
 
     Args:
-        path: It is made, with mode 0700, when it is not there.
+        path: Its path; it is created, with mode 0700, if it does not exist.
 
     Raises:
-        ServiceFailedError: it belongs to another user, or cannot be made or written.
+        ServiceFailedError: it belongs to another user, or cannot be created or written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self._lock = self.path / "lock"
         try:
-            # Asked before anything is changed: a folder half of which is root's would work for nobody.
-            if self.path.exists():
-                self._refuse_somebody_elses()
-            private_folder(self.path)
-            if process.ordinary_identity() == "nobody":
-                self.path.chmod(_PASSABLE)
-            private_folder(self.logs)
-            self._lock.touch(mode=0o600)
+            self._create()
         except OSError as error:
             raise ServiceFailedError(
                 f"{error.filename or self.path} cannot be used ({error.strerror}): run as the user it belongs to, "
                 "or choose another folder with --data"
             ) from error
 
+    def _create(self) -> None:
+        # Checked before anything is changed: a folder half of which is root's would work for no user.
+        if self.path.exists():
+            self._refuse_foreign()
+        private_folder(self.path)
+        if process.ordinary_identity() == "nobody":
+            self.path.chmod(_PASSABLE)
+        private_folder(self.logs)
+        self._lock.touch(mode=0o600)
+
     @property
     def logs(self) -> Path:
-        """Where the output of our processes goes, a file each."""
+        """Folder for the output of our processes, a file each."""
         return self.path / "logs"
 
     @property
     def shell_file(self) -> Path:
-        """GRISTMILL_URL and GRISTMILL_API_KEY, to be read by a shell: `. .gristmill/env`."""
+        """File with GRISTMILL_URL and GRISTMILL_API_KEY, to be read by a shell: `. .gristmill/env`."""
         return self.path / "env"
 
     @property
     def settings_file(self) -> Path:
-        """All settings of the running platform, for commands that are called beside it."""
+        """File with all settings of the running platform, for commands that are called beside it."""
         return self.path / "settings"
 
     @contextmanager
     def locked(self, url: str) -> Iterator[None]:
-        """Hold the folder, and tell others who holds it and where its API is.
+        """Hold the folder, and record the pid and the URL of its holder for others.
 
         Raises:
-            AlreadyRunningError: somebody else holds it; says who.
+            AlreadyRunningError: another `up` holds it; names it.
         """
         with self._lock.open("r+", encoding="utf-8") as lock:  # closing it also unlocks it
             try:
@@ -98,23 +101,23 @@ class Folder:
         return chosen
 
     def secret(self, name: str) -> str:
-        """Return a secret of this folder; made at first use, 256 random bits."""
+        """Return a secret of this folder (256 random bits), created at first use."""
         return kept_secret(self.path / name)
 
     def write_shell_file(self, values: Mapping[str, str]) -> None:
-        """Write what a shell and scripts need to talk to the platform."""
+        """Write the variables that a shell needs to call the API."""
         write_private(self.shell_file, _as_exports(values))
 
     def write_settings(self, values: Mapping[str, str]) -> None:
         """Write all settings of the platform."""
         write_private(self.settings_file, _as_exports(values))
 
-    def _refuse_somebody_elses(self) -> None:
+    def _refuse_foreign(self) -> None:
         for path in (self.path, self.logs, self._lock):
             if path.exists() and (owner := path.stat().st_uid) != os.geteuid():
                 raise ServiceFailedError(
                     f"{path} belongs to {_user(owner)}, and you are {_user(os.geteuid())}: run as {_user(owner)}, "
-                    f"remove {self.path} to begin anew, or choose another folder with --data"
+                    f"remove {self.path} to start with an empty one, or choose another folder with --data"
                 )
 
     def _who_holds_it(self) -> str:
@@ -130,7 +133,7 @@ class Folder:
 
 
 def read_exports(file: Path) -> dict[str, str]:
-    """Return the variables of a file that this module wrote; nothing when it is not there or not ours to read."""
+    """Return the variables of a file that this module wrote; none if it is missing or may not be read."""
     try:
         words = shlex.split(file.read_text(encoding="utf-8"), comments=True)
     except (OSError, ValueError):

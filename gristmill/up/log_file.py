@@ -1,4 +1,4 @@
-"""A log file of bounded size."""
+"""Write a log file of bounded size."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -8,11 +8,11 @@ LIMIT_BYTES: Final = 10 * 1024 * 1024  # then it is moved to <name>.1, so that t
 
 
 class LogFile:
-    """A file (mode 0600) to which lines are appended. A full disk loses lines, and stops nobody.
+    """A file (mode 0600) to which lines are appended. A full disk loses lines, and stops no process.
 
     Args:
-        path: Where it is.
-        limit_bytes: From which size on it is moved away.
+        path: Its path.
+        limit_bytes: The size above which it is moved to <name>.1.
     """
 
     def __init__(self, path: Path, limit_bytes: int = LIMIT_BYTES) -> None:

@@ -1,4 +1,4 @@
-"""The running platform: servers and migrations first, then our processes, then readiness; and the way back."""
+"""Start the platform in order (servers, migrations, processes), wait until it is ready, stop it in order."""
 
 import http.client
 import ipaddress
@@ -17,10 +17,10 @@ from gristmill.up.plan import STOP_ORDER, STOP_SECONDS, WORKER_PREFIX, Embedded,
 from gristmill.up.signals import StopSignals
 from gristmill.up.supervisor import Supervisor
 from gristmill.up.terminal import Terminal
-from gristmill.up.unit import Program, Server
+from gristmill.up.unit import Program, ServiceUnit
 
 READY_SECONDS: Final = 120.0  # from the start of our processes; twenty times what two idle cores need
-_LOOK_SECONDS: Final = 0.05
+_POLL_SECONDS: Final = 0.05
 _TICK_SECONDS: Final = 0.25
 _HOPELESS: Final = 3  # deaths of one process before the platform was ready once
 # Started when the rest is ready. Each process takes a second of CPU to import, and no first job waits for these.
@@ -31,8 +31,8 @@ class Platform:
     """Everything that one `up` runs.
 
     Args:
-        folder: Where its data are.
-        terminal: Where it reports.
+        folder: Its data folder.
+        terminal: Gets its reports.
     """
 
     def __init__(self, folder: Folder, terminal: Terminal) -> None:
@@ -43,7 +43,7 @@ class Platform:
         self.signals = StopSignals(self._supervisor.kill)
 
     def start_servers(self, embedded: Embedded, meanwhile: Callable[[], None]) -> None:
-        """Start the embedded servers side by side.
+        """Start the embedded servers, all at the same time.
 
         Args:
             embedded: What to start.
@@ -51,12 +51,12 @@ class Platform:
 
         Raises:
             ServiceFailedError: one did not start.
-            StopRequestedError: somebody asked for the end.
+            StopRequestedError: a signal asked for the end.
         """
         started: dict[Future[None], tuple[str, float]] = {}
         with ThreadPoolExecutor(max_workers=4, thread_name_prefix="start") as pool:
             for service in embedded.servers:
-                unit = Server(service)
+                unit = ServiceUnit(service)
                 self._supervisor.add(unit)
                 started[pool.submit(unit.start)] = (unit.name, time.monotonic())
             self._terminal.waiting_for([name for name, _ in started.values()])
@@ -68,7 +68,7 @@ class Platform:
                 raise
 
     def run_step(self, name: str, step: Callable[[], None]) -> None:
-        """Do something between the servers and our processes, and say how long it took."""
+        """Run a step between the servers and our processes, and report how long it took."""
         began = time.monotonic()
         self._terminal.waiting_for([name])
         step()
@@ -89,32 +89,32 @@ class Platform:
                 self._supervisor.add(program)
 
     def wait_until_ready(self, host: str, port: int) -> None:
-        """Return when the API says that it is ready, and every worker consumes.
+        """Return when the API reports that it is ready, and every worker consumes.
 
         Raises:
-            ServiceFailedError: that did not come about; says what is missing.
-            StopRequestedError: somebody asked for the end.
+            ServiceFailedError: it is not ready in time; names what is missing.
+            StopRequestedError: a signal asked for the end.
         """
         ends_at = time.monotonic() + READY_SECONDS
-        while waiting := self._not_ready(host, port):
-            self._terminal.waiting_for(waiting)
+        while unready := self._not_ready(host, port):
+            self._terminal.waiting_for(unready)
             self.signals.check()
             self._supervisor.tick()
             self._refuse_the_hopeless()
             if time.monotonic() > ends_at:
-                logs = "\n".join(process.tail(self._folder.logs / f"{name}.log", 5) for name in waiting)
+                logs = "\n".join(process.tail(self._folder.logs / f"{name}.log", 5) for name in unready)
                 raise ServiceFailedError(
-                    f"not ready within {READY_SECONDS:g} s: {', '.join(waiting)}. Their logs in {self._folder.logs} "
+                    f"not ready within {READY_SECONDS:g} s: {', '.join(unready)}. Their logs in {self._folder.logs} "
                     f"end with:\n{logs}"
                 )
-            self.signals.wait(_LOOK_SECONDS)
+            self.signals.wait(_POLL_SECONDS)
         self._terminal.waiting_for([])
         for program in self._later:
             program.start()
             self._supervisor.add(program)
 
-    def watch(self) -> None:
-        """Look after everything until somebody asks for the end."""
+    def supervise(self) -> None:
+        """Keep everything running until a signal asks for the end."""
         while not self.signals.wait(_TICK_SECONDS):
             self._supervisor.tick()
 
@@ -132,13 +132,13 @@ class Platform:
                 future.result()
                 self._terminal.done(name, time.monotonic() - began)
                 self._terminal.waiting_for([each for each, _ in left.values()])
-            self.signals.wait(_LOOK_SECONDS)
+            self.signals.wait(_POLL_SECONDS)
         self._terminal.waiting_for([])
 
     def _not_ready(self, host: str, port: int) -> list[str]:
         programs_ = [unit for unit in self._supervisor.units if isinstance(unit, Program)]
-        waiting = [unit.name for unit in programs_ if unit.name.startswith(WORKER_PREFIX) and not unit.is_ready()]
-        return waiting if _answers(host, port) else ["web", *waiting]
+        unready = [unit.name for unit in programs_ if unit.name.startswith(WORKER_PREFIX) and not unit.is_ready()]
+        return unready if _answers(host, port) else ["web", *unready]
 
     def _refuse_the_hopeless(self) -> None:
         for unit in self._supervisor.units:

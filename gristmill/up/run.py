@@ -1,4 +1,4 @@
-"""`gristmill up` from its first check to its last process."""
+"""Run `gristmill up`, from its first check to the end of its last process."""
 
 import os
 import time
@@ -46,7 +46,7 @@ def run(options: Options) -> int:
             _start(platform, prepared, folder, flower=options.flower)
             terminal.line(_screen(prepared, folder, options))
             terminal.line(f"ready in {time.monotonic() - began:.1f} s. Ctrl-C stops it.")
-            platform.watch()
+            platform.supervise()
         except StopRequestedError:
             pass
         finally:
@@ -100,7 +100,7 @@ def _screen(prepared: _Prepared, folder: Folder, options: Options) -> str:
 
 
 def _import_what_comes_next() -> None:
-    """Spend the time in which the servers start: these take half a second to import."""
+    """Import these while the servers start: they take half a second."""
     import gristmill.shared.database.connect  # noqa: F401
     from gristmill import migrations  # noqa: F401
 

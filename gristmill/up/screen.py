@@ -1,4 +1,4 @@
-"""The one screen that `up` shows when everything runs."""
+"""Screen that `up` shows when the platform is ready."""
 
 import json
 import shlex
@@ -16,13 +16,13 @@ EXAMPLE: Final = {
 
 
 def ready_screen(settings: Settings, embedded: Embedded, folder: Folder, url: str, *, flower: bool) -> str:
-    """Return where everything is, and a command to try it with."""
+    """Return the addresses of everything, and a command to try it with."""
     rows = [("API", url), ("", f"{url}/docs")]
     if flower:
         where = f"user {settings.flower_user}, password in {folder.path / 'flower_password'}"
         rows.append(("Flower", f"http://{settings.host}:{settings.flower_port}  ({where})"))
     if embedded.mail is not None:
-        rows.append(("Mail", f"{embedded.mail.url}  (what is sent is caught, and delivered to nobody)"))
+        rows.append(("Mail", f"{embedded.mail.url}  (mail is caught here, not delivered)"))
     for server in embedded.servers:
         if isinstance(server, RabbitMQ):
             where = f"user gristmill, password in {server.data_dir / 'password'}"

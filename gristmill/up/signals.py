@@ -1,4 +1,4 @@
-"""The signals that end `up`: the first one asks for an end in order, a second Ctrl-C ends everything at once."""
+"""Handle the signals that end `up`: the first one stops it in order, a second Ctrl-C kills everything."""
 
 import os
 import select
@@ -11,14 +11,14 @@ KILLED: Final = 130  # the exit code after a second Ctrl-C
 
 
 class StopRequestedError(Exception):
-    """Somebody asked for the end while we were still starting."""
+    """A signal asked for the end while the platform was starting."""
 
 
 class StopSignals:
-    """Listens to SIGINT, SIGTERM and SIGHUP. To be made in the main thread.
+    """Handles SIGINT, SIGTERM and SIGHUP. Create it in the main thread.
 
     Args:
-        kill: What ends everything at once; the process exits right after it.
+        kill: Kills everything; the process exits right after it.
     """
 
     def __init__(self, kill: Callable[[], None]) -> None:
@@ -31,16 +31,16 @@ class StopSignals:
                 signal.signal(each, self._hear)
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the first signal; return whether it has come."""
+        """Wait for the first signal; return true if it has come."""
         if not self._asked:
             select.select([self._heard], [], [], seconds)
         return self._asked
 
     def check(self) -> None:
-        """Go on only when nobody has asked for the end.
+        """Return if no signal has come.
 
         Raises:
-            StopRequestedError: somebody has.
+            StopRequestedError: one has.
         """
         if self._asked:
             raise StopRequestedError

@@ -1,4 +1,4 @@
-"""Keeps units running: starts what has died again, with a growing wait, and stops all of them in order."""
+"""Supervise units: restart those that die, with a growing delay, and stop all of them in order."""
 
 import threading
 import time
@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gristmill import process
-from gristmill.up.unit import Report, Unit
+from gristmill.up.unit import ReportLine, Unit
 
 SHORTEST_WAIT: Final = 1.0  # seconds before a unit that died is started again; doubled at each death in a row
 LONGEST_WAIT: Final = 30.0
 _FORGIVEN_AFTER: Final = 60.0  # seconds of running after which its earlier deaths no longer count
-_LEAST_SECONDS: Final = 0.2  # even a stage that is late may hear the signal before it is killed
+_LEAST_SECONDS: Final = 0.2  # even a late stage gets this long after its signal
 _SHOWN_LINES: Final = 5  # of a dead unit's log
 
 
 @dataclass
-class _Watched:
+class _Supervised:
     unit: Unit
     deaths: int = 0
     started_at: float = 0.0
@@ -35,7 +35,7 @@ class Stage:
 
 
 class Supervisor:
-    """Looks after units that have been started.
+    """Keeps units running that have been started.
 
     Args:
         report: Called with a unit's name and a line about it.
@@ -45,7 +45,7 @@ class Supervisor:
 
     def __init__(
         self,
-        report: Report,
+        report: ReportLine,
         *,
         now: Callable[[], float] = time.monotonic,
         backoff: Callable[[int], float] | None = None,
@@ -53,27 +53,27 @@ class Supervisor:
         self._report = report
         self._now = now
         self._backoff = backoff or wait_after
-        self._watched: dict[str, _Watched] = {}
+        self._supervised: dict[str, _Supervised] = {}
         self._stopping = threading.Event()
 
     def add(self, unit: Unit) -> None:
-        """Look after a unit that has been started."""
-        self._watched[unit.name] = _Watched(unit, started_at=self._now())
+        """Supervise a unit that has been started."""
+        self._supervised[unit.name] = _Supervised(unit, started_at=self._now())
 
     @property
     def units(self) -> list[Unit]:
-        """All that it looks after, in the order in which they came."""
-        return [each.unit for each in self._watched.values()]
+        """All units, in the order in which they were added."""
+        return [each.unit for each in self._supervised.values()]
 
     def deaths(self, name: str) -> int:
-        """How often a unit died since it last ran for a minute."""
-        return self._watched[name].deaths
+        """Return the number of times a unit died since it last ran for a minute."""
+        return self._supervised[name].deaths
 
     def tick(self) -> None:
-        """Look at every unit once: note who has died, start those whose wait is over."""
+        """Check every unit once: note those that have died, restart those whose delay is over."""
         if self._stopping.is_set():
             return
-        for each in list(self._watched.values()):
+        for each in list(self._supervised.values()):
             if each.starting is not None and each.starting.is_alive():
                 continue
             if each.restart_at is not None:
@@ -91,19 +91,19 @@ class Supervisor:
         """
         self._stopping.set()
         ends_at = self._now() + within
-        left = dict(self._watched)
+        left = dict(self._supervised)
         for stage in stages:
             group = [left.pop(name) for name in list(left) if name in stage.names]
             self._stop_together(group, max(_LEAST_SECONDS, min(stage.seconds, ends_at - self._now())))
         self._stop_together(list(left.values()), max(_LEAST_SECONDS, ends_at - self._now()))
 
     def kill(self) -> None:
-        """Kill everything now."""
+        """Kill everything immediately."""
         self._stopping.set()
-        for each in self._watched.values():
+        for each in self._supervised.values():
             each.unit.kill()
 
-    def _note_death(self, each: _Watched, how: str) -> None:
+    def _note_death(self, each: _Supervised, how: str) -> None:
         if self._now() - each.started_at > _FORGIVEN_AFTER:
             each.deaths = 0
         each.deaths += 1
@@ -114,14 +114,14 @@ class Supervisor:
         for line in process.tail(each.unit.log, _SHOWN_LINES).splitlines():
             self._report(each.unit.name, f"  {line}")
 
-    def _restart(self, each: _Watched) -> None:
+    def _restart(self, each: _Supervised) -> None:
         each.restart_at = None
         each.started_at = self._now()
-        # Aside, because a server's start takes seconds, in which the others want to be looked at.
+        # In a thread, because a server takes seconds to start, in which the others have to be checked.
         each.starting = threading.Thread(target=self._start, args=(each,), name=f"start-{each.unit.name}", daemon=True)
         each.starting.start()
 
-    def _start(self, each: _Watched) -> None:
+    def _start(self, each: _Supervised) -> None:
         try:
             each.unit.start()
         except Exception as error:  # noqa: BLE001  whatever it is, the next try comes after a longer wait
@@ -133,14 +133,14 @@ class Supervisor:
             else:
                 self._report(each.unit.name, "runs again")
 
-    def _stop_together(self, group: Sequence[_Watched], seconds: float) -> None:
+    def _stop_together(self, group: Sequence[_Supervised], seconds: float) -> None:
         threads = [threading.Thread(target=self._stop_one, args=(each, seconds), daemon=True) for each in group]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(seconds + 1)
 
-    def _stop_one(self, each: _Watched, seconds: float) -> None:
+    def _stop_one(self, each: _Supervised, seconds: float) -> None:
         if each.starting is not None:
             each.starting.join(seconds)
         ran = each.unit.is_running()

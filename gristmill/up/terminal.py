@@ -1,4 +1,4 @@
-"""What `up` says: a spinner and colours on a terminal, plain lines elsewhere, and nothing once nobody reads."""
+"""Terminal output of `up`: a spinner and colours on a terminal, plain lines elsewhere, nothing once it is closed."""
 
 import re
 import sys
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from rich.status import Status
 
-_MOST_LINES: Final = 20  # of one unit in one period: a flood in its log shall not bury what the others say
+_MOST_LINES: Final = 20  # of one unit in one period, so that one cannot bury the lines of the others
 _PERIOD: Final = 10.0  # seconds
 _CONSOLE_LINE: Final = re.compile(r"^\S+Z? \[(?P<level>\w+) *\] ")
 
 
 class Terminal:
-    """The place where `up` reports. Safe to use from several threads."""
+    """Prints the reports of `up`. Safe to use from several threads."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -28,14 +28,14 @@ class Terminal:
         self.fancy = self._console.is_terminal
 
     def line(self, text: str, style: str | None = None) -> None:
-        """Say a line."""
-        # The terminal may have been closed; what we look after is stopped in order nevertheless.
+        """Print a line."""
+        # The terminal may have been closed; the units are stopped in order nevertheless.
         with self._lock, suppress(OSError, ValueError):
             self._console.print(text, style=style, markup=False)
             sys.stdout.flush()
 
     def waiting_for(self, names: list[str]) -> None:
-        """Show what is being waited for; nothing any more when there are no names."""
+        """Show the names of what is awaited; clear them when there are none."""
         if not self.fancy:
             return
         with self._lock, suppress(OSError, ValueError):
@@ -50,11 +50,11 @@ class Terminal:
                 self._status.update(", ".join(names))
 
     def done(self, name: str, seconds: float) -> None:
-        """Say that a step is done."""
+        """Report that a step is done."""
         self.line(f"  {name}  {seconds:.1f} s", style="green" if self.fancy else None)
 
     def report(self, name: str, text: str) -> None:
-        """Say something about a unit, unless it has said too much lately."""
+        """Print a line about a unit, unless there were too many lately."""
         count = self._count(name)
         if count < _MOST_LINES:
             self.line(f"{name}: {_CONSOLE_LINE.sub('', text)}", style="yellow" if self.fancy else None)

@@ -1,4 +1,4 @@
-"""What the supervisor looks after: our own processes and the embedded servers, behind one interface."""
+"""Units of the supervisor: our own processes and the embedded servers, behind one interface."""
 
 import os
 import re
@@ -14,9 +14,9 @@ from gristmill.process import Process
 from gristmill.services.service import Service
 from gristmill.up.log_file import LogFile
 
-Report = Callable[[str, str], None]  # who, and the line
+ReportLine = Callable[[str, str], None]  # takes the name of a unit, and a line about it
 
-READY_FILE: Final = "GRISTMILL_READY_FILE"  # where a process writes that it is ready, for whoever started it
+READY_FILE: Final = "GRISTMILL_READY_FILE"  # names the file that a process touches when it is ready
 _LONGEST_LINE: Final = 64 * 1024  # bytes; what is longer is read in pieces
 _ALARMING: Final = re.compile(rb'\[(?:warning|error|critical) *\]|"level": "(?:warning|error|critical)"')
 
@@ -28,23 +28,23 @@ class Unit(Protocol):
     log: Path
 
     def start(self) -> None:
-        """Start it; returns when it can be used, or for our own processes at once."""
+        """Start it. Returns when a server can be used; immediately for our own processes."""
 
     def is_running(self) -> bool:
-        """Whether it was started and has not ended since."""
+        """Return true if it was started and has not ended since."""
 
     def stop(self, deadline_seconds: float) -> None:
-        """End it in order, by force after the deadline."""
+        """Stop it in order, by force after the deadline."""
 
     def kill(self) -> None:
-        """End it by force, now."""
+        """Kill it immediately."""
 
     def ended_with(self) -> str:
-        """How it ended, in words."""
+        """Return in words how it ended."""
 
 
-class Server:
-    """An embedded server."""
+class ServiceUnit:
+    """An embedded server, as the supervisor sees it."""
 
     def __init__(self, service: Service, *, start_seconds: float = 60.0) -> None:
         self.service = service
@@ -69,10 +69,10 @@ class Server:
 
 
 class Program:
-    """One of our own processes: its output goes to a bounded file, its warnings to whoever listens as well.
+    """One of our own processes. Its output goes to a bounded log file, its warnings to `report` as well.
 
     Args:
-        name: What it is called, and its log file.
+        name: Its name, and that of its log file.
         command: The program and its arguments.
         env: Its whole environment.
         logs: The folder of its log file.
@@ -80,7 +80,7 @@ class Program:
     """
 
     def __init__(
-        self, name: str, command: Sequence[str | Path], *, env: Mapping[str, str], logs: Path, report: Report
+        self, name: str, command: Sequence[str | Path], *, env: Mapping[str, str], logs: Path, report: ReportLine
     ) -> None:
         self.name = name
         self.log = logs / f"{name}.log"
@@ -93,13 +93,13 @@ class Program:
 
     @property
     def pid(self) -> int | None:
-        """The number of its process, also after its end."""
+        """The pid of its process, also after its end."""
         return self._process.pid if self._process else None
 
     def start(self) -> None:
         self._ready_file.unlink(missing_ok=True)
         self._process = process.spawn(self._command, env=self._env)
-        pipe, self._process.stdout = self._process.stdout, None  # the reader's to close: it may be in the middle of it
+        pipe, self._process.stdout = self._process.stdout, None  # the reader closes it: it may be reading
         assert pipe is not None  # noqa: S101  spawn without a log gives a pipe
         self._reader = threading.Thread(target=self._read, args=(pipe,), name=f"log-{self.name}", daemon=True)
         self._reader.start()
@@ -108,7 +108,7 @@ class Program:
         return self._process is not None and self._process.poll() is None
 
     def is_ready(self) -> bool:
-        """Whether it has said that it is ready, since it was started."""
+        """Return true if it has reported that it is ready since it was started."""
         return self._ready_file.exists()
 
     def stop(self, deadline_seconds: float) -> None:
@@ -117,7 +117,7 @@ class Program:
         process.stop(self._process, signal.SIGTERM, deadline_seconds)
         self._ready_file.unlink(missing_ok=True)
         if self._reader is not None:
-            self._reader.join(timeout=1)  # its last lines, which say why, are in the log when we say that it ended
+            self._reader.join(timeout=1)  # so that its last lines are in the log before its end is reported
 
     def kill(self) -> None:
         kill_group(self._process)
@@ -144,7 +144,7 @@ def kill_group(running: Process | None) -> None:
 
 
 def describe_end(ended: Process | None) -> str:
-    """Say in words how a process ended."""
+    """Return in words how a process ended."""
     code = ended.returncode if ended is not None else None
     if code is None:
         return "has not ended"

@@ -1,19 +1,19 @@
-"""How often Python looks for garbage in a busy process."""
+"""Tune the garbage collector for a busy process."""
 
 from __future__ import annotations
 
 import gc
 from typing import Final
 
-NEW_OBJECTS: Final = 7_000  # until it looks at the young ones; Python's default is 700
+NEW_OBJECTS: Final = 7_000  # new objects before the youngest generation is collected; Python's default is 700
 
 
-def look_seldom() -> None:
-    """Leave what the process holds by now out of what the garbage collector looks at, and let it look a tenth as often.
+def collect_seldom() -> None:
+    """Exclude the objects that exist by now from garbage collection, and collect a tenth as often.
 
-    A flush of requests, or a bundle of jobs, keeps thousands of objects alive, so that it would run over all of the
-    program again and again: a tenth of what a busy process does was lost to it. What is garbage is mostly freed without
-    it. Processes that are forked later inherit both.
+    A group commit of requests, or a bundle of jobs, keeps thousands of objects alive, so that the collector would
+    traverse the whole program again and again: it took a tenth of a busy process's time. Most garbage is freed without
+    it, by reference counts. Processes that are forked later inherit both.
     """
     gc.collect()
     gc.freeze()

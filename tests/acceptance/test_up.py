@@ -149,7 +149,7 @@ def test_nothing_is_left_running_after_it_was_killed(broker: str) -> None:
 
 @pytest.fixture
 def heard_hang_ups() -> Iterator[None]:
-    """What is started hears SIGHUP, also when the tests themselves were started by nohup."""
+    """Let started processes handle SIGHUP, even if the tests were started by nohup."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)

@@ -124,7 +124,7 @@ def run(settings: Settings, *, queue: str, concurrency: int) -> None:
         return
     app.conf.gristmill_reporter = worker_reporter = WorkerReporter(reporter, counter)
     worker = _make_worker(app, settings, name=name, queue=queue, concurrency=concurrency)
-    garbage_collection.look_seldom()  # its children inherit it
+    garbage_collection.collect_seldom()  # its children inherit it
     worker.start()
     worker_reporter.stop()
     raise SystemExit(worker.exitcode or 0)

@@ -135,7 +135,7 @@ def run(settings: Settings) -> None:
     database = Database(settings, application_name="gristmill relay", pool_size=1)
     relay = Relay(settings, database, make_publisher(make_app(settings), settings), stop)
     log.info("relay.started", batch=settings.relay_batch, poll=settings.relay_poll)
-    garbage_collection.look_seldom()
+    garbage_collection.collect_seldom()
     try:
         repeat(relay.tick, stop, name="relay", expected=(*DATABASE_ERRORS, *BROKER_AWAY))
     finally:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from gristmill.cli import cli
 from gristmill.explain import explain
+from gristmill.process import ServiceFailedError
 from gristmill.shared.errors import SettingsError
 
 ROOT = Path(__file__).parents[3]
@@ -89,6 +90,11 @@ def test_no_command_advises_itself(path: str, command: click.Command) -> None:
     assert f"`gristmill {path}" not in said
     for error in ERRORS:
         assert f"`gristmill {path}" not in (explain(error, running=path) or "")
+
+
+def test_a_message_that_begins_with_the_running_command_is_kept() -> None:
+    message = "`gristmill up` runs in /x already (pid 1): use that one"
+    assert explain(ServiceFailedError(message), running="up") == message
 
 
 def test_a_command_that_is_not_the_running_one_is_advised() -> None:

@@ -1,4 +1,4 @@
-"""What a log line looks like, and what never stands in one."""
+"""Log lines: their form, and the secrets that never stand in one."""
 
 import json
 import logging

@@ -1,9 +1,0 @@
-"""Option type for the data folder."""
-
-from pathlib import Path
-from typing import Final
-
-import click
-
-# Access is checked later, where the message can name the owner of a folder that is not ours.
-FOLDER: Final = click.Path(file_okay=False, readable=False, path_type=Path)
