@@ -1,4 +1,4 @@
-"""The app: what it is made of, in the order in which a request meets it."""
+"""Create the Flask app: its services, middleware and routes, in the order in which a request meets them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ from flask import Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
 
-from gristmill import tasks  # noqa: F401  importing it fills the registry
+from gristmill import tasks  # noqa: F401  fills the registry
 from gristmill.ingress.accepting.group_commit import BATCH_CAPACITY, BATCH_WRITERS, WRITERS, Acceptor
-from gristmill.ingress.access.authenticate import KeyRing, authenticate, refuse_undeclared_routes
+from gristmill.ingress.access.access_rules import refuse_undeclared_routes
+from gristmill.ingress.access.authenticate import authenticate
+from gristmill.ingress.access.key_checks import KeyChecks
 from gristmill.ingress.access.password_checks import PasswordChecks
-from gristmill.ingress.access.rate_counters import Limits
+from gristmill.ingress.access.rate_counters import RateCounters
 from gristmill.ingress.document.openapi import prepare_document
-from gristmill.ingress.following.follow import Waiters
+from gristmill.ingress.following.followers import Followers
 from gristmill.ingress.health.metrics import Metrics
 from gristmill.ingress.health.readiness import Readiness
 from gristmill.ingress.http.api import make_api
 from gristmill.ingress.http.bodies import Bodies
 from gristmill.ingress.http.cors import register_cors
-from gristmill.ingress.http.every_request import Front
+from gristmill.ingress.http.every_request import EveryRequest
 from gristmill.ingress.http.json import OrjsonProvider
 from gristmill.ingress.routes import (
     auth,
     batches,
+    dead_letter_lists,
     dead_letters,
     demo,
     docs,
@@ -34,7 +37,6 @@ from gristmill.ingress.routes import (
     health,
     job_lists,
     jobs,
-    letter_lists,
     metrics,
     producers,
     queues,
@@ -47,18 +49,18 @@ from gristmill.ingress.services import EXTENSION, Services
 from gristmill.shared.database.connect import Database
 from gristmill.shared.settings import Settings
 
-LARGEST_BODY: Final = 256 * 1024  # bytes; a job's arguments point at large things, they do not hold them
+LARGEST_BODY: Final = 256 * 1024  # bytes; a job's arguments refer to large objects, they do not contain them
 
 
 class Ingress(Flask):
-    """Flask without asynchronous views: it need not ask of each function, at each call, whether it is one."""
+    """Flask without asynchronous views, so that no call has to check for one."""
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return `func` as it is."""
         return func
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Return where `request` is routed: by its path alone, so that its host need not be taken apart."""
+        """Return an adapter that routes `request` by its path alone, so that its host need not be parsed."""
         if request is None:
             return None
         environ = request.environ
@@ -75,20 +77,20 @@ class Ingress(Flask):
 
 
 def create_app(settings: Settings, database: Database | None = None) -> Flask:
-    """Return a WSGI app. It connects to nothing until it is asked something, so it may be made before a fork.
+    """Return a WSGI app. It connects to nothing before the first request, so it may be created before a fork.
 
     Raises:
-        RuntimeError: a route declares neither a scope nor that it is public.
+        RuntimeError: a route declares no access rule.
     """
     app = Ingress(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.json = OrjsonProvider(app)
-    app.url_map.merge_slashes = False  # a redirect of a POST loses its body in many clients: 404 tells more
+    app.url_map.merge_slashes = False  # many clients drop the body of a redirected POST: 404 is clearer
     database = database or Database(settings, application_name="gristmill web")
     services = app.extensions[EXTENSION] = _make_services(settings, database)
     register_cors(app, settings.cors_origins)
     app.before_request(authenticate)
-    app.wsgi_app = Front(app.wsgi_app, services.metrics.count)  # type: ignore[method-assign]
+    app.wsgi_app = EveryRequest(app.wsgi_app, services.metrics.count)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
     api = make_api(app, metadata.version("gristmill"))
@@ -98,7 +100,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
         job_lists,
         batches,
         dead_letters,
-        letter_lists,
+        dead_letter_lists,
         queues,
         schedules,
         producers,
@@ -125,35 +127,37 @@ def _make_services(settings: Settings, database: Database) -> Services:
         writers=BATCH_WRITERS,
         capacity=BATCH_CAPACITY,
     )
-    limits = Limits(settings)
-    waiters = _make_waiters(settings, database)
+    rate_counters = RateCounters(settings)
+    followers = _make_followers(settings, database)
     return Services(
         settings=settings,
         database=database,
         acceptor=acceptor,
         batches=batches,
-        keys=KeyRing(database),
+        key_checks=KeyChecks(database),
         bodies=Bodies(port=settings.port, most=max(1, settings.web_threads // 2), seconds=settings.web_body_seconds),
         readiness=Readiness(database, settings),
-        limits=limits,
-        passwords=PasswordChecks(most=_most_sign_ins(settings)),
-        waiters=waiters,
-        metrics=Metrics(database, acceptors={"single": acceptor, "batch": batches}, waiters=waiters, limits=limits),
+        rate_counters=rate_counters,
+        password_checks=PasswordChecks(most=_most_sign_ins(settings)),
+        followers=followers,
+        metrics=Metrics(
+            database, acceptors={"single": acceptor, "batch": batches}, followers=followers, rate_counters=rate_counters
+        ),
     )
 
 
-def _make_waiters(settings: Settings, database: Database) -> Waiters:
-    """Leave at least one thread to those who do not wait."""
+def _make_followers(settings: Settings, database: Database) -> Followers:
+    """Leave at least one thread for requests that do not wait."""
     most = min(settings.web_waiters, settings.web_threads - 1)
-    return Waiters(database, most=most, streams=min(settings.web_streams, settings.web_threads - 1 - most))
+    return Followers(database, most=most, streams=min(settings.web_streams, settings.web_threads - 1 - most))
 
 
 def _most_sign_ins(settings: Settings) -> int:
-    """Leave half of the threads that nobody waits in for jobs, and most of all threads, to everything else."""
+    """Leave most threads, and half of those in which no request waits for a job, to everything else."""
     left = settings.web_threads - settings.web_waiters - settings.web_streams
     return max(1, min(settings.web_threads // 4, left // 2))
 
 
 def _own_connections(database: Database, count: int) -> Database:
-    """Return a way to the same database that nobody else waits for, without a question before each use."""
+    """Return a separate connection pool to the same database, without a check before each use."""
     return Database(database.settings, application_name="gristmill web accept", pool_size=count, pre_ping=False)

@@ -73,7 +73,7 @@ def load() -> Flask:
     from gristmill.ingress.services import services_of
     from gristmill.ingress.wsgi import app
 
-    _when_told_to_end(services_of(app).waiters.close)
+    _when_told_to_end(services_of(app).followers.close)
     garbage_collection.collect_seldom()
     return app
 

@@ -1,4 +1,4 @@
-"""What the views of a running app work with."""
+"""The services that the views of a running app share."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from gristmill.ingress.accepting.group_commit import Acceptor
-    from gristmill.ingress.access.authenticate import KeyRing
+    from gristmill.ingress.access.key_checks import KeyChecks
     from gristmill.ingress.access.password_checks import PasswordChecks
-    from gristmill.ingress.access.rate_counters import Limits
-    from gristmill.ingress.following.follow import Waiters
+    from gristmill.ingress.access.rate_counters import RateCounters
+    from gristmill.ingress.following.followers import Followers
     from gristmill.ingress.health.metrics import Metrics
     from gristmill.ingress.health.readiness import Readiness
     from gristmill.ingress.http.bodies import Bodies
@@ -26,21 +26,21 @@ EXTENSION: Final = "gristmill"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """One app's settings, database and the parts that live as long as it does.
+    """One app's settings, database and other objects that live as long as the app.
 
-    Batches have an acceptor of their own: a single job never stands in a queue behind a thousand others.
+    Batches have their own acceptor, so that a single job never queues behind a thousand others.
     """
 
     settings: Settings
     database: Database
     acceptor: Acceptor
     batches: Acceptor
-    keys: KeyRing
+    key_checks: KeyChecks
     bodies: Bodies
     readiness: Readiness
-    waiters: Waiters
-    limits: Limits
-    passwords: PasswordChecks
+    followers: Followers
+    rate_counters: RateCounters
+    password_checks: PasswordChecks
     metrics: Metrics
 
 

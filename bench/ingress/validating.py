@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Response, current_app
 
 from gristmill.ingress import serve
-from gristmill.ingress.accepting.accepted import show_accepted
-from gristmill.ingress.accepting.callbacks import Callbacks
-from gristmill.ingress.accepting.post import agree
-from gristmill.ingress.access.authenticate import current_producer, requires
+from gristmill.ingress.accepting.accept_job import agree
+from gristmill.ingress.accepting.accepted_job import show_accepted
+from gristmill.ingress.accepting.callback_urls import CallbackUrls
+from gristmill.ingress.access.access_rules import requires
+from gristmill.ingress.access.authenticate import current_producer
 from gristmill.ingress.http.api import PREFIX, Blueprint
 from gristmill.ingress.schemas.jobs import AcceptedJob, JobRequest
 from gristmill.ingress.services import services
@@ -30,7 +31,7 @@ blueprint = Blueprint("validating", __name__)
 @blueprint.response(202, AcceptedJob)
 def validate_job(wanted: dict[str, Any]) -> Response:
     """Check a job, and forget it."""
-    agreed = agree(services(), current_producer(), wanted, callbacks=Callbacks(services(), current_producer()))
+    agreed = agree(services(), current_producer(), wanted, callbacks=CallbackUrls(services(), current_producer()))
     job = agreed.prepare(wanted["args"], secret_key=services().settings.secret_key)
     columns, now = job.terms.columns, datetime.now(UTC)
     accepted = Accepted(

@@ -1,4 +1,4 @@
-"""Idempotency keys: their form, the fingerprint of the body they came with, and what they stand for."""
+"""Check idempotency keys, fingerprint the bodies sent with them, and find replays."""
 
 from __future__ import annotations
 
@@ -27,45 +27,45 @@ WRONG_FORM: Final = "must be 1 to 255 visible ASCII characters, for instance a U
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-class Key(NamedTuple):
-    """An idempotency key with the fingerprint of the body that it came with."""
+class IdempotencyKey(NamedTuple):
+    """An idempotency key with the fingerprint of the body that was sent with it."""
 
     name: str
     body: str
 
 
-def is_sound(key: str) -> bool:
-    """Say whether `key` has a form that we take."""
+def is_valid_key(key: str) -> bool:
+    """Return whether `key` has a valid form."""
     return _VISIBLE.fullmatch(key) is not None
 
 
 def read_key(header: str | None) -> str | None:
-    """Return the key of an `Idempotency-Key` header, None without one.
+    """Return the key of an `Idempotency-Key` header, or None without one.
 
     Raises:
-        InvalidError: it has a form that we do not take.
+        InvalidError: it has another form.
     """
-    if header is not None and not is_sound(header):
+    if header is not None and not is_valid_key(header):
         msg = f"{HEADER} {WRONG_FORM}"
         raise InvalidError(msg, {HEADER: [msg]})
     return header
 
 
 def key_of_entry(key: str, number: int) -> str:
-    """Return the key of one entry of a batch that was sent under `key`; nobody can send it, since it holds a space."""
+    """Return the key of one entry of a batch sent with `key`. It contains a space, so no client can send it."""
     return f"{key} {number}"
 
 
 def fingerprint(body: Any) -> str:
-    """Return what tells one body from another, whatever the order of its fields (SHA-256)."""
+    """Return the SHA-256 of a body; the order of its fields does not matter."""
     return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def find_replays(
-    services: Services, producer_id: UUID, keys: Sequence[Key]
+    services: Services, producer_id: UUID, keys: Sequence[IdempotencyKey]
 ) -> list[Accepted | IdempotencyConflictError | None]:
-    """Return for each of `keys`, in order, what it is answered with; None where it is new in the last 24 hours."""
+    """Return the stored answer of each key, in order; None for a key that is new in the last 24 hours."""
     with services.database.transaction() as session:
-        earlier = find_by_keys(session, {(producer_id, key.name) for key in keys})
-    found = [earlier.get((producer_id, key.name)) for key in keys]
+        stored = find_by_keys(session, {(producer_id, key.name) for key in keys})
+    found = [stored.get((producer_id, key.name)) for key in keys]
     return [replay(one, key.name, key.body) if one else None for key, one in zip(keys, found, strict=True)]

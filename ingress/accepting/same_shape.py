@@ -1,4 +1,4 @@
-"""Entries of a batch: those that differ in arguments and keys only are checked, but for these, once."""
+"""Check entries of a batch of the same shape once: they differ in arguments and keys only."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from marshmallow import ValidationError
 
-from gristmill.ingress.accepting.callbacks import Callbacks
-from gristmill.ingress.accepting.post import Agreed, agree
+from gristmill.ingress.accepting.accept_job import AgreedTerms, agree
+from gristmill.ingress.accepting.callback_urls import CallbackUrls
 from gristmill.ingress.schemas.batches import BatchEntry, is_key
 from gristmill.shared.errors import InvalidError
 from gristmill.shared.task import flatten
@@ -24,26 +24,26 @@ _SCHEMA: Final = BatchEntry()
 _ITS_OWN: Final = frozenset({"args", "idempotency_key"})
 
 
-class AlikeEntries:
-    """The entries of one batch, and what those that are alike have in common."""
+class SharedTerms:
+    """The terms that entries of one batch share when they have the same shape."""
 
     def __init__(self, services: Services, principal: ProducerPrincipal, *, traceparent: str | None) -> None:
         self._services = services
         self._principal = principal
         self._traceparent = traceparent
-        self._callbacks = Callbacks(services, principal)
-        self._agreed: dict[str, Agreed] = {}
+        self._callbacks = CallbackUrls(services, principal)
+        self._agreed: dict[str, AgreedTerms] = {}
 
     def prepare(self, entry: Entry) -> NewJob:
-        """Return the job that `entry` asks for, without its idempotency key. Stores nothing.
+        """Return the job that `entry` requests, without its idempotency key. Stores nothing.
 
         Raises:
-            InvalidError: a field is wrong, or as `accepting.post.agree` and `Agreed.prepare` raise it.
-            ForbiddenError, UnknownTaskError, InternalTaskError: as they do.
+            InvalidError: a field is wrong; also raised by `accept_job.agree` and `AgreedTerms.prepare`.
+            ForbiddenError, UnknownTaskError, InternalTaskError: raised by these two.
         """
-        # Written out, true and 1 are different, as they are for the schema; by orjson it takes ten times as long.
-        alike = repr({name: value for name, value in entry.items() if name not in _ITS_OWN})
-        agreed, args = self._agreed.get(alike), entry.get("args", {})
+        # In a repr, true and 1 differ, as they do for the schema; orjson takes ten times as long.
+        shape = repr({name: value for name, value in entry.items() if name not in _ITS_OWN})
+        agreed, args = self._agreed.get(shape), entry.get("args", {})
         if (
             agreed is None
             or type(args) is not dict
@@ -51,7 +51,7 @@ class AlikeEntries:
         ):
             wanted = _load(entry)
             args = wanted["args"]
-            agreed = self._agreed[alike] = agree(
+            agreed = self._agreed[shape] = agree(
                 self._services, self._principal, wanted, callbacks=self._callbacks, traceparent=self._traceparent
             )
         return agreed.prepare(args, secret_key=self._services.settings.secret_key)

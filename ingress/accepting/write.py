@@ -1,4 +1,4 @@
-"""Write the jobs of many requests by one transaction, and know for each what became of it, whatever goes wrong."""
+"""Write the jobs of many requests in one transaction, and return the result of each, whatever goes wrong."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ Written = Accepted | Refusal
 Result = Written | Exception
 Write = Callable[["Database", "list[NewJob]"], "dict[UUID, Result]"]
 
-SPLIT_BUDGET: Final = 8.0  # seconds for writing a refused flush one by one; the requests behind it wait meanwhile
-RECOVERY: Final = 6.0  # seconds to find out what became of a COMMIT: Postgres restarts in less
-_PAUSE: Final = 0.2  # seconds between two looks
+SPLIT_BUDGET: Final = 8.0  # seconds for writing a refused group job by job; later requests wait meanwhile
+RECOVERY: Final = 6.0  # seconds to find out the result of a COMMIT: Postgres restarts in less
+_PAUSE: Final = 0.2  # seconds between two tries
 
 AWAY: Final = "The database does not answer right now; nothing was accepted, try again"
 UNKNOWN: Final = (
@@ -40,10 +40,10 @@ log = structlog.get_logger()
 
 
 def write_jobs(database: Database, jobs: list[NewJob]) -> dict[UUID, Result]:
-    """Write `jobs` and return, by id, what was accepted or found, or the error that this one job ended with.
+    """Write `jobs` and return by id the accepted job, the job that existed before, or the error of this one job.
 
-    They share a statement and a commit; where that fails they are written one by one, so that none fails for another.
-    Most take one statement that commits by itself, which is one answer to wait for instead of three.
+    They share a statement and a commit. If that fails they are written one by one, so that no job fails for another.
+    Most need one statement that commits by itself: one round trip instead of three.
     """
     plain = [job for job in jobs if job.takes_one_statement]
     others = [job for job in jobs if not job.takes_one_statement]
@@ -54,7 +54,7 @@ def write_jobs(database: Database, jobs: list[NewJob]) -> dict[UUID, Result]:
 def _write_together(database: Database, jobs: list[NewJob], write: Write) -> dict[UUID, Result]:
     try:
         return write(database, jobs)
-    except Exception as error:  # noqa: BLE001  it becomes the answer of the requests that wait
+    except Exception as error:  # noqa: BLE001  the requests that wait are answered with it
         if is_away(error):
             log.warning("accept.database_away", jobs=len(jobs), error=str(error)[:500])
             return {job.id: UnavailableError(AWAY) for job in jobs}
@@ -70,20 +70,20 @@ def _write_together(database: Database, jobs: list[NewJob], write: Write) -> dic
 
 
 def write_all_or_nothing(database: Database, jobs: list[NewJob]) -> list[Result]:
-    """Write `jobs` by one transaction that commits only if none of them ends with an error; return their results.
+    """Write `jobs` in one transaction that commits only if none has an error, and return their results.
 
-    With an error among them nothing is stored, and what looks accepted beside it is not.
+    With an error among the results nothing is stored, not even the jobs that look accepted.
     """
     try:
         results = _write_by_transaction(database, jobs, atomic=True)
-    except Exception as error:  # noqa: BLE001  it becomes the answer of the request that waits
+    except Exception as error:  # noqa: BLE001  the request that waits is answered with it
         log.warning("accept.batch_refused", jobs=len(jobs), error=str(error)[:500])
         return [UnavailableError(AWAY) if is_away(error) else error for _ in jobs]
     return [results[job.id] for job in jobs]
 
 
 def _write_by_statement(database: Database, jobs: list[NewJob]) -> dict[UUID, Result]:
-    """Write by one statement that commits by itself, and by a transaction what has an earlier job in its way."""
+    """Write in one statement that commits by itself; jobs that conflict with an existing job get a transaction."""
     sent = False
     crash_point("accept.before_commit")
     try:
@@ -101,13 +101,13 @@ def _write_by_statement(database: Database, jobs: list[NewJob]) -> dict[UUID, Re
 
 
 def _write_by_transaction(database: Database, jobs: list[NewJob], *, atomic: bool = False) -> dict[UUID, Result]:
-    """Write by one transaction, twice at most when the connection was stale; raises when nothing was written."""
+    """Write in one transaction, twice at most when the connection was stale. Raise when nothing was written."""
     for last in (False, True):
         try:
             with database.session() as session:
                 answers = _by_id(jobs, accept(session, jobs))
                 if atomic and _has_errors(answers):
-                    return dict(answers)  # the session's end takes everything back
+                    return dict(answers)  # the end of the session rolls back
                 crash_point("accept.before_commit")
                 try:
                     session.commit()
@@ -126,10 +126,10 @@ def _write_by_transaction(database: Database, jobs: list[NewJob], *, atomic: boo
 def _find_out(
     database: Database, jobs: list[NewJob], answers: dict[UUID, Written], *, atomic: bool = False
 ) -> dict[UUID, Result]:
-    """Ask a new connection which of `jobs` are there after a commit whose end nobody saw, and write the others.
+    """After a COMMIT without an answer, read on a new connection which of `jobs` are stored, and write the others.
 
     Args:
-        answers: what the statement before the commit had said, where its answer was seen.
+        answers: the results of the statement before the commit, where they arrived.
     """
     ends_at = time.monotonic() + RECOVERY
     results: dict[UUID, Result] = {}
@@ -147,7 +147,7 @@ def _find_out(
                         session.commit()
                 return results | again
         except (IntegrityError, UnavailableError):
-            time.sleep(_PAUSE)  # the first COMMIT landed after our look: look again
+            time.sleep(_PAUSE)  # the first COMMIT took effect after the read: read again
         except DBAPIError as error:
             if not is_away(error):
                 break

@@ -1,4 +1,4 @@
-"""How many requests a key may make in a time, over all processes; and how often an address may try to get in."""
+"""Count requests against the rate limits of keys and addresses, over all processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from gristmill.shared.settings import Settings
 
-PATIENCE: Final = 0.25  # seconds that a request waits for Valkey before the process counts by itself
+PATIENCE: Final = 0.25  # seconds that a request waits for Valkey before its process counts alone
 _LONGEST_WINDOW: Final = 3600
 
 log = structlog.get_logger(__name__)
@@ -28,22 +28,22 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many requests a second in the mean, and so many at once."""
+    """A limit: so many requests a second on average, and so many at once."""
 
     a_second: float
     burst: int | None = None
 
     @property
     def item(self) -> RateLimitItem:
-        """The same as a number of requests in a moving window, which no window of that length exceeds."""
+        """The limit as a number of requests in a moving window."""
         at_once = max(1.0, self.a_second if self.burst is None else self.burst)
         window = min(_LONGEST_WINDOW, max(1, math.ceil(at_once / self.a_second)))
         return RateLimitItemPerSecond(max(1, math.floor(self.a_second * window)), window)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a key stands after a request: what its headers say."""
+class RateStatus:
+    """The state of a limit after a request, as the headers report it."""
 
     allowed: bool
     limit: int
@@ -52,7 +52,7 @@ class Standing:
 
     @property
     def headers(self) -> dict[str, str]:
-        """As in the IETF's draft of 2019 that clients know: `RateLimit-Reset` in seconds from now."""
+        """The headers of the IETF draft of 2019, which clients know; `RateLimit-Reset` is in seconds from now."""
         told = {
             "RateLimit-Limit": str(self.limit),
             "RateLimit-Remaining": str(self.remaining),
@@ -61,11 +61,11 @@ class Standing:
         return told if self.allowed else told | {"Retry-After": str(self.reset)}
 
 
-class Limits:
-    """Counts in Valkey, for all processes together; while it is away each process counts by itself.
+class RateCounters:
+    """Counters in Valkey, shared by all processes; while Valkey is away each process counts alone.
 
-    Who finds Valkey away waits for it `PATIENCE` seconds, and the requests that follow not at all: the breaker lets one
-    of them look again now and then.
+    The request that finds Valkey away waits for it `PATIENCE` seconds. Those that follow do not wait: the breaker lets
+    one of them try again now and then.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -82,40 +82,40 @@ class Limits:
         self._wrong_keys = RateLimitItemPerMinute(settings.wrong_keys)
         self._logins = RateLimitItemPerMinute(settings.logins)
         self._registrations = RateLimitItemPerMinute(settings.registrations)
-        self.fallbacks = 0  # requests that this process has counted by itself
+        self.fallbacks = 0  # requests that this process has counted alone
 
-    def count_request(self, producer_id: UUID, rate: Rate) -> Standing:
-        """Count a request of a producer that has a rate."""
+    def count_request(self, producer_id: UUID, rate: Rate) -> RateStatus:
+        """Count a request of a producer with a rate limit."""
         return self._count(rate.item, f"producer:{producer_id}")
 
-    def count_wrong_key(self, address: str) -> Standing:
+    def count_wrong_key(self, address: str) -> RateStatus:
         """Count a request with a wrong key."""
         return self._count(self._wrong_keys, f"wrong-key:{address}")
 
-    def count_login(self, address: str) -> Standing:
-        """Count a request to sign in."""
+    def count_login(self, address: str) -> RateStatus:
+        """Count a sign-in."""
         return self._count(self._logins, f"login:{address}")
 
-    def count_registration(self, address: str) -> Standing:
-        """Count a request to register."""
+    def count_registration(self, address: str) -> RateStatus:
+        """Count a registration."""
         return self._count(self._registrations, f"registration:{address}")
 
-    def _count(self, item: RateLimitItem, name: str) -> Standing:
+    def _count(self, item: RateLimitItem, name: str) -> RateStatus:
         if not self._breaker.pause:
             try:
-                standing = _hit(self._shared, item, name)
+                status = _hit(self._shared, item, name)
             except RedisError as error:
                 self._breaker.failed()
                 log.warning("limits.by_process", error=type(error).__name__)
             else:
                 self._breaker.worked()
-                return standing
+                return status
         self.fallbacks += 1
         return _hit(self._own, item, name)
 
 
-def _hit(limiter: MovingWindowRateLimiter, item: RateLimitItem, name: str) -> Standing:
+def _hit(limiter: MovingWindowRateLimiter, item: RateLimitItem, name: str) -> RateStatus:
     allowed = limiter.hit(item, name)
     stats = limiter.get_window_stats(item, name)
     reset = max(1, math.ceil(stats.reset_time - time.time()))
-    return Standing(allowed, item.amount, max(0, stats.remaining), reset)
+    return RateStatus(allowed, item.amount, max(0, stats.remaining), reset)

@@ -1,4 +1,4 @@
-"""Refuse who asks too often, and tell everybody whom a limit concerns where they stand."""
+"""Refuse requests beyond a rate limit, and report the limit in the headers of every answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from flask import request
 
-from gristmill.ingress.access.rate_counters import Limits, Rate, Standing
+from gristmill.ingress.access.rate_counters import Rate, RateCounters, RateStatus
 from gristmill.ingress.errors import TooManyRequestsError
 from gristmill.ingress.http.every_request import MORE_HEADERS
 from gristmill.ingress.services import services
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from gristmill.shared.producers.keys import ProducerPrincipal
 
 View = TypeVar("View", bound=Callable[..., object])
-TOO_OFTEN: Final = "Too often from this address; `Retry-After` says when to try again."
+TOO_OFTEN: Final = "Too many requests from this address; `Retry-After` says when to try again."
 
 
-def limited(count: Callable[[Limits, str], Standing], what: str) -> Callable[[View], View]:
-    """Let one address use a route so often in a minute; it is counted before the body is read.
+def limited(count: Callable[[RateCounters, str], RateStatus], counted_as: str) -> Callable[[View], View]:
+    """Limit how often in a minute one address may use a route. The request is counted before its body is read.
 
     Args:
         count: counts one request of an address.
-        what: is counted, as a plural.
+        counted_as: the name of what is counted, as a plural.
     """
 
     def wrap(view: View) -> View:
         @wraps(view)
         def counted(*args: Any, **kwargs: Any) -> object:
-            _refuse(count(services().limits, _address()), what)
+            _refuse(count(services().rate_counters, _address()), counted_as)
             return view(*args, **kwargs)
 
         return cast("View", counted)
@@ -45,28 +45,32 @@ def refuse_guessing() -> None:
     Raises:
         TooManyRequestsError: too many came from this address.
     """
-    standing = services().limits.count_wrong_key(_address())
-    if not standing.allowed:
-        _refuse(standing, "wrong keys")
+    status = services().rate_counters.count_wrong_key(_address())
+    if not status.allowed:
+        _refuse(status, "wrong keys")
 
 
 def count_request(principal: ProducerPrincipal, rate: float) -> None:
-    """Count a request of a producer that has a rate.
+    """Count a request of a producer with a rate limit.
+
+    Args:
+        principal: the producer.
+        rate: its limit, in requests a second.
 
     Raises:
-        TooManyRequestsError: it is used up.
+        TooManyRequestsError: the limit is used up.
     """
-    standing = services().limits.count_request(principal.producer_id, Rate(rate, principal.burst))
-    _tell(standing)
-    if not standing.allowed:
-        msg = f"{principal.name} may make {rate:g} requests a second in the mean; wait {standing.reset} s"
+    status = services().rate_counters.count_request(principal.producer_id, Rate(rate, principal.burst))
+    _set_headers(status)
+    if not status.allowed:
+        msg = f"{principal.name} may make {rate:g} requests a second on average; wait {status.reset} s"
         raise TooManyRequestsError(msg)
 
 
-def _refuse(standing: Standing, what: str) -> None:
-    _tell(standing)
-    if not standing.allowed:
-        msg = f"More than {standing.limit} {what} a minute from this address; wait {standing.reset} s"
+def _refuse(status: RateStatus, counted_as: str) -> None:
+    _set_headers(status)
+    if not status.allowed:
+        msg = f"More than {status.limit} {counted_as} a minute from this address; wait {status.reset} s"
         raise TooManyRequestsError(msg)
 
 
@@ -74,6 +78,6 @@ def _address() -> str:
     return request.remote_addr or "unknown"
 
 
-def _tell(standing: Standing) -> None:
-    """Say on the answer, whatever it is, where a key or an address stands."""
-    request.environ[MORE_HEADERS] = standing.headers.items()
+def _set_headers(status: RateStatus) -> None:
+    """Put the state of the limit on the answer, whatever the answer is."""
+    request.environ[MORE_HEADERS] = status.headers.items()

@@ -1,11 +1,10 @@
-"""How people get in: register, sign in, go on, sign out."""
+"""Register, sign in, refresh a session and sign out."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from uuid import UUID
 
-from gristmill import tasks
 from gristmill.shared.errors import EmailTakenError, UnauthorizedError
 from gristmill.shared.jobs.enqueue import JobOptions, prepare
 from gristmill.shared.jobs.find import get_job, list_attempts
@@ -14,6 +13,7 @@ from gristmill.shared.people.queries import ShownUser, get_shown_user
 from gristmill.shared.people.queries_sessions import find_account
 from gristmill.shared.people.sessions import Tokens, begin_session, end_session, renew_session
 from gristmill.shared.states import State
+from gristmill.shared.task import registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,22 +24,23 @@ if TYPE_CHECKING:
     from gristmill.shared.jobs.models import Job
     from gristmill.shared.people.sessions import Person
 
-# One sentence for an unknown address, a wrong password and an account that is not active: nobody learns who is here.
+# One message for an unknown address, a wrong password and an inactive account: it does not reveal who has an account.
 _REFUSED: Final = "No active account has this address and password; POST /api/v1/auth/register makes one"
-_NOT_GOOD: Final = "The refresh token is not valid: wrong, used before, over, or signed out; POST /api/v1/auth/login"
-_TAKEN: Final = "EMAIL_EXISTS"  # the code that the task ends with
+_NOT_VALID: Final = "The refresh token is not valid: it is wrong, used, expired or signed out; POST /api/v1/auth/login"
+_TASK: Final = "user.create"
+_TAKEN: Final = "EMAIL_EXISTS"  # the error code of the task
 
 
 def register(services: Services, wanted: Mapping[str, Any], *, traceparent: str | None) -> Accepted:
-    """Accept the job that creates the account, and return it after the commit. It belongs to no producer.
+    """Accept the job that creates an account, and return it after the commit. The job belongs to no producer.
 
     Raises:
-        InvalidArgsError: the address or the password is none.
-        UnavailableError: the database is away or has too much to do.
+        InvalidArgsError: the address or the password is not valid.
+        UnavailableError: the database is away or overloaded.
     """
     args = {name: wanted[name] for name in ("email", "password", "full_name")}
     options = JobOptions(traceparent=traceparent)
-    job = prepare(tasks.create_user, args, options, secret_key=services.settings.secret_key)
+    job = prepare(registry.get(_TASK), args, options, secret_key=services.settings.secret_key)
     result = services.acceptor.submit([job])[0]
     if isinstance(result, Exception):
         raise result
@@ -47,12 +48,12 @@ def register(services: Services, wanted: Mapping[str, Any], *, traceparent: str 
 
 
 def wait_for_user(services: Services, job_id: UUID, seconds: float) -> ShownUser | None:
-    """Return who was created by a job of `register`; None when it has not ended well after `seconds`.
+    """Return the user whom a job of `register` created; None when it has not succeeded within `seconds`.
 
     Raises:
-        EmailTakenError: somebody has this address.
+        EmailTakenError: a user has this address.
     """
-    services.waiters.wait(job_id, seconds)
+    services.followers.wait(job_id, seconds)
     with services.database.transaction() as session:
         job = get_job(session, job_id)
         if job.state == State.SUCCEEDED:
@@ -70,39 +71,39 @@ def _refuse_taken(session: Session, job: Job) -> None:
 
 
 def sign_in(services: Services, email: str, password: str) -> Tokens:
-    """Begin a session of the person who has this address and password.
+    """Begin a session of the user with this address and password.
 
     Raises:
-        UnauthorizedError: nobody has, or they are not active: the same for all of these, after the same time.
-        UnavailableError: too many are signing in.
+        UnauthorizedError: no active user has both. The answer and its time are the same for every cause.
+        UnavailableError: too many people are signing in.
     """
-    with services.passwords.place() as matches:
+    with services.password_checks.slot() as matches:
         with services.database.transaction() as session:
             account = find_account(session, email)
         if not matches(account.password_hash if account is not None else None, password):
             _refuse(_REFUSED)
-    assert account is not None  # noqa: S101  nothing matches nobody's password
+    assert account is not None  # noqa: S101  without an account no password matches
     with services.database.transaction() as session:
         tokens = begin_session(session, account, services.settings)
     return tokens or _refuse(_REFUSED)
 
 
-def go_on(services: Services, refresh_token: str) -> Tokens:
-    """Replace the tokens of a session.
+def refresh(services: Services, refresh_token: str) -> Tokens:
+    """Replace both tokens of a session.
 
     Raises:
-        UnauthorizedError: the token is not the session's newest, or the session has ended.
+        UnauthorizedError: it is not the session's latest refresh token, or the session has ended.
     """
     with services.database.transaction() as session:
-        tokens = renew_session(session, refresh_token, services.settings)  # what it ends is committed all the same
-    return tokens or _refuse(_NOT_GOOD)
+        tokens = renew_session(session, refresh_token, services.settings)  # a session that ends here is committed too
+    return tokens or _refuse(_NOT_VALID)
 
 
 def sign_out(services: Services, person: Person) -> None:
-    """End a session: here at once, in other processes within `access.authenticate.REMEMBERED` seconds."""
+    """End a session: in this process at once, in others within `access.key_checks.REMEMBERED` seconds."""
     with services.database.transaction() as session:
         end_session(session, person)
-    services.keys.forget_session(person.session_id)
+    services.key_checks.forget_session(person.session_id)
 
 
 def _refuse(message: str) -> NoReturn:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from gristmill.ingress.access.authenticate import Needs, needs_of
+from gristmill.ingress.access.access_rules import AccessRule, access_rule_of
 from gristmill.ingress.document.filter_schemas import where_components
 from gristmill.ingress.document.task_schemas import args_schema, example_of
 from gristmill.ingress.http.api import PREFIX, Api
@@ -65,7 +65,7 @@ def prepare_document(app: Flask, api: Api, *, demo_tasks: bool) -> None:
     for rule in app.url_map.iter_rules():
         path = document["paths"].get(_PARAMETER.sub(r"{\1}", rule.rule), {})
         for method in (rule.methods or set()) & {name.upper() for name in path}:
-            _complete(path[method.lower()], needs_of(app, rule.endpoint) or Needs(), rule.arguments)
+            _complete(path[method.lower()], access_rule_of(app, rule.endpoint) or AccessRule(), rule.arguments)
     _write_tasks(document, tasks)
     app.extensions[_DOCUMENT] = orjson.dumps(document, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
 
@@ -76,7 +76,7 @@ def document_of(app: Flask) -> bytes:
     return document
 
 
-def _complete(operation: dict[str, Any], needs: Needs, path_arguments: set[str]) -> None:
+def _complete(operation: dict[str, Any], needs: AccessRule, path_arguments: set[str]) -> None:
     responses = operation.setdefault("responses", {})
     possible = dict(_ALWAYS)
     if not needs.is_public:

@@ -1,4 +1,4 @@
-"""Server-sent events (WHATWG HTML, 9.2): what happens to a job, told while it happens."""
+"""Stream the events of a job as they happen, by server-sent events (WHATWG HTML, 9.2)."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from gristmill.shared.states import FINAL
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from gristmill.ingress.following.follow import Follower
+    from gristmill.ingress.following.followers import Follower
     from gristmill.shared.base.principal import Principal
     from gristmill.shared.database.connect import Database
 
 log = structlog.get_logger(__name__)
 
-HEARTBEAT: Final = 5.0  # seconds; well below the 10 to 60 after which clients and proxies give a silent connection up
-RECONNECT: Final = 1_000  # milliseconds that a client is to wait before it comes again
-# Bytes after which a stream ends, and its client comes again: of one that does not read, so much and the heartbeats fit
-# into the kernel's buffers. More would stand there until the client has gone, and with it the thread that sends it.
+HEARTBEAT: Final = 5.0  # seconds; well below the 10 to 60 after which clients and proxies drop a silent connection
+RECONNECT: Final = 1_000  # milliseconds that a client is to wait before it reconnects
+# Bytes after which a stream ends and its client reconnects. This much and the heartbeats fit into the kernel's buffers.
+# More would block the thread of a client that does not read, until that client has gone.
 LARGEST: Final = 8 * 1024
-_BEAT: Final = ": still here\n\n"
+_COMMENT: Final = ": still here\n\n"
 
 
 def stream(
     database: Database, follower: Follower, job_id: UUID, principal: Principal, *, last: EventId | None, seconds: float
 ) -> Iterator[str]:
-    """Yield what happened since `last`, and then what happens, until the job has ended or `seconds` are over.
+    """Yield the events since `last`, and then each new one, until the job has ended or `seconds` have passed.
 
-    It ends early when it has sent much, this process is to end or the database is away: the client comes again and
-    misses nothing.
+    The stream ends early when it has sent much, this process is stopping or the database is away. The client reconnects
+    and misses nothing.
     """
     sent = 0
     deadline = time.monotonic() + seconds
@@ -53,21 +53,21 @@ def stream(
                     payloads=principal.sees_payloads,
                     tracebacks=principal.is_admin,
                 )
-            new = [event for event in events if last is None or not last.has_told(event.id)]
+            new = [event for event in events if last is None or not last.includes(event.id)]
             if new:
                 last = new[-1].id
-                told = "".join(map(write, new))
-                sent += len(told.encode())
-                yield told  # in one piece: the server takes one even where the client does not
+                text = "".join(map(write, new))
+                sent += len(text.encode())
+                yield text  # in one piece: the server accepts one even if the client does not read
             if job.state in FINAL or sent > LARGEST:
                 return
             if not follower.wait(min(HEARTBEAT, max(0.0, deadline - time.monotonic()))):
-                yield _BEAT
+                yield _COMMENT
     except SQLAlchemyError as error:
         log.warning("events.cut", job_id=str(job_id), error=type(error).__name__)
 
 
 def write(event: Event) -> str:
-    """Return an event as a stream has it."""
+    """Return an event in the format of a stream."""
     data = orjson.dumps(event.data, option=orjson.OPT_UTC_Z).decode()
     return f"id: {event.id}\nevent: {event.kind}\ndata: {data}\n\n"

@@ -1,4 +1,4 @@
-"""What happened to a job, as a list of events that is read from its rows: nothing is stored for it."""
+"""List the events of a job, derived from its row and its attempts; no event is stored."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ID: Final = re.compile(ID_PATTERN)
 
 
 class _Step(IntEnum):
-    """What can happen around an attempt, in its order."""
+    """The events around an attempt, in their order."""
 
     ACCEPTED = 0
     STARTED = 1
@@ -38,9 +38,9 @@ class _Step(IntEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class EventId:
-    """Where an event stands among those of its job: `attempt-step-milliseconds`.
+    """The position of an event among those of its job: `attempt-step-milliseconds`.
 
-    The time tells two ends apart that have no attempt between them: of a job that was redriven, and then expired.
+    The time distinguishes two ends without an attempt between them, as of a job that was redriven and then expired.
     """
 
     attempt: int
@@ -49,28 +49,28 @@ class EventId:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Return the id that `text` says.
+        """Return the id that `text` encodes.
 
         Raises:
-            InvalidError: it was not made by `str()`.
+            InvalidError: `str()` did not make it.
         """
         if not _ID.fullmatch(text):
-            msg = "Last-Event-ID: send the id of an event of this stream, as it came"
+            msg = "Last-Event-ID: send the id of an event of this stream, unchanged"
             raise InvalidError(msg, {"Last-Event-ID": ["Not the id of an event."]})
         return cls(*map(int, text.split("-")))
 
     def __str__(self) -> str:
         return f"{self.attempt}-{self.step}-{self.at}"
 
-    def has_told(self, other: EventId) -> bool:
-        """Say whether a client that has seen this one has seen `other`, too."""
+    def includes(self, other: EventId) -> bool:
+        """Return whether a client that has received this event has received `other` too."""
         mine, its = (self.attempt, self.step), (other.attempt, other.step)
         return its < mine or (its == mine and self.at >= other.at)
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened to a job."""
+    """One event of a job."""
 
     id: EventId
     kind: str
@@ -78,13 +78,13 @@ class Event:
 
 
 def list_events(job: Job, history: Sequence[Attempt], *, payloads: bool, tracebacks: bool) -> list[Event]:
-    """Return what happened to `job` so far, oldest first.
+    """Return the events of `job` so far, oldest first.
 
     Args:
         job: the job.
         history: its attempts that did not succeed, oldest first.
-        payloads: whether the principal may see its result.
-        tracebacks: whether the principal may see where in the code an attempt failed.
+        payloads: whether to show its result.
+        tracebacks: whether to show where in the code an attempt failed.
     """
     begun = State.SCHEDULED if job.run_at > job.created_at and not job.attempt else State.QUEUED
     events = [_event(job, 0, _Step.ACCEPTED, job.created_at, "job.accepted", state=str(begun))]
@@ -108,11 +108,11 @@ def _attempt(job: Job, shown: dict[str, Any]) -> Iterator[Event]:
         )
     is_last = number == job.attempt
     if outcome in (State.RUNNING, State.SUCCEEDED) or (is_last and job.state in FINAL):
-        return  # it goes on, or its end is the job's
-    told: dict[str, Any] = {"error": shown["error"]}
+        return  # the attempt runs, or its end is the end of the job
+    more: dict[str, Any] = {"error": shown["error"]}
     if is_last:
-        told |= {"state": str(job.state), "run_at": job.run_at}
-    yield _event(job, number, _Step.PARTED, shown["ended_at"], f"attempt.{outcome}", **told)
+        more |= {"state": str(job.state), "run_at": job.run_at}
+    yield _event(job, number, _Step.PARTED, shown["ended_at"], f"attempt.{outcome}", **more)
 
 
 def _event(job: Job, attempt: int, step: _Step, at: datetime, kind: str, **more: Any) -> Event:

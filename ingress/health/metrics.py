@@ -1,4 +1,4 @@
-"""What this process counts, and what the database knows of the queues, as Prometheus reads it."""
+"""Export metrics of this process and of the queues to Prometheus."""
 
 from __future__ import annotations
 
@@ -15,36 +15,41 @@ from gristmill.shared.operating.queries_queue_depths import Depth, list_depths
 
 if TYPE_CHECKING:
     from gristmill.ingress.accepting.group_commit import Acceptor
-    from gristmill.ingress.access.rate_counters import Limits
-    from gristmill.ingress.following.follow import Waiters
+    from gristmill.ingress.access.rate_counters import RateCounters
+    from gristmill.ingress.following.followers import Followers
     from gristmill.shared.database.connect import Database
 
 log = structlog.get_logger(__name__)
 
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # seconds
 _GAUGES: Final[dict[str, tuple[str, Callable[[Depth], float]]]] = {
-    "oldest_seconds": ("How long the first in line has been due.", lambda depth: depth.oldest_seconds or 0.0),
-    "paused": ("1 when it is paused.", lambda depth: float(depth.paused_at is not None)),
-    "workers": ("Processes that can each run a job.", lambda depth: depth.workers),
-    "accepted_per_minute": ("Jobs that came in.", lambda depth: depth.accepted_a_minute),
-    "started_per_minute": ("Attempts that began.", lambda depth: depth.started_a_minute),
+    "oldest_seconds": ("Seconds for which the oldest job has been due.", lambda depth: depth.oldest_seconds or 0.0),
+    "paused": ("1 while the queue is paused.", lambda depth: float(depth.paused_at is not None)),
+    "workers": ("Worker processes that consume the queue; each runs one job at a time.", lambda depth: depth.workers),
+    "accepted_per_minute": ("Jobs accepted in a minute.", lambda depth: depth.accepted_a_minute),
+    "started_per_minute": ("Attempts started in a minute.", lambda depth: depth.started_a_minute),
 }
 _COUNTED: Final = ("ready", "scheduled", "retrying", "running", "dead")
 
 
 class Metrics:
-    """The metrics of one app. A histogram's child is kept for each route and status, so that counting is cheap."""
+    """The metrics of one app. The histogram's child of each route and status is kept, so that counting is cheap."""
 
     def __init__(
-        self, database: Database, *, acceptors: Mapping[str, Acceptor], waiters: Waiters, limits: Limits
+        self,
+        database: Database,
+        *,
+        acceptors: Mapping[str, Acceptor],
+        followers: Followers,
+        rate_counters: RateCounters,
     ) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
-        here = _Here(acceptors, waiters, limits)
-        for collector in (PROCESS_COLLECTOR, GC_COLLECTOR, here, _Queues(database)):
+        of_process = _ProcessCollector(acceptors, followers, rate_counters)
+        for collector in (PROCESS_COLLECTOR, GC_COLLECTOR, of_process, _QueueCollector(database)):
             self.registry.register(collector)
         self._seconds = Histogram(
             "gristmill_http_request_seconds",
-            "Time from a request's head to its answer, by route and status.",
+            "Seconds from the head of a request to its answer, by route and status.",
             ("method", "route", "status"),
             buckets=_BUCKETS,
             registry=self.registry,
@@ -52,7 +57,7 @@ class Metrics:
         self._known: dict[tuple[str, str, str], Histogram] = {}
 
     def count(self, method: str, route: str | None, status: str, seconds: float) -> None:
-        """Count a request that is answered; what matches no route is one route, whatever its path and method."""
+        """Count an answered request. All requests that match no route count as one route."""
         key = (method, route, status) if route is not None else ("any", "none", status)
         child = self._known.get(key)
         if child is None:
@@ -60,38 +65,40 @@ class Metrics:
         child.observe(seconds)
 
 
-class _Here(Collector):
-    """What waits in this process."""
+class _ProcessCollector(Collector):
+    """Jobs and requests that wait in this process."""
 
-    def __init__(self, acceptors: Mapping[str, Acceptor], waiters: Waiters, limits: Limits) -> None:
+    def __init__(self, acceptors: Mapping[str, Acceptor], followers: Followers, rate_counters: RateCounters) -> None:
         self._acceptors = acceptors
-        self._waiters = waiters
-        self._limits = limits
+        self._followers = followers
+        self._rate_counters = rate_counters
 
     def collect(self) -> Iterator[Metric]:
-        waiting = GaugeMetricFamily("gristmill_accept_waiting_jobs", "Jobs that wait to be written.", labels=["kind"])
+        accepting = GaugeMetricFamily("gristmill_accept_waiting_jobs", "Jobs that wait to be written.", labels=["kind"])
         for kind, acceptor in self._acceptors.items():
-            waiting.add_metric([kind], acceptor.size)
-        yield waiting
-        held = GaugeMetricFamily("gristmill_held_requests", "Requests that hold a thread.", labels=["kind"])
-        held.add_metric(["wait"], self._waiters.waiting)
-        held.add_metric(["stream"], self._waiters.streaming)
+            accepting.add_metric([kind], acceptor.size)
+        yield accepting
+        held = GaugeMetricFamily(
+            "gristmill_held_requests", "Requests that hold a thread while they wait.", labels=["kind"]
+        )
+        held.add_metric(["wait"], self._followers.long_polls)
+        held.add_metric(["stream"], self._followers.streams)
         yield held
         yield CounterMetricFamily(
             "gristmill_limits_fallbacks",
-            "Requests counted by this process alone, since Valkey or Redis was away: rates hold for each process then.",
-            value=self._limits.fallbacks,
+            "Requests that this process counted alone, because Valkey was away; rates then hold for each process.",
+            value=self._rate_counters.fallbacks,
         )
 
 
-class _Queues(Collector):
-    """What the database knows. While it is away the rest is told all the same."""
+class _QueueCollector(Collector):
+    """The queues, read from the database. While it is away the other metrics are still exported."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def collect(self) -> Iterator[Metric]:
-        up = GaugeMetricFamily("gristmill_database_up", "1 when Postgres answered this look.")
+        up = GaugeMetricFamily("gristmill_database_up", "1 when Postgres answered this scrape.")
         try:
             with self._database.transaction() as session:
                 depths = list_depths(session)
@@ -112,7 +119,7 @@ class _Queues(Collector):
 
 def _jobs(depths: list[Depth]) -> Metric:
     jobs = GaugeMetricFamily(
-        "gristmill_queue_jobs", "Jobs by what they wait for; dead: open dead letters.", labels=["queue", "state"]
+        "gristmill_queue_jobs", "Jobs by state; dead counts open dead letters.", labels=["queue", "state"]
     )
     for depth in depths:
         for state in _COUNTED:

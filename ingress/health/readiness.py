@@ -1,4 +1,4 @@
-"""Whether this process can do its work: each thing it needs is asked, side by side, each with a deadline."""
+"""Check readiness: Postgres, migrations, Redis and the broker, in parallel, each with a deadline."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gristmill.shared.database.connect import Database
     from gristmill.shared.settings import Settings
 
-DEADLINE: Final = 2.0  # seconds for all checks together: a probe is asked every few seconds
+DEADLINE: Final = 2.0  # seconds for all checks together: a probe runs every few seconds
 BROKER_DEADLINE: Final = 0.5
 _PORTS: Final = {"amqp": 5672, "amqps": 5671, "redis": 6379, "rediss": 6379}
 REQUIRED: Final = frozenset({"postgres", "migrations"})  # without the others jobs are still accepted
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """What one check found. `cause` names no host and no password."""
+    """The result of one check. `cause` names no host and no password."""
 
     status: str
     latency_ms: float
@@ -39,15 +39,15 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """All checks. `status` is `ready`, `degraded` (jobs are accepted, something else is away) or `unready`."""
+class ReadinessReport:
+    """The results of all checks. `status` is `ready`, `degraded` (jobs are accepted) or `unready`."""
 
     status: str
     checks: dict[str, Check]
 
 
 class Readiness:
-    """The checks of one process. Each runs once at a time, whoever asks: a hanging one does not pile up."""
+    """The checks of one process. Each runs once at a time, so that a hanging one does not pile up."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
@@ -64,16 +64,16 @@ class Readiness:
         self._running: dict[str, Future[Check]] = {}
         self._lock = threading.Lock()
 
-    def look(self, deadline: float = DEADLINE) -> Report:
-        """Run every check and return what they found, after `deadline` seconds at most."""
+    def check(self, deadline: float = DEADLINE) -> ReadinessReport:
+        """Run every check and return the results, after `deadline` seconds at most."""
         ends_at = time.monotonic() + deadline
-        asked = {name: self._ask(name) for name in self._checks}
+        asked = {name: self._start(name) for name in self._checks}
         found = {name: _wait(answer, ends_at, deadline) for name, answer in asked.items()}
         failed = {name for name, check in found.items() if check.status != "ok"}
         status = "unready" if failed & REQUIRED else "degraded" if failed else "ready"
-        return Report(status, found)
+        return ReadinessReport(status, found)
 
-    def _ask(self, name: str) -> Future[Check]:
+    def _start(self, name: str) -> Future[Check]:
         with self._lock:
             running = self._running.get(name)
             if running is not None and not running.done():
@@ -109,7 +109,7 @@ class Readiness:
         self._redis.ping()
 
     def _reach_broker(self) -> None:
-        # The ingress speaks no AMQP. That somebody listens there is all it can honestly say.
+        # The ingress speaks no AMQP. It can only tell whether the port accepts a connection.
         url = urlsplit(self._broker.reveal())
         with socket.create_connection((url.hostname or "localhost", url.port or _PORTS[url.scheme]), BROKER_DEADLINE):
             pass

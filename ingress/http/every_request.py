@@ -27,7 +27,7 @@ _SANE: Final = re.compile(r"[\x21-\x7e]{1,128}")
 Count = Callable[[str, str | None, str, float], None]
 
 
-class Front:
+class EveryRequest:
     """The WSGI app around another.
 
     Args:

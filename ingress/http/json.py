@@ -55,7 +55,7 @@ class OrjsonProvider(JSONProvider):
         return JsonResponse(body, headers=[("Content-Type", MEDIA_TYPE), ("Content-Length", str(len(body)))])
 
 
-def takes_up_to(size: int) -> Callable[[View], View]:
+def accepts_bodies_up_to(size: int) -> Callable[[View], View]:
     """Let a route take bodies of up to `size` bytes, where others take what the app allows."""
 
     def wrap(view: View) -> View:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from gristmill.ingress.following.follow import LONGEST_WAIT
+from gristmill.ingress.following.followers import LONGEST_WAIT
 
 _WAIT: Final = re.compile(r"(?:^|,)\s*wait\s*=\s*(\d{1,6})\s*(?=[,;]|$)", re.IGNORECASE)
 
@@ -18,7 +18,7 @@ PREFER: Final = {
 }
 
 
-def wanted_wait(header: str | None) -> float | None:
+def read_wait(header: str | None) -> float | None:
     """Return the seconds that the client prefers to wait; None when it says nothing that we understand."""
     found = _WAIT.search(header) if header is not None else None
     return min(float(found[1]), LONGEST_WAIT) if found else None

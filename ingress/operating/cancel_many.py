@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from gristmill.ingress.operating.time_budget import as_far_as_possible
+from gristmill.ingress.operating.time_budget import within_time_budget
 from gristmill.shared.operating.cancel_many import Progress, cancel_matching
 from gristmill.shared.operating.queries_job_lists import CANCELLABLE, count_jobs, list_jobs
 
@@ -19,7 +19,7 @@ _SAMPLE: Final = 10
 
 
 def preview_cancel(database: Database, wanted: Specification) -> dict[str, Any]:
-    """Return what a cancel would find; changes nothing."""
+    """Return the jobs that a cancellation would affect. Changes nothing."""
     with database.transaction() as session:
         matched = count_jobs(session, wanted & CANCELLABLE)
         sample = list_jobs(session, wanted & CANCELLABLE, limit=_SAMPLE)
@@ -27,8 +27,8 @@ def preview_cancel(database: Database, wanted: Specification) -> dict[str, Any]:
 
 
 def cancel_many(database: Database, wanted: Specification, *, actor: str, limit: int) -> dict[str, Any]:
-    """Cancel what matches, up to `limit` jobs or as many as the patience allows, and return what became of them."""
-    done = as_far_as_possible(cancel_matching(database, wanted, actor=actor, limit=limit), Progress(more=False))
+    """Cancel the matching jobs, up to `limit` or as many as the time budget allows, and return the counts."""
+    done = within_time_budget(cancel_matching(database, wanted, actor=actor, limit=limit), Progress(more=False))
     return _answer(done, dry_run=False, matched=done.seen, sample=[])
 
 

@@ -1,4 +1,4 @@
-"""A dead letter as a producer sees it: what failed, and all the evidence there is."""
+"""Show a dead letter to its producer: the failure, the attempts and the message."""
 
 from __future__ import annotations
 
@@ -14,26 +14,28 @@ if TYPE_CHECKING:
     from gristmill.shared.dead_letters.models import DeadLetter
     from gristmill.shared.dead_letters.queries_groups import LetterGroup
 
-_EXCERPT: Final = 2_000  # characters: enough to see what a message was meant to be
+_EXCERPT: Final = 2_000  # characters: enough to recognise a message
 
 
-def show_letter(letter: DeadLetter) -> dict[str, Any]:
-    """Return a dead letter without its evidence."""
+def show_listed_dead_letter(letter: DeadLetter) -> dict[str, Any]:
+    """Return a dead letter as a list shows it."""
     shown = {column.key: getattr(letter, column.key) for column in letter.__table__.columns}
     error = {"type": letter.error_type, "code": letter.error_code, "message": letter.error_message}
     return shown | {"attempt": letter.attempts, "error": error}
 
 
-def show_evidence(session: Session, letter: DeadLetter, *, tracebacks: bool, payloads: bool) -> dict[str, Any]:
-    """Return all that there is to tell of a dead letter.
+def show_dead_letter_details(
+    session: Session, letter: DeadLetter, *, tracebacks: bool, payloads: bool
+) -> dict[str, Any]:
+    """Return a dead letter with its attempts and message.
 
     Args:
         session: the caller's.
         letter: the dead letter.
-        tracebacks: whether the principal may see where in the code it failed.
-        payloads: whether the principal may see what a message held that is no job.
+        tracebacks: whether to show where in the code it failed.
+        payloads: whether to show the body of a message that never was a job.
     """
-    shown = show_letter(letter)
+    shown = show_listed_dead_letter(letter)
     if tracebacks:
         shown["error"] |= {"traceback": letter.traceback}
     job = find_job(session, letter.job_id) if letter.job_id is not None else None
@@ -53,7 +55,7 @@ def _show_bytes(raw: bytes) -> dict[str, Any]:
     }
 
 
-def show_group(group: LetterGroup) -> dict[str, Any]:
+def show_dead_letter_group(group: LetterGroup) -> dict[str, Any]:
     """Return a group of dead letters with its sample."""
     return {
         "task": group.task,
@@ -61,5 +63,5 @@ def show_group(group: LetterGroup) -> dict[str, Any]:
         "count": group.count,
         "first_seen": group.first_seen,
         "last_seen": group.last_seen,
-        "sample": show_letter(group.sample),
+        "sample": show_listed_dead_letter(group.sample),
     }

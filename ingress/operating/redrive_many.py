@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from gristmill.ingress.operating.dead_letter_details import show_letter
-from gristmill.ingress.operating.time_budget import as_far_as_possible
+from gristmill.ingress.operating.dead_letter_details import show_listed_dead_letter
+from gristmill.ingress.operating.time_budget import within_time_budget
 from gristmill.shared.dead_letters.queries import count_letters, list_letters
 from gristmill.shared.dead_letters.redrive_many import Progress, redrive_matching
 from gristmill.shared.filters.everyday import OPEN
@@ -18,19 +18,19 @@ _SAMPLE: Final = 10
 
 
 def preview_redrive(database: Database, wanted: Specification) -> dict[str, Any]:
-    """Return what a redrive would find; changes nothing."""
+    """Return the dead letters that a redrive would affect. Changes nothing."""
     with database.transaction() as session:
         matched = count_letters(session, wanted & OPEN)
-        sample = [show_letter(letter) for letter in list_letters(session, wanted & OPEN, limit=_SAMPLE)]
+        sample = [show_listed_dead_letter(letter) for letter in list_letters(session, wanted & OPEN, limit=_SAMPLE)]
     return _answer(Progress(more=matched.more), dry_run=True, matched=matched.count, sample=sample)
 
 
 def redrive_many(
     database: Database, wanted: Specification, *, actor: str, rate: float | None, limit: int
 ) -> dict[str, Any]:
-    """Redrive what matches, up to `limit` letters or as many as the patience allows, and return what became of them."""
+    """Redrive the matching dead letters, up to `limit` or as many as the time budget allows; return the counts."""
     steps = redrive_matching(database, wanted, actor=actor, rate=rate, limit=limit)
-    done = as_far_as_possible(steps, Progress())
+    done = within_time_budget(steps, Progress())
     return _answer(done, dry_run=False, matched=done.seen, sample=[])
 
 

@@ -1,4 +1,4 @@
-"""What a request wants to see, as one specification: its fields, its `where`, and what the principal may see at all."""
+"""Combine the filter of a request: its fields, its `where`, and the rows that the principal may see."""
 
 from __future__ import annotations
 
@@ -15,25 +15,27 @@ if TYPE_CHECKING:
     from gristmill.shared.filters.specification import Specification
 
 
-def wanted_jobs(principal: Principal, wanted: dict[str, Any]) -> Specification:
-    """Return which jobs `wanted` means, of those that `principal` sees.
+def requested_jobs(principal: Principal, wanted: dict[str, Any]) -> Specification:
+    """Return the filter of the jobs that `wanted` requests, among those that `principal` sees.
 
     Raises:
-        InvalidError: its `where` cannot be understood; `details` names each wrong place.
+        InvalidError: its `where` is not valid; `details` names each wrong place.
     """
-    return _choose(principal, wanted, choose_jobs, JOBS)
+    return _combine(principal, wanted, choose_jobs, JOBS)
 
 
-def wanted_letters(principal: Principal, wanted: dict[str, Any]) -> Specification:
-    """Return which dead letters `wanted` means, of those that `principal` sees; without `resolution` open ones.
+def requested_dead_letters(principal: Principal, wanted: dict[str, Any]) -> Specification:
+    """Return the filter of the dead letters that `wanted` requests, among those that `principal` sees.
+
+    Without `resolution` these are the open ones.
 
     Raises:
-        InvalidError: its `where` cannot be understood; `details` names each wrong place.
+        InvalidError: its `where` is not valid; `details` names each wrong place.
     """
-    return _choose(principal, wanted, choose_letters, LETTERS)
+    return _combine(principal, wanted, choose_letters, LETTERS)
 
 
-def _choose(
+def _combine(
     principal: Principal, wanted: dict[str, Any], choose: Callable[..., Specification], catalogue: Catalogue
 ) -> Specification:
     chosen = choose(**{name: value for name, value in wanted.items() if name != "where"})

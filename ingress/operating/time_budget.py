@@ -1,4 +1,4 @@
-"""Work in steps that are committed one by one, within the time of one request."""
+"""Run committed steps of bulk work within the time of one request."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from gristmill.shared.errors import FilterTooSlowError
 
 T = TypeVar("T")
 
-PATIENCE: Final = 15.0  # seconds; what is not done by then is left for the next request
+BUDGET: Final = 15.0  # seconds; the rest is left for the next request
 
 
-def as_far_as_possible(steps: Iterator[T], nothing: T) -> T:
-    """Return the last progress of `steps` that the patience allows; `nothing` when there was no step.
+def within_time_budget(steps: Iterator[T], nothing: T) -> T:
+    """Run `steps` for `BUDGET` seconds at most, and return the last progress; `nothing` without a step.
 
     Raises:
-        FilterTooSlowError: of the first step; one that comes later leaves the rest for the next request.
+        FilterTooSlowError: raised by the first step. In a later step the rest is left for the next request.
     """
-    ends_at = time.monotonic() + PATIENCE
+    ends_at = time.monotonic() + BUDGET
     done = nothing
     try:
         while time.monotonic() < ends_at and (so_far := next(steps, None)) is not None:

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from flask import Response, current_app, request
 
-from gristmill.ingress.accepting.accepted import show_accepted
-from gristmill.ingress.accepting.post import read_traceparent
-from gristmill.ingress.access.authenticate import current_person, public, signed_in
-from gristmill.ingress.access.rate_counters import Limits
+from gristmill.ingress.accepting.accept_job import read_traceparent
+from gristmill.ingress.accepting.accepted_job import show_accepted
+from gristmill.ingress.access import sign_in as sessions
+from gristmill.ingress.access.access_rules import public, signed_in
+from gristmill.ingress.access.authenticate import current_person
+from gristmill.ingress.access.rate_counters import RateCounters
 from gristmill.ingress.access.rate_limits import TOO_OFTEN, limited
-from gristmill.ingress.access.sign_in import go_on, register, sign_in, sign_out, wait_for_user
 from gristmill.ingress.http.api import PREFIX, Blueprint
-from gristmill.ingress.http.prefer import PREFER, wanted_wait
+from gristmill.ingress.http.prefer import PREFER, read_wait
 from gristmill.ingress.schemas.errors import ErrorEnvelope
 from gristmill.ingress.schemas.jobs import AcceptedJob
 from gristmill.ingress.schemas.people import LoginRequest, RefreshRequest, RegisterRequest, TokensAnswer, UserAnswer
@@ -33,7 +34,7 @@ _WAITED: Final = {
 
 @blueprint.route("/auth/register", methods=["POST"])
 @public
-@limited(Limits.count_registration, "registrations")
+@limited(RateCounters.count_registration, "registrations")
 @blueprint.arguments(RegisterRequest())
 @blueprint.response(202, AcceptedJob, headers=_PLACE, description="Accepted: the account is being made.")
 @blueprint.alt_response(201, schema=UserAnswer, headers=_PLACE | _WAITED, description="It was waited for: the user.")
@@ -46,9 +47,9 @@ def register_somebody(wanted: dict[str, Any]) -> Response:
     The account is made by a job, which ends before long. With `Prefer: wait=10` the answer is the user, or 409 when
     somebody has this address; without, nothing is told of who has an account.
     """
-    accepted = register(services(), wanted, traceparent=read_traceparent(request.headers.get("traceparent")))
-    seconds = wanted_wait(request.headers.get("Prefer"))
-    user = wait_for_user(services(), accepted.id, seconds) if seconds is not None else None
+    accepted = sessions.register(services(), wanted, traceparent=read_traceparent(request.headers.get("traceparent")))
+    seconds = read_wait(request.headers.get("Prefer"))
+    user = sessions.wait_for_user(services(), accepted.id, seconds) if seconds is not None else None
     shown = show_accepted(accepted) if user is None else UserAnswer().dump(user)
     answer = cast("Response", current_app.json.response(shown))
     answer.status_code = 202 if user is None else 201
@@ -60,7 +61,7 @@ def register_somebody(wanted: dict[str, Any]) -> Response:
 
 @blueprint.route("/auth/login", methods=["POST"])
 @public
-@limited(Limits.count_login, "sign-ins")
+@limited(RateCounters.count_login, "sign-ins")
 @blueprint.arguments(LoginRequest())
 @blueprint.response(200, TokensAnswer)
 @blueprint.alt_response(401, schema=ErrorEnvelope, description="No active account has this address and password.")
@@ -72,7 +73,7 @@ def login(wanted: dict[str, Any]) -> dict[str, Any]:
     The access token is good for an hour; then the refresh token gets the next one. Unknown addresses, wrong passwords
     and accounts that are not active are all refused alike.
     """
-    return _show(sign_in(services(), wanted["email"], wanted["password"]))
+    return _show(sessions.sign_in(services(), wanted["email"], wanted["password"]))
 
 
 @blueprint.route("/auth/refresh", methods=["POST"])
@@ -86,7 +87,7 @@ def refresh(wanted: dict[str, Any]) -> dict[str, Any]:
 
     Each refresh token is good once. One that comes again is in two hands: its session ends.
     """
-    return _show(go_on(services(), wanted["refresh_token"]))
+    return _show(sessions.refresh(services(), wanted["refresh_token"]))
 
 
 @blueprint.route("/auth/logout", methods=["POST"])
@@ -95,7 +96,7 @@ def refresh(wanted: dict[str, Any]) -> dict[str, Any]:
 @blueprint.doc(operationId="logout")
 def logout() -> None:
     """Sign out."""
-    sign_out(services(), current_person())
+    sessions.sign_out(services(), current_person())
 
 
 def _show(tokens: Tokens) -> dict[str, Any]:

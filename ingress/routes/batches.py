@@ -6,14 +6,15 @@ from typing import Any, Final, cast
 
 from flask import Response, current_app, request
 
-from gristmill.ingress.accepting.accepted import show_accepted
-from gristmill.ingress.accepting.batches import Outcome, post_batch
+from gristmill.ingress.accepting.accept_batch import Outcome, accept_batch
+from gristmill.ingress.accepting.accept_job import QUOTA_USED_UP, read_traceparent
+from gristmill.ingress.accepting.accepted_job import show_accepted
 from gristmill.ingress.accepting.idempotency import HEADER, LONGEST, PATTERN, read_key
-from gristmill.ingress.accepting.post import QUOTA_USED_UP, read_traceparent
-from gristmill.ingress.access.authenticate import current_producer, requires
+from gristmill.ingress.access.access_rules import requires
+from gristmill.ingress.access.authenticate import current_producer
 from gristmill.ingress.errors import explain
 from gristmill.ingress.http.api import PREFIX, Blueprint
-from gristmill.ingress.http.json import body, takes_up_to
+from gristmill.ingress.http.json import accepts_bodies_up_to, body
 from gristmill.ingress.schemas.batches import BatchAnswer, BatchRequest
 from gristmill.ingress.schemas.errors import ErrorEnvelope
 from gristmill.ingress.services import services
@@ -40,7 +41,7 @@ _POSTED = {
 
 @blueprint.route("/jobs/batch", methods=["POST"])
 @requires("jobs:write", people=False)
-@takes_up_to(LARGEST_BATCH)
+@accepts_bodies_up_to(LARGEST_BATCH)
 @blueprint.arguments(BatchRequest())
 @blueprint.response(202, BatchAnswer, headers=_POSTED, description="One result for each entry, in order.")
 @blueprint.alt_response(429, schema=ErrorEnvelope, description=QUOTA_USED_UP)
@@ -51,7 +52,7 @@ def post_jobs(wanted: dict[str, Any]) -> Response:
     Each entry is accepted or refused on its own, unless the batch is `atomic`; what is accepted is stored when this
     answers.
     """
-    outcomes = post_batch(
+    outcomes = accept_batch(
         services(),
         current_producer(),
         wanted["jobs"],

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from gristmill.ingress.access.authenticate import current_principal, requires
+from gristmill.ingress.access.access_rules import requires
+from gristmill.ingress.access.authenticate import current_principal
 from gristmill.ingress.http.api import PREFIX, OptionalBodyBlueprint
-from gristmill.ingress.operating.dead_letter_details import show_evidence, show_letter
-from gristmill.ingress.schemas.dead_letters import DiscardRequest, LetterAnswer, LetterDetails, RedriveRequest
+from gristmill.ingress.operating.dead_letter_details import show_dead_letter_details, show_listed_dead_letter
+from gristmill.ingress.schemas.dead_letters import DeadLetterAnswer, DeadLetterDetails, DiscardRequest, RedriveRequest
 from gristmill.ingress.schemas.errors import ErrorEnvelope
 from gristmill.ingress.schemas.jobs import ListedJob
 from gristmill.ingress.services import services
@@ -24,7 +25,7 @@ _RESOLVED = "It was redriven or discarded before; the message says by whom."
 
 @blueprint.route("/dead-letters/<uuid:letter_id>", methods=["GET"])
 @requires("jobs:read")
-@blueprint.response(200, LetterDetails)
+@blueprint.response(200, DeadLetterDetails)
 @blueprint.doc(operationId="show_dead_letter")
 def show_dead_letter(letter_id: UUID) -> dict[str, Any]:
     """Show a dead letter with all its evidence.
@@ -34,7 +35,9 @@ def show_dead_letter(letter_id: UUID) -> dict[str, Any]:
     principal = current_principal()
     with services().database.transaction() as session:
         letter = get_letter(session, letter_id, producer_id=principal.sees)
-        return show_evidence(session, letter, tracebacks=principal.is_admin, payloads=principal.sees_payloads)
+        return show_dead_letter_details(
+            session, letter, tracebacks=principal.is_admin, payloads=principal.sees_payloads
+        )
 
 
 @blueprint.route("/dead-letters/<uuid:letter_id>/redrive", methods=["POST"])
@@ -64,7 +67,7 @@ def redrive_dead_letter(wanted: dict[str, Any], letter_id: UUID) -> tuple[Any, i
 @blueprint.route("/dead-letters/<uuid:letter_id>/discard", methods=["POST"])
 @requires("dead_letters:write")
 @blueprint.arguments(DiscardRequest())
-@blueprint.response(200, LetterAnswer)
+@blueprint.response(200, DeadLetterAnswer)
 @blueprint.alt_response(409, schema=ErrorEnvelope, description=_RESOLVED)
 @blueprint.doc(operationId="discard_dead_letter")
 def discard_dead_letter(wanted: dict[str, Any], letter_id: UUID) -> dict[str, Any]:
@@ -74,4 +77,4 @@ def discard_dead_letter(wanted: dict[str, Any], letter_id: UUID) -> dict[str, An
         letter = discard_one(
             session, letter_id, actor=principal.name, producer_id=principal.sees, reason=wanted["reason"]
         )
-    return show_letter(letter)
+    return show_listed_dead_letter(letter)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gristmill.ingress.access.authenticate import requires
+from gristmill.ingress.access.access_rules import requires
 from gristmill.ingress.http.api import PREFIX, Blueprint
 from gristmill.ingress.schemas.demo import DemoEffectQuery, DemoEffects
 from gristmill.ingress.services import services

@@ -7,7 +7,7 @@ from typing import Final
 
 from flask import Blueprint, Response, current_app
 
-from gristmill.ingress.access.authenticate import public
+from gristmill.ingress.access.access_rules import public
 from gristmill.ingress.document.openapi import document_of
 from gristmill.ingress.http.security_headers import PAGE
 

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from flask import Response, request
 
-from gristmill.ingress.access.authenticate import current_principal, requires
+from gristmill.ingress.access.access_rules import requires
+from gristmill.ingress.access.authenticate import current_principal
 from gristmill.ingress.following.event_stream import stream
 from gristmill.ingress.following.events import ID_PATTERN, KINDS, EventId
 from gristmill.ingress.http.api import PREFIX, Blueprint
@@ -56,7 +57,7 @@ def follow_job(job_id: UUID) -> Response:
     with services().database.transaction() as session:
         get_job(session, job_id, producer_id=current_principal().sees)
     with ExitStack() as until_closed:
-        follower = until_closed.enter_context(services().waiters.follow(job_id))
+        follower = until_closed.enter_context(services().followers.follow(job_id))
         if follower is None:
             msg = "As many streams are open as this process takes; ask again later, or GET the job with ?wait="
             raise UnavailableError(msg, retry_after=_RETRY_AFTER)

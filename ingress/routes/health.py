@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gristmill.ingress.access.authenticate import public
+from gristmill.ingress.access.access_rules import public
 from gristmill.ingress.errors import Refusal, envelope
 from gristmill.ingress.health.readiness import DEADLINE, Check
 from gristmill.ingress.http.api import Blueprint
@@ -37,7 +37,7 @@ def readyz() -> tuple[dict[str, Any], int, dict[str, str]]:
 
     Without Postgres or its migrations it cannot. Without Redis or the broker it is degraded, and accepts them still.
     """
-    report = services().readiness.look(DEADLINE)
+    report = services().readiness.check(DEADLINE)
     shown: dict[str, Any] = {
         "status": report.status,
         "checks": {name: _show(check) for name, check in report.checks.items()},

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from gristmill.ingress.access.authenticate import current_principal, requires
+from gristmill.ingress.access.access_rules import requires
+from gristmill.ingress.access.authenticate import current_principal
 from gristmill.ingress.http.api import PREFIX, OptionalBodyBlueprint
 from gristmill.ingress.http.cursor import BY_ID
 from gristmill.ingress.http.paging import read_page
 from gristmill.ingress.operating.cancel_many import cancel_many, preview_cancel
-from gristmill.ingress.operating.requested_filter import wanted_jobs
+from gristmill.ingress.operating.requested_filter import requested_jobs
 from gristmill.ingress.schemas.job_lists import (
     CancelManyAnswer,
     CancelManyRequest,
     JobCount,
-    JobFilter,
     JobPage,
+    JobQuery,
     JobSearch,
 )
 from gristmill.ingress.schemas.lists import CountAnswer
@@ -28,7 +29,7 @@ blueprint = OptionalBodyBlueprint("job_lists", __name__, url_prefix=PREFIX, desc
 
 @blueprint.route("/jobs", methods=["GET"])
 @requires("jobs:read")
-@blueprint.arguments(JobFilter(), location="query")
+@blueprint.arguments(JobQuery(), location="query")
 @blueprint.response(200, JobPage)
 @blueprint.doc(operationId="list_jobs")
 def list_own_jobs(wanted: dict[str, Any]) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def search_jobs(wanted: dict[str, Any]) -> dict[str, Any]:
 def count_own_jobs(wanted: dict[str, Any]) -> Count:
     """Count jobs by a filter, up to 10,000."""
     with services().database.transaction() as session:
-        return count_jobs(session, wanted_jobs(current_principal(), wanted))
+        return count_jobs(session, requested_jobs(current_principal(), wanted))
 
 
 @blueprint.route("/jobs/cancel", methods=["POST"])
@@ -77,7 +78,7 @@ def cancel_jobs(wanted: dict[str, Any]) -> dict[str, Any]:
     """
     dry_run, limit = wanted.pop("dry_run"), wanted.pop("limit")
     wanted.pop("all", None)
-    database, chosen = services().database, wanted_jobs(current_principal(), wanted)
+    database, chosen = services().database, requested_jobs(current_principal(), wanted)
     if dry_run:
         return preview_cancel(database, chosen)
     return cancel_many(database, chosen, actor=current_principal().name, limit=limit)
@@ -88,7 +89,7 @@ def _page(wanted: dict[str, Any]) -> dict[str, Any]:
         services().database,
         wanted,
         lambda session, limit, before: list_jobs(
-            session, wanted_jobs(current_principal(), wanted), limit=limit, before=before
+            session, requested_jobs(current_principal(), wanted), limit=limit, before=before
         ),
         cursor=BY_ID,
         key_of=lambda job: job.id,

@@ -7,13 +7,14 @@ from uuid import UUID
 
 from flask import Response, current_app, request
 
-from gristmill.ingress.accepting.accepted import show_accepted
+from gristmill.ingress.accepting.accept_job import QUOTA_USED_UP, accept_job, read_traceparent
+from gristmill.ingress.accepting.accepted_job import show_accepted
 from gristmill.ingress.accepting.idempotency import HEADER, LONGEST, PATTERN, read_key
-from gristmill.ingress.accepting.post import QUOTA_USED_UP, post, read_traceparent
-from gristmill.ingress.access.authenticate import current_principal, current_producer, requires
+from gristmill.ingress.access.access_rules import requires
+from gristmill.ingress.access.authenticate import current_principal, current_producer
 from gristmill.ingress.http.api import PREFIX, Blueprint
 from gristmill.ingress.http.json import body
-from gristmill.ingress.http.prefer import PREFER, wanted_wait
+from gristmill.ingress.http.prefer import PREFER, read_wait
 from gristmill.ingress.schemas.errors import ErrorEnvelope
 from gristmill.ingress.schemas.jobs import AcceptedJob, ChangedJob, EndedJob, JobDetails, JobRequest, JobWait
 from gristmill.ingress.services import services
@@ -63,7 +64,7 @@ def post_job(wanted: dict[str, Any]) -> Response:
     It is stored when this answers, and is then run to an end exactly once, whatever dies. With `Prefer: wait=10` the
     answer comes when it has ended, or after ten seconds as usual; at once, where too many wait already.
     """
-    accepted = post(
+    accepted = accept_job(
         services(),
         current_producer(),
         wanted,
@@ -71,10 +72,10 @@ def post_job(wanted: dict[str, Any]) -> Response:
         key=read_key(request.headers.get(HEADER)),
         traceparent=read_traceparent(request.headers.get("traceparent")),
     )
-    seconds = wanted_wait(request.headers.get("Prefer"))
+    seconds = read_wait(request.headers.get("Prefer"))
     if seconds is None:
         return _answer(accepted)
-    services().waiters.wait(accepted.id, seconds)
+    services().followers.wait(accepted.id, seconds)
     with services().database.transaction() as session:
         job = get_job(session, accepted.id)
         ended = EndedJob().dump(_show(session, job)) if job.state in FINAL else None
@@ -106,7 +107,7 @@ def show_one_job(wanted: dict[str, Any], job_id: UUID) -> dict[str, Any]:
     if wanted["wait"]:
         with services().database.transaction() as session:
             get_job(session, job_id, producer_id=current_principal().sees)
-        services().waiters.wait(job_id, wanted["wait"])
+        services().followers.wait(job_id, wanted["wait"])
     with services().database.transaction() as session:
         job = get_job(session, job_id, producer_id=current_principal().sees)
         return _show(session, job)

@@ -7,7 +7,7 @@ from typing import Final
 from flask import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from gristmill.ingress.access.authenticate import requires
+from gristmill.ingress.access.access_rules import requires
 from gristmill.ingress.http.api import Blueprint
 from gristmill.ingress.services import services
 

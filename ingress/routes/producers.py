@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from gristmill.ingress.access.authenticate import current_principal, requires
+from gristmill.ingress.access.access_rules import requires
+from gristmill.ingress.access.authenticate import current_principal
 from gristmill.ingress.http.api import PREFIX, OptionalBodyBlueprint
 from gristmill.ingress.http.cursor import BY_NAME
 from gristmill.ingress.http.paging import read_page

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from gristmill.ingress.access.authenticate import current_principal, requires
+from gristmill.ingress.access.access_rules import requires
+from gristmill.ingress.access.authenticate import current_principal
 from gristmill.ingress.http.api import PREFIX, Blueprint
 from gristmill.ingress.schemas.queues import PauseRequest, QueueAnswer, QueueList
 from gristmill.ingress.services import services

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from gristmill.ingress.access.authenticate import current_principal, requires
+from gristmill.ingress.access.access_rules import requires
+from gristmill.ingress.access.authenticate import current_principal
 from gristmill.ingress.http.api import PREFIX, Blueprint, OptionalBodyBlueprint
 from gristmill.ingress.http.cursor import BY_NAME, BY_TIME
 from gristmill.ingress.http.paging import read_page

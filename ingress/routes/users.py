@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gristmill.ingress.access.authenticate import current_person, signed_in
+from gristmill.ingress.access.access_rules import signed_in
+from gristmill.ingress.access.authenticate import current_person
 from gristmill.ingress.http.api import PREFIX, Blueprint
 from gristmill.ingress.schemas.people import UserAnswer
 from gristmill.ingress.services import services

@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from gristmill.ingress.access.authenticate import current_principal, current_producer, requires
+from gristmill.ingress.access.access_rules import requires
+from gristmill.ingress.access.authenticate import current_principal, current_producer
 from gristmill.ingress.http.api import PREFIX, OptionalBodyBlueprint
 from gristmill.ingress.schemas.errors import ErrorEnvelope
 from gristmill.ingress.schemas.webhook_secrets import Forgotten, NewSecret, SecretList, SecretRequest

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 from marshmallow import Schema, ValidationError, fields
 from marshmallow.validate import Length
 
-from gristmill.ingress.accepting.idempotency import LONGEST, PATTERN, WRONG_FORM, is_sound
+from gristmill.ingress.accepting.idempotency import LONGEST, PATTERN, WRONG_FORM, is_valid_key
 from gristmill.ingress.schemas.errors import ErrorBody
 from gristmill.ingress.schemas.fields import Flag
 from gristmill.ingress.schemas.jobs import AcceptedJob, JobRequest
@@ -19,11 +19,11 @@ MOST_ENTRIES: Final = 1_000
 
 def is_key(value: Any) -> bool:
     """Say whether `value` is an idempotency key."""
-    return isinstance(value, str) and is_sound(value)
+    return isinstance(value, str) and is_valid_key(value)
 
 
 def _check_key(key: str) -> None:
-    if not is_sound(key):
+    if not is_valid_key(key):
         raise ValidationError(f"It {WRONG_FORM}.")
 
 

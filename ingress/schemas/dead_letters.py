@@ -14,7 +14,7 @@ from gristmill.shared.states import DeadReason
 REASONS: Final = [str(reason) for reason in DeadReason]
 
 
-class LetterAnswer(Schema):
+class DeadLetterAnswer(Schema):
     id = fields.UUID(required=True)
     job_id = fields.UUID(required=True, allow_none=True, metadata={"description": "None: it never was a job."})
     task = fields.String(required=True, allow_none=True)
@@ -36,7 +36,7 @@ class RawBody(Schema):
     bytes = fields.Integer(required=True)
 
 
-class LetterDetails(LetterAnswer):
+class DeadLetterDetails(DeadLetterAnswer):
     attempts = fields.List(fields.Nested(AttemptAnswer), required=True)
     broker = fields.Dict(
         required=True, allow_none=True, metadata={"description": "What the broker told, such as `x-death`."}

@@ -22,7 +22,7 @@ from gristmill.shared.queues import QUEUES
 from gristmill.shared.states import State
 
 
-class JobChoice(Schema):
+class JobFilter(Schema):
     """Which jobs; what several fields say must all be true."""
 
     state = fields.String(validate=OneOf([str(state) for state in State]))
@@ -33,12 +33,12 @@ class JobChoice(Schema):
     created_before = Time()
 
 
-class JobFilter(JobChoice):
+class JobQuery(JobFilter):
     limit = limit_field()
     cursor = CursorField()
 
 
-class JobCount(JobChoice):
+class JobCount(JobFilter):
     where = where_field("JobWhere")
 
 

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Final
 from marshmallow import Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import Length, OneOf, Range
 
-from gristmill.ingress.accepting.times import FURTHEST
-from gristmill.ingress.following.follow import LONGEST_WAIT
+from gristmill.ingress.accepting.start_and_expiry import FURTHEST
+from gristmill.ingress.following.followers import LONGEST_WAIT
 from gristmill.ingress.schemas.fields import Seconds, Time, Whole, http_url, short_text
 from gristmill.ingress.schemas.plain import Look, PlainFirst, is_text
 from gristmill.shared.operating.why_waiting import REASONS
@@ -75,7 +75,7 @@ class JobRequest(PlainFirst):
 
     @validates_schema
     def check_start(self, data: dict[str, Any], **_kwargs: Any) -> None:
-        """Refuse two starts; `gristmill.ingress.accepting.times` looks at what the clock decides."""
+        """Refuse two starts; `gristmill.ingress.accepting.start_and_expiry` looks at what the clock decides."""
         if "run_at" in data and "delay" in data:
             raise ValidationError("Give run_at or delay, not both.", "delay")
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from uuid_utils.compat import uuid7
 
 from gristmill import tasks
-from gristmill.ingress.following.follow import Waiters
+from gristmill.ingress.following.followers import Followers
 from gristmill.shared.database.connect import Database
 from gristmill.shared.settings import Secret
 from gristmill.workers.celery.app import make_app
@@ -69,7 +69,7 @@ def test_the_relay_hears_past_the_pooler(pooled: Database, somebody: str, redis_
 
 
 def test_who_waits_for_a_job_hears_past_the_pooler(pooled: Database, somebody: str) -> None:
-    waiters = Waiters(pooled, most=1, streams=1)
+    waiters = Followers(pooled, most=1, streams=1)
     with waiters.follow(post(pooled, tasks.echo, message="m")) as follower:
         assert follower is not None
         assert follower.listen(50)

@@ -5,7 +5,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from gristmill.ingress.access.authenticate import KeyRing
+from gristmill.ingress.access.key_checks import KeyChecks
 from gristmill.shared.database.connect import Database
 from gristmill.shared.errors import ConflictError, InvalidError, NotFoundError
 from gristmill.shared.producers.check_key import find_producer_by_token
@@ -94,7 +94,7 @@ def test_a_verified_key_costs_no_query_and_a_revoked_one_dies(database: Database
         producer = create_producer(session, "p", ["jobs:read"])
         token = create_key(session, producer)
         key_id = list_keys(session, producer)[0].id
-    remembering, forgetful = KeyRing(database), KeyRing(database, remembered=0)
+    remembering, forgetful = KeyChecks(database), KeyChecks(database, remembered=0)
     assert remembering.find(token) is not None
     assert forgetful.find(token) is not None
     with database.transaction() as session:

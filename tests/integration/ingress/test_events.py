@@ -191,7 +191,7 @@ def test_a_quiet_stream_shows_that_it_lives(
     monkeypatch.setattr(event_stream, "HEARTBEAT", 0.05)
     job = post(database, tasks.echo, message="m")
     with following(client, job, headers) as listener:
-        eventually(lambda: listener.pieces.get(timeout=SOON) == event_stream._BEAT)
+        eventually(lambda: listener.pieces.get(timeout=SOON) == event_stream._COMMENT)
         with database.transaction() as session:
             cancel_job(session, job, actor="test")
         assert kinds(listener.rest()) == ["job.cancelled"]
@@ -257,7 +257,7 @@ def test_streams_end_when_the_process_is_to_end(
     job = post(database, tasks.echo, message="m")
     with following(client, job, headers) as listener:
         listener.next()
-        services_of(app).waiters.close()
+        services_of(app).followers.close()
         assert listener.rest() == []
     assert follow(client, job, headers).status_code == 503
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from flask.testing import FlaskClient
 
-from gristmill.ingress.access.rate_counters import Limits, Rate
+from gristmill.ingress.access.rate_counters import Rate, RateCounters
 from gristmill.ingress.app import create_app
 from gristmill.shared.database.connect import Database
 from gristmill.shared.settings import Secret, Settings
@@ -41,7 +41,10 @@ def test_a_rate_is_a_number_of_requests_in_a_moving_window(rate: Rate, amount: i
 
 
 def test_many_threads_and_two_processes_share_one_rate_exactly(shared: Settings) -> None:
-    processes = [Limits(shared), Limits(shared)]  # each with its own connections and nothing in common but Valkey
+    processes = [
+        RateCounters(shared),
+        RateCounters(shared),
+    ]  # each with its own connections and nothing in common but Valkey
     producer = uuid4()
     with ThreadPoolExecutor(16) as pool:
         standings = list(pool.map(lambda number: processes[number % 2].count_request(producer, SLOW), range(200)))
@@ -52,7 +55,7 @@ def test_many_threads_and_two_processes_share_one_rate_exactly(shared: Settings)
 
 
 def test_a_process_counts_by_itself_while_valkey_is_away(settings: Settings) -> None:
-    own, producer = Limits(settings), uuid4()
+    own, producer = RateCounters(settings), uuid4()
     allowed = [own.count_request(producer, SLOW).allowed for _ in range(30)]
     assert allowed == [True] * 10 + [False] * 20
     assert own.fallbacks == 30

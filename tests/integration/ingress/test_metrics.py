@@ -74,7 +74,7 @@ def test_a_database_that_is_away_is_told_and_hides_nothing_else(
     away = with_other_database(settings, f"postgresql://nobody@127.0.0.1:{NOBODY_LISTENS}/none")
     app = create_app(replace(away, database_pool_size=2))
     good = create_app(settings, database)
-    services_of(app).keys._known = services_of(good).keys._known  # the key was verified while the database was there
+    services_of(app).key_checks._known = services_of(good).key_checks._known  # verified while the database was there
     assert good.test_client().get("/api/v1/queues", headers=headers).status_code == 200
     found = told(app.test_client(), headers)
     assert found["gristmill_database_up"] == 0

@@ -27,7 +27,7 @@ MOST = 4  # of the 32 threads: half of those that neither wait for jobs nor stre
 
 
 def matches(checks: PasswordChecks, kept: str | None, password: str) -> bool:
-    with checks.place() as check:
+    with checks.slot() as check:
         return check(kept, password)
 
 
@@ -106,7 +106,7 @@ def test_beyond_the_cap_people_are_told_at_once_to_come_again_while_jobs_are_acc
         with held_up(monkeypatch) as begun:
             waiting = [pool.submit(app.test_client().post, "/api/v1/auth/login", json=body) for _ in range(MOST)]
             assert begun.acquire(timeout=60)
-            room = services_of(app).passwords._room
+            room = services_of(app).password_checks._room
             eventually(lambda: room._value == 0)
             refused = client.post("/api/v1/auth/login", json=body)
             assert refused.status_code == 503
@@ -132,4 +132,4 @@ def test_most_threads_are_left_to_everything_else(settings: Settings, threads_of
     import dataclasses
 
     app = create_app(dataclasses.replace(settings, web_threads=threads_of_the_server))
-    assert 1 <= services_of(app).passwords.most <= max(1, threads_of_the_server // 4)
+    assert 1 <= services_of(app).password_checks.most <= max(1, threads_of_the_server // 4)

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from gristmill.ingress.access import password_checks
-from gristmill.ingress.access.authenticate import KeyRing
+from gristmill.ingress.access.key_checks import KeyChecks
 from gristmill.ingress.app import create_app
 from gristmill.shared.base.sealing import derive
 from gristmill.shared.database.connect import Database
@@ -222,7 +222,7 @@ def test_a_refresh_token_gets_new_ones_once_and_when_it_comes_again_the_session_
     for stolen in (first, second.get_json()):  # the second was good until the first came again
         refused = client.post(f"{AUTH}/refresh", json={"refresh_token": stolen["refresh_token"]})
         assert (refused.status_code, refused.get_json()["error"]["code"]) == (401, "AUTH_UNAUTHORIZED_001")
-    found = KeyRing(database)
+    found = KeyChecks(database)
     assert found.find(first["access_token"]) is None
     assert found.find(second.get_json()["access_token"]) is None
 
@@ -265,7 +265,7 @@ def test_an_access_token_dies_with_its_user_or_session_within_the_seconds_that_i
 ) -> None:
     make_person(database)
     token = sign_in(client)["access_token"]
-    remembering, forgetful = KeyRing(database), KeyRing(database, remembered=0)
+    remembering, forgetful = KeyChecks(database), KeyChecks(database, remembered=0)
     assert remembering.find(token) is not None
     assert forgetful.find(token) is not None
     change(database, ENDS[how])
@@ -276,7 +276,7 @@ def test_an_access_token_dies_with_its_user_or_session_within_the_seconds_that_i
 def test_a_role_that_changes_changes_what_its_token_may(client: FlaskClient, database: Database) -> None:
     make_person(database)
     token = sign_in(client)["access_token"]
-    forgetful = KeyRing(database, remembered=0)
+    forgetful = KeyChecks(database, remembered=0)
     for role, scopes in (("member", set()), ("operator", {"operator"}), ("admin", {"admin"})):
         change(database, "UPDATE users SET role = :role", role=role)
         principal = forgetful.find(token)

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
-from gristmill.ingress.access.authenticate import needs_of
+from gristmill.ingress.access.access_rules import access_rule_of
 from gristmill.ingress.services import services_of
 from gristmill.shared.audit.queries import list_acts
 from gristmill.shared.base.principal import ADMIN, OPERATOR, SCOPES
@@ -32,7 +32,7 @@ def call(client: FlaskClient, app: Flask) -> Callable[..., Any]:
     """Ask the API; what its key ring remembers is forgotten first, as after some seconds."""
 
     def ask(method: str, path: str, headers: dict[str, str], body: Any = None) -> TestResponse:
-        services_of(app).keys._known.clear()
+        services_of(app).key_checks._known.clear()
         return client.open(f"/api/v1{path}", method=method, headers=headers, json=body)
 
     return ask
@@ -234,7 +234,7 @@ def test_nothing_of_one_producer_reaches_another_over_any_route(
             if "where" in (sent or {}):
                 assert answer.status_code == 200, (method, path, told)
                 assert answer.json.get("count", 0) == answer.json.get("matched", 0) == 0, (method, path, told)
-            needs = needs_of(app, rule.endpoint)
+            needs = access_rule_of(app, rule.endpoint)
             if needs is not None and not needs.is_public:
                 assert call(method, path.removeprefix("/api/v1"), {}, sent).status_code == 401, (method, path)
     assert call("GET", f"/jobs/{job}", owner).json["state"] == "queued"

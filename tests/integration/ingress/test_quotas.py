@@ -106,7 +106,7 @@ def test_beyond_its_quota_a_producer_is_told_when_to_try_again(
     app: Flask, client: FlaskClient, key: Headers, database: Database
 ) -> None:
     client.get("/api/v1/jobs", headers=key)
-    known = services_of(app).keys._known
+    known = services_of(app).key_checks._known
     for digest, (until, principal) in list(known.items()):
         assert isinstance(principal, ProducerPrincipal)
         known[digest] = (until + 60, replace(principal, quota=3))

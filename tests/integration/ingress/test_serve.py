@@ -25,9 +25,7 @@ from tests.processes import all_have_ended
 ECHO = {"task": "demo.echo", "args": {"message": "hello"}}
 PATIENCE = 60  # seconds for what has no other deadline
 WAIT = 900  # seconds that those may wait who are told to go home
-LETS_WAIT = (
-    f"import gristmill.ingress.following.follow; gristmill.ingress.following.follow.LONGEST_WAIT = {WAIT}; {SERVE}"
-)
+LETS_WAIT = f"from gristmill.ingress.following import followers; followers.LONGEST_WAIT = {WAIT}; {SERVE}"
 STREAMS = 2
 
 

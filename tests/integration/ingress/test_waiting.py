@@ -19,7 +19,7 @@ from werkzeug.test import TestResponse
 
 from gristmill import tasks
 from gristmill.ingress.app import create_app
-from gristmill.ingress.following.follow import Follower, Waiters
+from gristmill.ingress.following.followers import Follower, Followers
 from gristmill.shared.database.connect import Database
 from gristmill.shared.operating.cancel import cancel_job
 from gristmill.shared.settings import Settings
@@ -37,8 +37,8 @@ pytestmark = pytest.mark.timeout(300, method="thread")
 @pytest.fixture(autouse=True)
 def _waits_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is told at the end of its wait only is seen to come late."""
-    for module in ("waiting", "prefer"):
-        monkeypatch.setattr(f"ingress.{module}.LONGEST_WAIT", float(LONG))
+    for module in ("following.followers", "http.prefer"):
+        monkeypatch.setattr(f"gristmill.ingress.{module}.LONGEST_WAIT", float(LONG))
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_a_preference_that_nobody_understands_is_passed_by(client: FlaskClient, 
 def test_five_hundred_that_wait_cost_one_connection_and_are_all_told(
     settings: Settings, database: Database, executor: Executor
 ) -> None:
-    waiters = Waiters(database, most=500, streams=0)
+    waiters = Followers(database, most=500, streams=0)
     jobs = [post(database, tasks.echo, message="m") for _ in range(5)]
     threads = [threading.Thread(target=waiters.wait, args=(jobs[number % 5], LONG)) for number in range(500)]
     for thread in threads:
@@ -181,7 +181,7 @@ def test_five_hundred_that_wait_cost_one_connection_and_are_all_told(
 def test_a_connection_that_is_cut_while_the_job_ends_keeps_nobody_waiting(
     database: Database, executor: Executor
 ) -> None:
-    waiters = Waiters(database, most=5, streams=0)
+    waiters = Followers(database, most=5, streams=0)
     job = post(database, tasks.echo, message="m")
     with meanwhile(lambda: waiters.wait(job, LONG)) as waiting:
         eventually(lambda: is_watched(database, job))
@@ -196,7 +196,7 @@ def test_a_connection_that_is_cut_while_the_job_ends_keeps_nobody_waiting(
 
 
 def test_who_waits_is_told_also_where_a_thousand_clients_are_connected(database: Database, executor: Executor) -> None:
-    waiters = Waiters(database, most=1, streams=0)
+    waiters = Followers(database, most=1, streams=0)
     job = post(database, tasks.echo, message="m")
     with many_descriptors(), meanwhile(lambda: waiters.wait(job, LONG)) as waiting:
         eventually(lambda: is_watched(database, job))
@@ -220,17 +220,17 @@ def many_descriptors() -> Iterator[None]:
 
 
 def test_a_call_that_comes_while_it_makes_sure_to_be_heard_is_not_lost(database: Database) -> None:
-    waiters = Waiters(database, most=1, streams=0)
+    waiters = Followers(database, most=1, streams=0)
     follower = Follower(waiters, uuid7(), ends_only=True)
 
     class Listens(threading.Event):
         """Is set, and the job moves right after that was asked."""
 
         def wait(self, timeout: float | None = None) -> bool:
-            follower.call()
+            follower.wake()
             return True
 
-    waiters.listens = Listens()
+    waiters.connected = Listens()
     assert follower.listen()
     assert follower.wait(0)
 

@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 
-from gristmill.ingress.access.authenticate import Needs, needs_of, public, refuse_undeclared_routes, requires
+from gristmill.ingress.access.access_rules import AccessRule, access_rule_of, public, refuse_undeclared_routes, requires
 from gristmill.ingress.app import create_app
 from gristmill.shared.people.sessions import SCOPES_OF, Person, Tokens
 from gristmill.shared.producers.keys import Key, ProducerPrincipal, new_key, read_token
@@ -50,8 +50,8 @@ def test_jobs_are_posted_with_keys_alone_and_people_are_told_of_themselves_alone
     assert all(needs.scopes for _, needs in rules if needs.producers)
 
 
-def declared(app: Flask, endpoint: str) -> Needs:
-    needs = needs_of(app, endpoint)
+def declared(app: Flask, endpoint: str) -> AccessRule:
+    needs = access_rule_of(app, endpoint)
     assert needs is not None
     return needs
 

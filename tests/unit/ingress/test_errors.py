@@ -10,7 +10,7 @@ from werkzeug.exceptions import NotImplemented as NotBuilt
 from werkzeug.exceptions import TooManyRequests
 
 from gristmill.ingress.errors import MalformedError, register_errors
-from gristmill.ingress.http.every_request import Front
+from gristmill.ingress.http.every_request import EveryRequest
 from gristmill.ingress.http.json import OrjsonProvider
 from gristmill.shared.errors import (
     ConflictError,
@@ -31,7 +31,7 @@ def app_that_raises(error: Exception) -> Flask:
     app = Flask("raises", static_folder=None)
     app.json = OrjsonProvider(app)
     register_errors(app)
-    app.wsgi_app = Front(app.wsgi_app, lambda *_: None)  # type: ignore[method-assign]
+    app.wsgi_app = EveryRequest(app.wsgi_app, lambda *_: None)  # type: ignore[method-assign]
 
     @app.get("/")
     def view() -> str:

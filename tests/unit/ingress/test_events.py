@@ -16,7 +16,7 @@ from gristmill.shared.errors import InvalidError
     ],
 )
 def test_what_comes_after_an_event_is_not_seen(last: str, seen: list[str], unseen: list[str]) -> None:
-    assert [other for other in seen + unseen if EventId.read(last).has_told(EventId.read(other))] == seen
+    assert [other for other in seen + unseen if EventId.read(last).includes(EventId.read(other))] == seen
 
 
 @pytest.mark.parametrize("text", ["", "1", "1-1", "1-1-1-1", "a-b-c", "-1-1-1", "1-1-²", "1-1-" + "9" * 20, "1- 1-1"])

@@ -8,7 +8,7 @@ from marshmallow import Schema, fields, validates_schema
 from marshmallow.validate import OneOf, Range
 
 from gristmill.ingress.http.cursor import BY_GROUP
-from gristmill.ingress.schemas.dead_letters import REASONS, LetterAnswer
+from gristmill.ingress.schemas.dead_letters import REASONS, DeadLetterAnswer
 from gristmill.ingress.schemas.fields import Flag, Seconds, Time, Whole, short_text
 from gristmill.ingress.schemas.lists import (
     MOST_OF_A_PAGE,
@@ -24,7 +24,7 @@ MOST_AT_ONCE: Final = 10_000  # letters a request: some seconds of work; who has
 _RESOLUTIONS: Final = ["open", "redriven", "discarded", "all"]
 
 
-class LetterChoice(Schema):
+class DeadLetterFilter(Schema):
     """Which dead letters; what several fields say must all be true."""
 
     task = short_text(200)
@@ -35,20 +35,20 @@ class LetterChoice(Schema):
     created_before = Time()
 
 
-class ResolvedChoice(LetterChoice):
+class DeadLetterResolutionFilter(DeadLetterFilter):
     resolution = fields.String(load_default="open", validate=OneOf(_RESOLUTIONS))
 
 
-class LetterQuery(ResolvedChoice):
+class DeadLetterQuery(DeadLetterResolutionFilter):
     limit = limit_field()
     cursor = CursorField()
 
 
-class FilteredLetters(LetterChoice):
+class DeadLetterWhereFilter(DeadLetterFilter):
     where = where_field("DeadLetterWhere")
 
 
-class LetterCount(FilteredLetters):
+class DeadLetterCount(DeadLetterWhereFilter):
     resolution = fields.String(
         load_default="all",
         validate=OneOf(_RESOLUTIONS),
@@ -56,34 +56,34 @@ class LetterCount(FilteredLetters):
     )
 
 
-class LetterSearch(LetterCount):
+class DeadLetterSearch(DeadLetterCount):
     limit = Whole(load_default=20, validate=Range(1, MOST_OF_A_PAGE))
     cursor = CursorField()
 
 
-class GroupQuery(ResolvedChoice):
+class DeadLetterGroupQuery(DeadLetterResolutionFilter):
     limit = limit_field()
     cursor = CursorField(BY_GROUP)
 
 
-class LetterPage(Page):
-    items = fields.List(fields.Nested(LetterAnswer), required=True)
+class DeadLetterPage(Page):
+    items = fields.List(fields.Nested(DeadLetterAnswer), required=True)
 
 
-class LetterGroupAnswer(Schema):
+class DeadLetterGroupAnswer(Schema):
     task = fields.String(required=True, allow_none=True)
     fingerprint = fields.String(required=True)
     count = fields.Integer(required=True)
     first_seen = Time(required=True)
     last_seen = Time(required=True)
-    sample = fields.Nested(LetterAnswer, required=True, metadata={"description": "The latest of them."})
+    sample = fields.Nested(DeadLetterAnswer, required=True, metadata={"description": "The latest of them."})
 
 
-class LetterGroups(Page):
-    items = fields.List(fields.Nested(LetterGroupAnswer), required=True)
+class DeadLetterGroups(Page):
+    items = fields.List(fields.Nested(DeadLetterGroupAnswer), required=True)
 
 
-class RedriveManyRequest(FilteredLetters):
+class RedriveManyRequest(DeadLetterWhereFilter):
     """At least one of the filters, or `all`."""
 
     all = Flag(metadata={"description": "Without a filter: yes, really all open ones."})
@@ -100,7 +100,7 @@ class RedriveManyRequest(FilteredLetters):
     @validates_schema
     def check_filter(self, data: dict[str, Any], **_kwargs: Any) -> None:
         """Refuse what would redrive everything by mistake."""
-        refuse_everything_by_mistake(FilteredLetters(), data, "every open dead letter")
+        refuse_everything_by_mistake(DeadLetterWhereFilter(), data, "every open dead letter")
 
 
 class RedriveManyAnswer(Schema):
@@ -119,4 +119,4 @@ class RedriveManyAnswer(Schema):
     )
     more = fields.Boolean(required=True, metadata={"description": "Further ones fit: ask again."})
     until = Time(required=True, allow_none=True, metadata={"description": "When the last of them is due."})
-    sample = fields.List(fields.Nested(LetterAnswer), required=True, metadata={"description": "Of a dry run."})
+    sample = fields.List(fields.Nested(DeadLetterAnswer), required=True, metadata={"description": "Of a dry run."})

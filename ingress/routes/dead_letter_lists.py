@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from gristmill.ingress.access.authenticate import current_principal, requires
+from gristmill.ingress.access.access_rules import requires
+from gristmill.ingress.access.authenticate import current_principal
 from gristmill.ingress.http.api import PREFIX, OptionalBodyBlueprint
 from gristmill.ingress.http.cursor import BY_GROUP, BY_ID
 from gristmill.ingress.http.paging import read_page
-from gristmill.ingress.operating.dead_letter_details import show_group, show_letter
+from gristmill.ingress.operating.dead_letter_details import show_dead_letter_group, show_listed_dead_letter
 from gristmill.ingress.operating.redrive_many import preview_redrive, redrive_many
-from gristmill.ingress.operating.requested_filter import wanted_letters
-from gristmill.ingress.schemas.letter_lists import (
-    GroupQuery,
-    LetterCount,
-    LetterGroups,
-    LetterPage,
-    LetterQuery,
-    LetterSearch,
+from gristmill.ingress.operating.requested_filter import requested_dead_letters
+from gristmill.ingress.schemas.dead_letter_lists import (
+    DeadLetterCount,
+    DeadLetterGroupQuery,
+    DeadLetterGroups,
+    DeadLetterPage,
+    DeadLetterQuery,
+    DeadLetterSearch,
     RedriveManyAnswer,
     RedriveManyRequest,
 )
@@ -27,13 +28,15 @@ from gristmill.shared.database.bounded import Count
 from gristmill.shared.dead_letters.queries import count_letters, list_letters
 from gristmill.shared.dead_letters.queries_groups import Place, list_groups
 
-blueprint = OptionalBodyBlueprint("letter_lists", __name__, url_prefix=PREFIX, description="Dead letters by a filter.")
+blueprint = OptionalBodyBlueprint(
+    "dead_letter_lists", __name__, url_prefix=PREFIX, description="Dead letters by a filter."
+)
 
 
 @blueprint.route("/dead-letters", methods=["GET"])
 @requires("jobs:read")
-@blueprint.arguments(LetterQuery(), location="query")
-@blueprint.response(200, LetterPage)
+@blueprint.arguments(DeadLetterQuery(), location="query")
+@blueprint.response(200, DeadLetterPage)
 @blueprint.doc(operationId="list_dead_letters")
 def list_dead_letters(wanted: dict[str, Any]) -> dict[str, Any]:
     """List dead letters, newest first.
@@ -45,8 +48,8 @@ def list_dead_letters(wanted: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.route("/dead-letters/search", methods=["POST"])
 @requires("jobs:read")
-@blueprint.arguments(LetterSearch(), required=False)
-@blueprint.response(200, LetterPage)
+@blueprint.arguments(DeadLetterSearch(), required=False)
+@blueprint.response(200, DeadLetterPage)
 @blueprint.doc(operationId="search_dead_letters")
 def search_dead_letters(wanted: dict[str, Any]) -> dict[str, Any]:
     """List dead letters by a filter, newest first; `where` is what `POST /jobs/search` takes, with other fields."""
@@ -55,19 +58,19 @@ def search_dead_letters(wanted: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.route("/dead-letters/count", methods=["POST"])
 @requires("jobs:read")
-@blueprint.arguments(LetterCount(), required=False)
+@blueprint.arguments(DeadLetterCount(), required=False)
 @blueprint.response(200, CountAnswer)
 @blueprint.doc(operationId="count_dead_letters")
 def count_dead_letters(wanted: dict[str, Any]) -> Count:
     """Count dead letters by a filter, up to 10,000."""
     with services().database.transaction() as session:
-        return count_letters(session, wanted_letters(current_principal(), wanted))
+        return count_letters(session, requested_dead_letters(current_principal(), wanted))
 
 
 @blueprint.route("/dead-letters/groups", methods=["GET"])
 @requires("jobs:read")
-@blueprint.arguments(GroupQuery(), location="query")
-@blueprint.response(200, LetterGroups)
+@blueprint.arguments(DeadLetterGroupQuery(), location="query")
+@blueprint.response(200, DeadLetterGroups)
 @blueprint.doc(operationId="group_dead_letters")
 def group_dead_letters(wanted: dict[str, Any]) -> dict[str, Any]:
     """Group dead letters by task and by how they failed, the largest group first.
@@ -78,11 +81,11 @@ def group_dead_letters(wanted: dict[str, Any]) -> dict[str, Any]:
         services().database,
         wanted,
         lambda session, limit, after: list_groups(
-            session, wanted_letters(current_principal(), wanted), limit=limit, after=after
+            session, requested_dead_letters(current_principal(), wanted), limit=limit, after=after
         ),
         cursor=BY_GROUP,
         key_of=Place.of,
-        show=show_group,
+        show=show_dead_letter_group,
     )
 
 
@@ -98,7 +101,7 @@ def redrive_dead_letters(wanted: dict[str, Any]) -> dict[str, Any]:
     """
     dry_run, rate, limit = wanted.pop("dry_run"), wanted.pop("rate", None), wanted.pop("limit")
     wanted.pop("all", None)
-    database, chosen = services().database, wanted_letters(current_principal(), wanted)
+    database, chosen = services().database, requested_dead_letters(current_principal(), wanted)
     if dry_run:
         return preview_redrive(database, chosen)
     return redrive_many(database, chosen, actor=current_principal().name, rate=rate, limit=limit)
@@ -109,9 +112,9 @@ def _page(wanted: dict[str, Any]) -> dict[str, Any]:
         services().database,
         wanted,
         lambda session, limit, before: list_letters(
-            session, wanted_letters(current_principal(), wanted), limit=limit, before=before
+            session, requested_dead_letters(current_principal(), wanted), limit=limit, before=before
         ),
         cursor=BY_ID,
         key_of=lambda letter: letter.id,
-        show=show_letter,
+        show=show_listed_dead_letter,
     )

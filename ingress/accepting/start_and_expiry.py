@@ -1,4 +1,4 @@
-"""When a job may run and expire: what is over, or too far away to be meant."""
+"""Check `run_at`, `delay` and `expires_at`: times that are past, or too far ahead to be intended."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Final
 
 from gristmill.shared.errors import InvalidError
 
-FURTHEST: Final = timedelta(days=366)  # a year, leap years too; what lies beyond is rather a wrong unit than a plan
+FURTHEST: Final = timedelta(days=366)  # a leap year; a time beyond it is more likely a wrong unit than a plan
 
 
-def check_times(run_at: datetime | None, delay: float | None, expires_at: datetime | None) -> None:
-    """Refuse a job that could only expire, or that is too far away. Only a sanity check: Postgres' clock decides.
+def check_start_and_expiry(run_at: datetime | None, delay: float | None, expires_at: datetime | None) -> None:
+    """Refuse a job that could only expire, or that starts too far ahead. A sanity check: the clock of Postgres decides.
 
-    It is no part of the schema, since it changes with the time: what it refuses may be the replay of what it took.
+    It is not part of the schema, because its result depends on the time: a refused body may be a replay of an accepted
+    one.
 
     Raises:
         InvalidError: names the wrong field.

@@ -1,11 +1,11 @@
-"""From the entries of a batch to one result for each, in order; or all of them or nothing."""
+"""Accept a batch: one result for each entry, in order; or all entries or none."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from gristmill.ingress.accepting.idempotency import Key, find_replays, fingerprint, key_of_entry
-from gristmill.ingress.accepting.same_shape import AlikeEntries, Entry
+from gristmill.ingress.accepting.idempotency import IdempotencyKey, find_replays, fingerprint, key_of_entry
+from gristmill.ingress.accepting.same_shape import Entry, SharedTerms
 from gristmill.ingress.schemas.batches import MOST_ENTRIES
 from gristmill.shared.errors import (
     ForbiddenError,
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 Outcome = Accepted | Exception
 
-TWO_KEYS: Final = "Give idempotency_key in the entries or the header Idempotency-Key for the whole batch, not both"
-REFUSED: Final = "Nothing was accepted, since not every entry could be: details names each wrong one"
+TWO_KEYS: Final = "Send idempotency_key in the entries or the header Idempotency-Key for the whole batch, not both"
+REFUSED: Final = "Nothing was accepted, because some entries are not valid: details names each of them"
 
 
-def post_batch(
+def accept_batch(
     services: Services,
     principal: ProducerPrincipal,
     entries: Sequence[Entry],
@@ -39,9 +39,9 @@ def post_batch(
     atomic: bool,
     traceparent: str | None,
 ) -> list[Outcome]:
-    """Accept what can be accepted of `entries`, and return one outcome for each, in order.
+    """Accept the valid entries, and return one outcome for each entry, in order.
 
-    Under a key an entry that was accepted is answered with the same again, and one that was refused is tried again.
+    With a key, an entry that was accepted before gets the same answer again; one that was refused is tried again.
 
     Args:
         body: the whole batch as it was sent.
@@ -49,10 +49,10 @@ def post_batch(
         atomic: all or nothing.
 
     Raises:
-        InvalidError: nothing can be made of the batch, or it is atomic and has an entry that cannot be accepted.
+        InvalidError: the batch is not valid, or it is atomic and has an entry that cannot be accepted.
         IdempotencyConflictError: the key of the batch was used with another body.
-        QuotaExceededError: the batch is atomic, and more than its producer may have in flight.
-        UnavailableError: the database is away or has too much to do; nothing was accepted.
+        QuotaExceededError: the batch is atomic and larger than its producer's quota allows.
+        UnavailableError: the database is away or overloaded; nothing was accepted.
     """
     keys = _keys_of(entries, key, body)
     outcomes: list[Outcome | None] = [None] * len(entries)
@@ -61,13 +61,13 @@ def post_batch(
         if key is not None:
             _refuse_misuse(replays.values())
         outcomes = [replays.get(number) for number in range(len(entries))]
-    alike = AlikeEntries(services, principal, traceparent=traceparent)
+    shared_terms = SharedTerms(services, principal, traceparent=traceparent)
     jobs: dict[int, NewJob] = {}
     for number, entry in enumerate(entries):
         if outcomes[number] is not None:
             continue
         try:
-            job = alike.prepare(entry)
+            job = shared_terms.prepare(entry)
         except GristmillError as error:
             outcomes[number] = error
         else:
@@ -78,28 +78,28 @@ def post_batch(
         results = services.batches.submit(list(jobs.values()), atomic=atomic)
         for number, result in zip(jobs, results, strict=True):
             outcomes[number] = result
-    return _settled(outcomes, atomic=atomic)
+    return _one_answer_or_all(outcomes, atomic=atomic)
 
 
-def _keys_of(entries: Sequence[Entry], key: str | None, body: Any) -> dict[int, Key]:
+def _keys_of(entries: Sequence[Entry], key: str | None, body: Any) -> dict[int, IdempotencyKey]:
     """Return the key of each entry that has one, by its number.
 
-    A batch's own key makes one for as many entries as a batch may have: another body is found out at any length.
+    The key of a batch yields one key for each entry that a batch may have, so that a longer body is detected too.
     """
     if key is None:
         return {
-            number: Key(entry["idempotency_key"], fingerprint(_without_key(entry)))
+            number: IdempotencyKey(entry["idempotency_key"], fingerprint(_without_key(entry)))
             for number, entry in enumerate(entries)
             if isinstance(entry.get("idempotency_key"), str)
         }
     if any("idempotency_key" in entry for entry in entries):
         raise InvalidError(TWO_KEYS, {"Idempotency-Key": [TWO_KEYS]})
     whole = fingerprint(body)
-    return {number: Key(key_of_entry(key, number), whole) for number in range(MOST_ENTRIES)}
+    return {number: IdempotencyKey(key_of_entry(key, number), whole) for number in range(MOST_ENTRIES)}
 
 
 def _without_key(entry: Mapping[str, Any]) -> Entry:
-    """Return the body that would be posted alone under the same key."""
+    """Return the body of a single job that would be posted with the same key."""
     return {name: value for name, value in entry.items() if name != "idempotency_key"}
 
 
@@ -109,15 +109,15 @@ def _refuse_misuse(replays: Iterable[Outcome | None]) -> None:
             raise found
 
 
-def _settled(outcomes: Sequence[Outcome | None], *, atomic: bool) -> list[Outcome]:
-    """Return the outcomes, unless they amount to one answer for the whole batch."""
-    settled = [outcome for outcome in outcomes if outcome is not None]
-    first = settled[0]
-    if isinstance(first, UnavailableError) and all(isinstance(one, UnavailableError) for one in settled):
+def _one_answer_or_all(outcomes: Sequence[Outcome | None], *, atomic: bool) -> list[Outcome]:
+    """Return the outcomes, or raise the error that answers the whole batch."""
+    complete = [outcome for outcome in outcomes if outcome is not None]
+    first = complete[0]
+    if isinstance(first, UnavailableError) and all(isinstance(one, UnavailableError) for one in complete):
         raise first
     if atomic:
-        _refuse_errors(settled)
-    return settled
+        _refuse_errors(complete)
+    return complete
 
 
 def _refuse_errors(outcomes: Sequence[Outcome | None]) -> None:

@@ -1,4 +1,4 @@
-"""A job as its producer is told that it was accepted."""
+"""Show an accepted job to its producer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def show_accepted(accepted: Accepted) -> dict[str, Any]:
-    """Return what a producer is told of a job that was accepted, or found to be there."""
+    """Return the answer for a job that was accepted, or that existed before."""
     shown = {
         "id": accepted.id,
         "task": accepted.task,

@@ -1,4 +1,4 @@
-"""Whether the callback_url of a posted job may be called, and signed: looked at before the job is accepted."""
+"""Check the callback_url of a posted job before the job is accepted."""
 
 from __future__ import annotations
 
@@ -15,23 +15,21 @@ if TYPE_CHECKING:
     from gristmill.shared.producers.keys import ProducerPrincipal
 
 FIELD: Final = "callback_url"
-UNSIGNED: Final = (
-    "Callbacks are signed, and this producer has no secret yet: POST /api/v1/webhook-secret makes one and shows it once"
-)
+UNSIGNED: Final = "Callbacks are signed, and this producer has no secret yet: POST /api/v1/webhook-secret creates one"
 
 
-class Callbacks:
-    """What may be called back for one request; it asks the database at most once, and only where a URL was given."""
+class CallbackUrls:
+    """The check for one request. It queries the database at most once, and only if a URL was given."""
 
     def __init__(self, services: Services, principal: ProducerPrincipal) -> None:
         self._services = services
         self._principal = principal
 
     def check(self, url: str | None) -> None:
-        """Refuse a URL that the worker would refuse, as far as its text tells.
+        """Refuse a URL that the worker would refuse, as far as its text shows.
 
         Raises:
-            InvalidError: it leads home, is not encrypted where that is asked for, or nothing could be signed.
+            InvalidError: it leads to a private address, is not encrypted where it must be, or there is no secret.
         """
         if url is None:
             return

@@ -1,4 +1,4 @@
-"""Follow jobs: one connection that listens for all who wait in this process."""
+"""Wait for jobs to move: one connection listens for all requests of this process."""
 
 from __future__ import annotations
 
@@ -22,66 +22,67 @@ if TYPE_CHECKING:
     from gristmill.shared.database.connect import Database
 
 log = structlog.get_logger(__name__)
-LONGEST_WAIT: Final = 20.0  # seconds; below the 25 that a process has to finish its requests when it is to end
-_LOOK: Final = 1_000  # milliseconds between two looks whether anybody waits
-_LINGER: Final = 30.0  # seconds that the connection is kept when nobody waits any more
+LONGEST_WAIT: Final = 20.0  # seconds; below the 25 that a process has to finish its requests when it stops
+_POLL: Final = 1_000  # milliseconds between two checks whether any request waits
+_IDLE: Final = 30.0  # seconds for which the connection is kept when no request waits
 _PAUSE: Final = 0.5  # seconds between two tries to connect
-_CONNECT_PATIENCE: Final = 5.0  # seconds that one who waits gives the connection to come up
-_MARKED: Final = 60.0  # seconds that a follower's mark is good for; it is renewed when half of them are over
+_CONNECT_PATIENCE: Final = 5.0  # seconds that a follower waits for the connection
+_MARKED: Final = 60.0  # seconds for which a follower's mark is valid; it is renewed after half of them
 
 
 class Follower:
-    """One who follows a job. It is first heard (the connection listens), then marks its job, then looks.
+    """One request that follows a job. The connection listens first, then the job is marked, then it is read.
 
-    So the move that ends a job either commits before the mark, and the look finds it ended, or sees the mark and tells.
+    So the move that ends a job either commits before the mark, and the job is found ended, or sees the mark and
+    notifies.
 
     Attributes:
-        job_id: whose moves it is called for.
-        ends_only: whether it is called for the job's end alone.
+        job_id: the job whose moves wake the follower.
+        ends_only: whether only the job's end wakes it.
     """
 
-    def __init__(self, waiters: Waiters, job_id: UUID, *, ends_only: bool) -> None:
+    def __init__(self, followers: Followers, job_id: UUID, *, ends_only: bool) -> None:
         self.ends_only = ends_only
-        self._waiters = waiters
+        self._followers = followers
         self.job_id = job_id
-        self._called = threading.Event()
+        self._woken = threading.Event()
         self._marked_until = 0.0
 
-    def call(self) -> None:
-        """Let it look again: the job has moved, or something may have been missed."""
-        self._called.set()
+    def wake(self) -> None:
+        """Let it read the job again: the job has moved, or a notification may have been missed."""
+        self._woken.set()
 
     def listen(self, patience: float = _CONNECT_PATIENCE) -> bool:
-        """Make sure of being called for what comes from here on.
+        """Make sure that every later move wakes this follower.
 
         Returns:
-            False when the connection does not come up within `patience` seconds, or this process is to end.
+            False when there is no connection within `patience` seconds, or this process is stopping.
         """
-        self._called.clear()  # first: a call that comes from here on tells that this look is not the last one
-        return self._waiters.listens.wait(min(patience, _CONNECT_PATIENCE)) and not self._waiters.closing
+        self._woken.clear()  # first: a wake-up from here on means that the job must be read once more
+        return self._followers.connected.wait(min(patience, _CONNECT_PATIENCE)) and not self._followers.closing
 
     def mark(self, seconds: float) -> bool:
-        """Ask the moves of the job to tell, for `seconds`. False when it has ended, or is not there."""
+        """Ask the moves of the job to notify, for `seconds`. Return False when it has ended, or does not exist."""
         self._marked_until = time.monotonic() + seconds
-        with self._waiters.database.transaction() as session:
+        with self._followers.database.transaction() as session:
             return watch(session, self.job_id, seconds=seconds)
 
     def keep_mark(self) -> None:
-        """Renew the mark of one who follows for long."""
+        """Renew the mark of a long stream."""
         if self._marked_until - time.monotonic() < _MARKED / 2:
             self.mark(_MARKED)
 
     def wait(self, seconds: float) -> bool:
-        """Return whether it was called within `seconds`."""
-        return self._called.wait(seconds)
+        """Return whether it was woken within `seconds`."""
+        return self._woken.wait(seconds)
 
 
-class Waiters:
-    """Lets threads wait for jobs: up to `most` for ends, up to `streams` for all that happens."""
+class Followers:
+    """The followers of one process: up to `most` requests wait for an end, up to `streams` for every move."""
 
     def __init__(self, database: Database, *, most: int, streams: int) -> None:
         self.database = database
-        self.listens = threading.Event()
+        self.connected = threading.Event()
         self.closing = False
         self._room = threading.BoundedSemaphore(most)
         self._stream_room = threading.BoundedSemaphore(streams)
@@ -90,13 +91,13 @@ class Waiters:
         self._thread: threading.Thread | None = None
 
     @property
-    def waiting(self) -> int:
-        """How many wait for an end."""
+    def long_polls(self) -> int:
+        """The number of requests that wait for an end."""
         return self._count(ends_only=True)
 
     @property
-    def streaming(self) -> int:
-        """How many follow all that happens."""
+    def streams(self) -> int:
+        """The number of requests that follow every move."""
         return self._count(ends_only=False)
 
     def _count(self, *, ends_only: bool) -> int:
@@ -104,7 +105,7 @@ class Waiters:
             return sum(each.ends_only is ends_only for followers in self._followers.values() for each in followers)
 
     def wait(self, job_id: UUID, seconds: float) -> None:
-        """Return when the job has ended, after `seconds` at the latest; at once when too many wait already."""
+        """Return when the job has ended, after `seconds` at the latest; at once when too many requests wait."""
         deadline = time.monotonic() + min(seconds, LONGEST_WAIT)
         if not self._room.acquire(blocking=False):
             log.warning("wait.no_room", job_id=str(job_id))
@@ -118,7 +119,7 @@ class Waiters:
 
     @contextmanager
     def follow(self, job_id: UUID) -> Iterator[Follower | None]:
-        """Yield one who follows all moves of a job; None when too many do already."""
+        """Yield a follower of all moves of a job; None when there are too many streams."""
         if self.closing or not self._stream_room.acquire(blocking=False):
             yield None
             return
@@ -129,11 +130,11 @@ class Waiters:
             self._stream_room.release()
 
     def close(self) -> None:
-        """Let all who wait come to their ends: this process is about to."""
+        """End all waits, because this process is stopping."""
         self.closing = True
         with self._lock:
-            everybody = list(self._followers)
-        self._call(everybody)
+            job_ids = list(self._followers)
+        self._wake(job_ids)
 
     @contextmanager
     def _following(self, follower: Follower) -> Iterator[Follower]:
@@ -141,7 +142,7 @@ class Waiters:
         with self._lock:
             self._followers.setdefault(job_id, set()).add(follower)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._listen, name="waiters", daemon=True)
+                self._thread = threading.Thread(target=self._listen, name="followers", daemon=True)
                 self._thread.start()
         try:
             yield follower
@@ -153,43 +154,43 @@ class Waiters:
                     del self._followers[job_id]
 
     def _listen(self) -> None:
-        """Keep one connection that listens, until nobody has waited for a while."""
+        """Keep one connection that listens, until no request has waited for a while."""
         while True:
             try:
-                self._hear()
-            except Exception as error:  # noqa: BLE001  without this thread nobody would be told any more
+                self._receive()
+            except Exception as error:  # noqa: BLE001  without this thread no follower would be woken
                 log.warning("wait.connection_lost", error=type(error).__name__)
                 time.sleep(_PAUSE)
-            self.listens.clear()
+            self.connected.clear()
             with self._lock:
                 if not self._followers:
                     self._thread = None
                     return
                 missed = list(self._followers)
-            self._call(missed)  # what came meanwhile was not heard: each looks again
+            self._wake(missed)  # notifications of the meantime are lost: each reads its job again
 
-    def _hear(self) -> None:
-        ear = listening(self.database.settings, MOVED_CHANNEL, application_name="gristmill web (listen)")
+    def _receive(self) -> None:
+        connection = listening(self.database.settings, MOVED_CHANNEL, application_name="gristmill web (listen)")
         try:
-            self.listens.set()
-            reading = select.poll()  # select.select() takes no descriptor above 1023, and each client has one
-            reading.register(ear, select.POLLIN)
-            needed_at = time.monotonic()
-            while self._followers or time.monotonic() - needed_at < _LINGER:
+            self.connected.set()
+            poller = select.poll()  # select.select() accepts no descriptor above 1023, and each client has one
+            poller.register(connection, select.POLLIN)
+            used_at = time.monotonic()
+            while self._followers or time.monotonic() - used_at < _IDLE:
                 if self._followers:
-                    needed_at = time.monotonic()
-                if reading.poll(_LOOK):
-                    ear.poll()
-                    for notice in ear.notifies:
+                    used_at = time.monotonic()
+                if poller.poll(_POLL):
+                    connection.poll()
+                    for notice in connection.notifies:
                         job_id, _, state = notice.payload.partition(" ")
-                        self._call([UUID(job_id)], has_ended=state in FINAL)
-                    ear.notifies.clear()
+                        self._wake([UUID(job_id)], has_ended=state in FINAL)
+                    connection.notifies.clear()
         finally:
-            ear.close()
+            connection.close()
 
-    def _call(self, job_ids: list[UUID], *, has_ended: bool = True) -> None:
+    def _wake(self, job_ids: list[UUID], *, has_ended: bool = True) -> None:
         with self._lock:
             for job_id in job_ids:
                 for follower in self._followers.get(job_id, ()):
                     if has_ended or not follower.ends_only:
-                        follower.call()
+                        follower.wake()

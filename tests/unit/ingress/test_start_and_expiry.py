@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gristmill.ingress.accepting.times import check_times
+from gristmill.ingress.accepting.start_and_expiry import check_start_and_expiry
 from gristmill.ingress.schemas.jobs import JobRequest
 from gristmill.shared.errors import InvalidError
 
@@ -20,7 +20,7 @@ def look_at(run_at: str | None = None, delay: float | None = None, expires_at: s
     """Check times as they come from a body."""
     given = {"run_at": run_at, "delay": delay, "expires_at": expires_at}
     loaded = JobRequest().load({"task": "demo.echo"} | {name: value for name, value in given.items() if value})
-    check_times(loaded.get("run_at"), loaded.get("delay"), loaded.get("expires_at"))
+    check_start_and_expiry(loaded.get("run_at"), loaded.get("delay"), loaded.get("expires_at"))
 
 
 @pytest.mark.parametrize("run_at", [LAST, {"days": 400}])

@@ -1,4 +1,4 @@
-"""From a posted body to an accepted job: the producer's rights, the task, the idempotency key, the group commit."""
+"""Accept a posted job: the producer's rights, the task, the idempotency key, the group commit."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from gristmill.ingress.accepting.callbacks import Callbacks
-from gristmill.ingress.accepting.idempotency import Key, find_replays, fingerprint
-from gristmill.ingress.accepting.times import check_times
+from gristmill.ingress.accepting.callback_urls import CallbackUrls
+from gristmill.ingress.accepting.idempotency import IdempotencyKey, find_replays, fingerprint
+from gristmill.ingress.accepting.start_and_expiry import check_start_and_expiry
 from gristmill.shared.errors import ForbiddenError, GristmillError
 from gristmill.shared.jobs.enqueue import JobOptions, prepare_on, terms_of
 from gristmill.shared.jobs.insert import Accepted
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from gristmill.shared.settings import Secret
     from gristmill.shared.task import Task
 
-QUOTA_USED_UP: Final = "The producer has as many jobs in flight as its quota allows; wait as `Retry-After` says."
+QUOTA_USED_UP: Final = (
+    "The producer has as many jobs in flight as its quota allows; `Retry-After` says how long to wait."
+)
 _TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-def post(
+def accept_job(
     services: Services,
     principal: ProducerPrincipal,
     wanted: Mapping[str, Any],
@@ -36,7 +38,7 @@ def post(
     key: str | None,
     traceparent: str | None,
 ) -> Accepted:
-    """Accept the job that `wanted` (a loaded `JobRequest`) asks for, and return it after the commit.
+    """Accept the job that `wanted` (a loaded `JobRequest`) requests, and return it after the commit.
 
     Args:
         body: `wanted` as it was sent.
@@ -46,21 +48,23 @@ def post(
         InvalidError, ForbiddenError: the job cannot be accepted, and nothing was stored.
         IdempotencyConflictError: the key was used with another body.
         QuotaExceededError: the producer has as many jobs in flight as it may.
-        UnavailableError: the database is away or has too much to do.
+        UnavailableError: the database is away or overloaded.
     """
-    known_as = Key(key, fingerprint(body)) if key is not None else None
+    idempotency_key = IdempotencyKey(key, fingerprint(body)) if key is not None else None
     try:
-        callbacks = Callbacks(services, principal)
+        callbacks = CallbackUrls(services, principal)
         agreed = agree(services, principal, wanted, callbacks=callbacks, traceparent=traceparent)
         job = agreed.prepare(wanted["args"], secret_key=services.settings.secret_key)
     except GristmillError:
-        # What could be accepted yesterday may be too late or unknown today; its replay is answered all the same.
-        earlier = find_replays(services, principal.producer_id, [known_as])[0] if known_as is not None else None
-        if earlier is None:
+        # A job accepted yesterday may be too late or unknown today. Its replay is answered all the same.
+        stored = (
+            find_replays(services, principal.producer_id, [idempotency_key])[0] if idempotency_key is not None else None
+        )
+        if stored is None:
             raise
-        return _or_raise(earlier)
-    if known_as is not None:
-        job = job.with_idempotency_key(*known_as)
+        return _or_raise(stored)
+    if idempotency_key is not None:
+        job = job.with_idempotency_key(*idempotency_key)
     return _or_raise(services.acceptor.submit([job])[0])
 
 
@@ -70,8 +74,8 @@ def _or_raise(result: Accepted | Exception) -> Accepted:
     raise result
 
 
-class Agreed(NamedTuple):
-    """A task that its producer may post, and on which terms."""
+class AgreedTerms(NamedTuple):
+    """A task that its producer may post, with the terms of its jobs."""
 
     task: Task
     terms: Terms
@@ -90,19 +94,19 @@ def agree(
     principal: ProducerPrincipal,
     wanted: Mapping[str, Any],
     *,
-    callbacks: Callbacks,
+    callbacks: CallbackUrls,
     traceparent: str | None = None,
-) -> Agreed:
-    """Return what jobs like the one that `wanted` (a loaded `JobRequest`) asks for have in common, if they may be.
+) -> AgreedTerms:
+    """Return the task and terms that `wanted` (a loaded `JobRequest`) requests, after checking them.
 
     Args:
-        callbacks: one for all jobs of a request.
+        callbacks: one object for all jobs of a request.
 
     Raises:
         ForbiddenError: the key may not post this task.
         UnknownTaskError: there is no such task.
         InternalTaskError: the platform alone enqueues it.
-        InvalidError: its times are over or too far away, or its callback cannot be made.
+        InvalidError: its times are past or too far ahead, or its callback URL is refused.
     """
     if not principal.may_post(wanted["task"]):
         allowed = ", ".join(sorted(principal.allowed_tasks or ()))
@@ -111,7 +115,7 @@ def agree(
     task = registry.get_for_posting(wanted["task"], demo=services.settings.demo_tasks)
     delay: float | None = wanted.get("delay")
     run_at, expires_at = wanted.get("run_at"), wanted.get("expires_at")
-    check_times(run_at, delay, expires_at)
+    check_start_and_expiry(run_at, delay, expires_at)
     callbacks.check(wanted.get("callback_url"))
     options = JobOptions(
         run_at=run_at,
@@ -125,9 +129,9 @@ def agree(
         producer_id=principal.producer_id,
         traceparent=traceparent,
     )
-    return Agreed(task, terms_of(task, options, quota=principal.quota))
+    return AgreedTerms(task, terms_of(task, options, quota=principal.quota))
 
 
 def read_traceparent(header: str | None) -> str | None:
-    """Return a W3C trace context header of version 00; None when it is not one, as the standard asks."""
+    """Return a W3C trace context header of version 00; None for any other, as the standard requires."""
     return header if header is not None and _TRACEPARENT.fullmatch(header) else None
