@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
@@ -87,7 +87,11 @@ signal.pause()
         forked = psutil.Process(int(maker.stdout.readline()))
     maker.kill()
     maker.wait()
-    eventually(lambda: has_ended(forked))
+    try:
+        eventually(lambda: has_ended(forked))
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            forked.kill()
 
 
 def test_a_program_that_cannot_be_run_says_so(tmp_path: Path) -> None:
