@@ -1,4 +1,4 @@
-"""`@task`: what a task declares, and the registry of all of them."""
+"""Declare a task with `@task`, and look tasks up in the registry."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def task(
     internal: bool = False,
     into: Registry = registry,
 ) -> Callable[[Handler], Task]:
-    """Declare a task; everything that could not work is refused at import.
+    """Declare a task. A declaration that cannot work is refused at import.
 
     Raises:
         TaskDefinitionError: says which option is wrong and what to write instead.
@@ -241,7 +241,7 @@ def _bundle_problem(bundle: int, *, effects: Effects, time_limit: timedelta, man
 
 
 def longest_run(time_limit: timedelta, jobs: int) -> timedelta:
-    """Return how long a hint of `jobs` jobs may run: each once, or, where one of many fails, each twice."""
+    """Return how long a hint of `jobs` jobs may run: each once, or each twice where one of many fails."""
     return time_limit * jobs * (1 if jobs == 1 else 2)
 
 

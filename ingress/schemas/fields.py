@@ -1,4 +1,4 @@
-"""Fields that say no where marshmallow's would bend: numbers in quotes, 1 for true, NUL, URLs with passwords."""
+"""Strict fields of requests: they refuse numbers in quotes, 1 for true, NUL, and URLs with passwords."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from marshmallow.validate import ContainsNoneOf, Length
 
 from gristmill.shared.filters.kinds import STORABLE
 
-LONGEST_URL: Final = 2_048  # characters; what proxies and browsers agree to pass on
-FIRST: Final = datetime(1, 1, 1, tzinfo=UTC)  # the ends of the calendar, ours and that of Postgres' driver
+LONGEST_URL: Final = 2_048  # characters; proxies and browsers pass on no more
+FIRST: Final = datetime(1, 1, 1, tzinfo=UTC)  # bounds of the calendar, of Python and of the Postgres driver
 LAST: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 _WITHOUT_NUL: Final = ContainsNoneOf(["\0"], error="May not hold the character NUL.")
 
@@ -76,7 +76,7 @@ class Time(fields.AwareDateTime):
 
 
 def _in_utc(time: datetime) -> datetime:
-    """Return the same moment in UTC; beyond the ends of the calendar, its end."""
+    """Return the same time in UTC; beyond the bounds of the calendar, the bound."""
     try:
         return time.astimezone(UTC)
     except OverflowError:

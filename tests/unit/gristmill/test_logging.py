@@ -1,4 +1,4 @@
-"""What a log line looks like, and what never stands in one."""
+"""The form of a log line, and the secrets that it never holds."""
 
 import json
 import logging

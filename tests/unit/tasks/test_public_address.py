@@ -1,4 +1,4 @@
-"""Which addresses a webhook may be posted to."""
+"""Addresses that a webhook may be posted to."""
 
 import ipaddress
 

@@ -1,4 +1,4 @@
-"""How the Retry-After header is read."""
+"""Reading the Retry-After header."""
 
 from datetime import UTC, datetime, timedelta
 
