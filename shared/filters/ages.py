@@ -14,9 +14,8 @@ from gristmill.shared.jobs.models import Job
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
-CLOCKS_DIFFER: Final = (
-    300_000  # milliseconds: the largest difference between the clock that makes an id and the database's
-)
+# Milliseconds: the largest difference between the clock that makes an id and the database's.
+CLOCKS_DIFFER: Final = 300_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMES: Final = 1 << 48  # milliseconds that a UUIDv7 can hold (RFC 9562, 5.7)
 
