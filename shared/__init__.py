@@ -1,1 +1,1 @@
-"""What the ingress and the workers agree on: settings, database, models, states, tasks, retries, enqueue, SQL."""
+"""Code that the ingress and the workers share: settings, database, models, states, tasks, retries, enqueue, SQL."""

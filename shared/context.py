@@ -1,4 +1,4 @@
-"""What a handler is given beside its arguments: the job it runs for, its session, and the way to enqueue more."""
+"""Context of a handler: the job that it runs for, its session, and functions to enqueue more jobs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class TaskSession(Session):
         """Write what is pending, and release the savepoint of a job in a bundle; the platform calls it.
 
         Raises:
-            RuntimeError: the handler went on after an error of the database, which has undone what came before it.
+            RuntimeError: the handler continued after an error of the database, which has undone its earlier work.
         """
         self.flush()
         if not self.in_transaction():
@@ -51,7 +51,7 @@ class TaskSession(Session):
         super().commit()
 
     def drop(self) -> None:
-        """Undo what the handler did: the platform calls it when the attempt did not succeed."""
+        """Undo the work of the handler; the platform calls it when the attempt did not succeed."""
         super().rollback()
 
 
@@ -97,7 +97,7 @@ class Context:
 
     @property
     def cancelled(self) -> bool:
-        """Whether somebody asked for this job to be cancelled. A long handler looks now and then, and returns."""
+        """True once somebody has asked to cancel this job. A long handler checks it now and then, and returns."""
         return self.is_cancelled()
 
     def enqueue(self, task: Task | str, options: JobOptions | None = None, /, **args: Any) -> UUID:
@@ -112,7 +112,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One job as a handler for many gets it: its context, and its arguments as the schema loaded them."""
+    """One job of a handler for many: its context, and its arguments as the schema loaded them."""
 
     ctx: Context
     args: dict[str, Any]

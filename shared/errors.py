@@ -1,4 +1,4 @@
-"""Every error that the platform raises on purpose, with the code that a producer sees."""
+"""Errors that the platform raises, each with the stable code that a producer sees."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SettingsError(GristmillError):
 
 
 class NotFoundError(GristmillError):
-    """The thing that was asked for does not exist, or is not the asker's."""
+    """The resource does not exist, or belongs to somebody else."""
 
     code = "RESOURCE_NOT_FOUND_001"
 
@@ -43,7 +43,7 @@ class InvalidError(GristmillError):
 
 
 class FilterTooSlowError(InvalidError):
-    """A filter would have to look at more rows than there is time for: narrowing it helps, asking again does not."""
+    """A filter would have to read more rows than there is time for: narrow it, repeating it does not help."""
 
     code = "FILTER_TOO_SLOW_001"
 
@@ -79,7 +79,7 @@ class ConflictError(GristmillError):
 
 
 class EmailTakenError(ConflictError):
-    """A person who is not deleted has this address."""
+    """A user who is not deleted has this address."""
 
     code = "USER_EMAIL_TAKEN_001"
 
@@ -97,7 +97,7 @@ class ForbiddenError(GristmillError):
 
 
 class UnavailableError(GristmillError):
-    """A part that the request needs is away or full; try again after `retry_after` seconds."""
+    """A service that the request needs is unavailable or full; try again after `retry_after` seconds."""
 
     code = "PLATFORM_UNAVAILABLE_001"
 
@@ -110,7 +110,7 @@ class QuotaExceededError(GristmillError):
     """The producer has as many jobs in flight as it may have; try again when some have ended."""
 
     code = "QUOTA_EXCEEDED_001"
-    retry_after = 5  # seconds; when a job ends nobody knows, and asking costs a count
+    retry_after = 5  # seconds; nobody knows when a job will end, and each try costs a count
 
 
 class TaskDefinitionError(GristmillError):
@@ -151,6 +151,6 @@ class WorkerLostError(GristmillError):
 
 
 class FenceLostError(GristmillError):
-    """This attempt is no longer the job's current one; whatever it did is rolled back and somebody else goes on."""
+    """This attempt is no longer the job's current one: its effects are rolled back, and another attempt continues."""
 
     code = "ATTEMPT_FENCED_001"

@@ -1,4 +1,4 @@
-"""The ends of an attempt that are not failures, as values to return from a handler."""
+"""Outcomes that a handler can return: discard, snooze, cancel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queues, as data: the one table that topology, tasks, Procfile and documentation follow."""
+"""Queues of the platform: the one table that topology, tasks, Procfile and documentation follow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Queue:
 
     Args:
         binding: the topic pattern on `app_exchange`.
-        time_to_live: how long a job may wait here before it is no longer wanted; None is for ever.
+        time_to_live: the time that a job may wait here before it expires; None is for ever.
         concurrency: worker processes of its group, by default.
     """
 

@@ -1,4 +1,4 @@
-"""When a failed attempt is followed by another, and after how long: a pure function."""
+"""Retry policy, and the pure decision whether and when a failed attempt is followed by another."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gristmill.shared.states import DeadReason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often, and how far apart.
+    """The number of attempts of a job, and the waits between them.
 
     The wait after attempt n is drawn evenly from 0 to `first_delay * factor**(n-1)`, at most `max_delay`: exponential
     back-off with full jitter (Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015). The
@@ -29,7 +29,7 @@ class RetryPolicy:
     give_up_on: tuple[type[BaseException], ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what could not be meant.
+        """Refuse values that make no sense.
 
         Raises:
             ValueError: with the option, its value and its bounds.

@@ -1,4 +1,4 @@
-"""The states of a job, and the one table of the moves between them."""
+"""States of a job, and the table of the moves between them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 
 class State(StrEnum):
-    """Where a job stands. The last three are final; `dead` leaves only by redrive."""
+    """The state of a job. The last three are final; only a redrive leaves `dead`."""
 
     SCHEDULED = "scheduled"
     QUEUED = "queued"
@@ -20,7 +20,7 @@ class State(StrEnum):
 
 
 class Move(StrEnum):
-    """What can happen to a job. `gristmill.shared.jobs.moves` has one function of each name."""
+    """The moves of a job. `gristmill.shared.jobs.moves` has one function of each name."""
 
     CLAIM = "claim"
     SUCCEED = "succeed"
@@ -88,7 +88,7 @@ MOVES: Final[dict[Move, Transition]] = {
 
 
 class DeadReason(StrEnum):
-    """Why a job ended without success."""
+    """Reasons for which a job ends without success."""
 
     EXHAUSTED = "exhausted"
     PERMANENT = "permanent"
@@ -100,7 +100,7 @@ class DeadReason(StrEnum):
 
 
 class AttemptOutcome(StrEnum):
-    """How one attempt ended, when it did not succeed."""
+    """Outcomes of an attempt that did not succeed."""
 
     FAILED = "failed"
     LOST = "lost"

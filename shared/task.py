@@ -1,4 +1,4 @@
-"""`@task`: what a task declares, and the registry of all of them."""
+"""Declare a task with `@task`, and look tasks up in the registry."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def task(
     internal: bool = False,
     into: Registry = registry,
 ) -> Callable[[Handler], Task]:
-    """Declare a task; everything that could not work is refused at import.
+    """Declare a task. A declaration that cannot work is refused at import.
 
     Raises:
         TaskDefinitionError: says which option is wrong and what to write instead.
@@ -194,15 +194,11 @@ def task(
     def refuse(problem: str) -> TaskDefinitionError:
         return TaskDefinitionError(f"@task {name}: {problem}")
 
-    if queue not in QUEUES:
-        raise refuse(f"queue {queue!r} is not in the topology; choose one of {', '.join(QUEUES)} (shared/queues.py)")
-    if "." not in name or name != name.lower() or not name.isascii():
-        raise refuse("the name must read like `email.send`: lower case, with a dot")
-    if not SHORTEST_LIMIT <= time_limit <= LONGEST_LIMIT:
-        raise refuse(f"time_limit={time_limit} must lie between {SHORTEST_LIMIT} and {LONGEST_LIMIT}")
-    if effects not in ("database", "outside"):
-        raise refuse(f'effects={effects!r}: write "database" or "outside"')
-    problem = _bundle_problem(bundle, effects=effects, time_limit=time_limit, many=many)
+    problem = (
+        _name_problem(name, queue)
+        or _effects_problem(effects, time_limit)
+        or _bundle_problem(bundle, effects=effects, time_limit=time_limit, many=many)
+    )
     if problem is not None:
         raise refuse(problem)
 
@@ -228,6 +224,22 @@ def task(
     return declare
 
 
+def _name_problem(name: str, queue: str) -> str | None:
+    if queue not in QUEUES:
+        return f"queue {queue!r} is not in the topology; choose one of {', '.join(QUEUES)} (shared/queues.py)"
+    if "." not in name or name != name.lower() or not name.isascii():
+        return "the name must read like `email.send`: lower case, with a dot"
+    return None
+
+
+def _effects_problem(effects: str, time_limit: timedelta) -> str | None:
+    if not SHORTEST_LIMIT <= time_limit <= LONGEST_LIMIT:
+        return f"time_limit={time_limit} must lie between {SHORTEST_LIMIT} and {LONGEST_LIMIT}"
+    if effects not in ("database", "outside"):
+        return f'effects={effects!r}: write "database" or "outside"'
+    return None
+
+
 def _bundle_problem(bundle: int, *, effects: Effects, time_limit: timedelta, many: ManyHandler | None) -> str | None:
     if not 1 <= bundle <= LARGEST_BUNDLE:
         return f"bundle={bundle} must lie between 1 and {LARGEST_BUNDLE}"
@@ -241,7 +253,7 @@ def _bundle_problem(bundle: int, *, effects: Effects, time_limit: timedelta, man
 
 
 def longest_run(time_limit: timedelta, jobs: int) -> timedelta:
-    """Return how long a hint of `jobs` jobs may run: each once, or, where one of many fails, each twice."""
+    """Return how long a hint of `jobs` jobs may run: each once, or each twice where one of many fails."""
     return time_limit * jobs * (1 if jobs == 1 else 2)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from gristmill.shared.errors import InvalidError
-from gristmill.shared.outgoing.endpoint import what_is_wrong
+from gristmill.shared.outgoing.endpoint import url_problem
 from gristmill.shared.producers.queries_webhook_secrets import has_secret
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class CallbackUrls:
         if url is None:
             return
         settings = self._services.settings
-        problem = what_is_wrong(
+        problem = url_problem(
             urlsplit(url), allow_private=settings.allow_private_webhooks, allow_http=settings.allow_http_callbacks
         )
         if problem is not None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from marshmallow import Schema, ValidationError, fields
 from marshmallow.validate import Length
@@ -12,7 +11,6 @@ from gristmill.ingress.accepting.idempotency import LONGEST, PATTERN, WRONG_FORM
 from gristmill.ingress.schemas.errors import ErrorBody
 from gristmill.ingress.schemas.fields import Flag
 from gristmill.ingress.schemas.jobs import AcceptedJob, JobRequest
-from gristmill.ingress.schemas.plain import Look
 
 MOST_ENTRIES: Final = 1_000
 
@@ -29,11 +27,6 @@ def _check_key(key: str) -> None:
 
 class BatchEntry(JobRequest):
     """What `POST /jobs` takes, and the key that stands in its header there."""
-
-    looks: ClassVar[Mapping[str, Look]] = {
-        **JobRequest.looks,
-        "idempotency_key": is_key,
-    }
 
     idempotency_key = fields.String(
         validate=_check_key,

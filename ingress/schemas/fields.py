@@ -1,4 +1,4 @@
-"""Fields that say no where marshmallow's would bend: numbers in quotes, 1 for true, NUL, URLs with passwords."""
+"""Strict fields of requests: they refuse numbers in quotes, 1 for true, NUL, and URLs with passwords."""
 
 from __future__ import annotations
 
@@ -7,24 +7,20 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from marshmallow import ValidationError, fields
-from marshmallow.validate import Length
+from marshmallow.validate import ContainsNoneOf, Length
 
 from gristmill.shared.filters.kinds import STORABLE
 
-LONGEST_URL: Final = 2_048  # characters; what proxies and browsers agree to pass on
-FIRST: Final = datetime(1, 1, 1, tzinfo=UTC)  # the ends of the calendar, ours and that of Postgres' driver
+LONGEST_URL: Final = 2_048  # characters; proxies and browsers pass on no more
+FIRST: Final = datetime(1, 1, 1, tzinfo=UTC)  # bounds of the calendar, of Python and of the Postgres driver
 LAST: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-
-
-def _refuse_nul(value: str) -> None:
-    if "\0" in value:
-        raise ValidationError("May not hold the character NUL.")
+_WITHOUT_NUL: Final = ContainsNoneOf(["\0"], error="May not hold the character NUL.")
 
 
 def short_text(longest: int, **options: Any) -> fields.String:
     """Return a field for a text of 1 to `longest` characters."""
     metadata = {"pattern": STORABLE, **options.pop("metadata", {})}
-    return fields.String(validate=[Length(1, longest), _refuse_nul], metadata=metadata, **options)
+    return fields.String(validate=[Length(1, longest), _WITHOUT_NUL], metadata=metadata, **options)
 
 
 class Seconds(fields.Float):
@@ -38,6 +34,8 @@ class Seconds(fields.Float):
 
 class Whole(fields.Integer):
     """A whole number, also one written as 45.0 as JSON Schema has it; not a text that looks like one."""
+
+    plain_type = int  # for `gristmill.shared.base.plain_values`
 
     def _validated(self, value: Any) -> int:
         if isinstance(value, str) or (isinstance(value, float) and not value.is_integer()):
@@ -78,7 +76,7 @@ class Time(fields.AwareDateTime):
 
 
 def _in_utc(time: datetime) -> datetime:
-    """Return the same moment in UTC; beyond the ends of the calendar, its end."""
+    """Return the same time in UTC; beyond the bounds of the calendar, the bound."""
     try:
         return time.astimezone(UTC)
     except OverflowError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from marshmallow import Schema, ValidationError, fields, validates_schema
@@ -11,7 +10,7 @@ from marshmallow.validate import Length, OneOf, Range
 from gristmill.ingress.accepting.start_and_expiry import FURTHEST
 from gristmill.ingress.following.followers import LONGEST_WAIT
 from gristmill.ingress.schemas.fields import Seconds, Time, Whole, http_url, short_text
-from gristmill.ingress.schemas.plain import Look, PlainFirst, is_text
+from gristmill.shared.args import PlainFirst
 from gristmill.shared.operating.why_waiting import REASONS
 from gristmill.shared.states import State
 
@@ -24,19 +23,8 @@ MOST_ATTEMPTS: Final = 100
 PRIORITIES: Final = ("normal", "high")
 
 
-_is_tag: Final = is_text(LONGEST_TAG)
-
-
 class JobRequest(PlainFirst):
-    needed = frozenset({"task"})
-    looks: ClassVar[Mapping[str, Look]] = {
-        "task": is_text(LONGEST_TASK),
-        "args": lambda value: isinstance(value, dict),
-        "priority": lambda value: isinstance(value, str) and value in PRIORITIES,
-        "max_attempts": lambda value: type(value) is int and 0 < value <= MOST_ATTEMPTS,
-        "unique_key": is_text(LONGEST_UNIQUE_KEY),
-        "tags": lambda value: isinstance(value, list) and len(value) <= MOST_TAGS and all(map(_is_tag, value)),
-    }
+    checked_together = frozenset({"run_at", "delay"})
 
     task = short_text(LONGEST_TASK, required=True, metadata={"example": "email.send"})
     args = fields.Dict(
@@ -66,10 +54,6 @@ class JobRequest(PlainFirst):
         },
     )
     tags = fields.List(short_text(LONGEST_TAG), load_default=list, validate=Length(max=MOST_TAGS))
-
-    def defaults(self) -> dict[str, Any]:
-        """Return the fields that are there even when they were not sent."""
-        return {"args": {}, "priority": "normal", "tags": []}
 
     contract: ClassVar[dict[str, Any]] = {"not": {"required": ["run_at", "delay"]}}
 

@@ -1,1 +1,1 @@
-"""What every process needs, whatever it does: logs, error reports, seals, breakers, and ending with the parent."""
+"""Foundations of every process: settings, logs, error reports, sealing, circuit breaker, dying with the parent."""

@@ -1,4 +1,4 @@
-"""A circuit breaker: what one call learned of a service that is away, the next calls of the process need not ask."""
+"""Circuit breaker and back-off: after a failure the calls of a process spare a service that does not answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 FIRST_PAUSE: Final = 0.1  # seconds after a first error
-LONGEST_PAUSE: Final = 5.0  # seconds: a service that is back is found by then
+LONGEST_PAUSE: Final = 5.0  # seconds: the longest delay until a service that is back is found
 
 
 @dataclass(slots=True)
@@ -24,7 +24,7 @@ class Backoff:
         return random.uniform(FIRST_PAUSE / 2, ceiling)  # noqa: S311  spread, not secrecy
 
     def reset(self) -> None:
-        """Forget the failures: something worked."""
+        """Forget the failures after a success."""
         self.failures = 0
 
 
@@ -32,7 +32,7 @@ class Backoff:
 class Breaker:
     """Closed while the service answers; after a failure open until the next try is due, with growing, jittered pauses.
 
-    It counts in the process's monotonic time: a step of the wall clock neither opens it nor keeps it open.
+    The pause is in monotonic time, so that a step of the wall clock neither opens the breaker nor keeps it open.
     """
 
     _backoff: Backoff = field(default_factory=Backoff)
@@ -44,10 +44,10 @@ class Breaker:
         return max(0.0, self._try_at - time.monotonic())
 
     def failed(self) -> None:
-        """The service was away: stay open for a pause that grows with each failure in a row."""
+        """Note that the service did not answer: stay open for a pause that grows with each failure in a row."""
         self._try_at = time.monotonic() + self._backoff.next()
 
     def worked(self) -> None:
-        """The service answered: close."""
+        """Note that the service answered, and close."""
         self._backoff.reset()
         self._try_at = 0.0

@@ -1,6 +1,6 @@
-"""Named places in the protocol at which a test can have the process die; they do nothing unless switched on.
+"""Crash points: named steps of the protocol at which a test can kill the process; off unless switched on.
 
-`GRISTMILL_CRASH_POINT=executor.before_commit:2` kills this process with SIGKILL the second time it gets there.
+`GRISTMILL_CRASH_POINT=executor.before_commit:2` sends SIGKILL to this process when it gets there for the second time.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ if _name and _name not in CRASH_POINTS:
 
 
 def crash_point(name: str) -> None:
-    """Die here, if this place is switched on and this is the hit that was asked for."""
+    """Kill this process, if this point is switched on and has been reached often enough."""
     if name == _name:
         _count_down()
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from gristmill.shared.settings import Settings
 
-# One line for each message or request, or for every look at a queue; our own events say the same with more in them.
+# They write a line for each message or request. Our own events say the same and more.
 _CHATTY: Final = (
     "celery.worker.strategy",
     "amqp",

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 HIDDEN: Final = "***"
 SHOWN_SEALED: Final = "[sealed]"  # how a secret argument is shown, whatever its value
-_DEEPEST: Final = 6  # levels of a redacted value; what lies deeper is shown as text
+_DEEPEST: Final = 6  # levels of a redacted value; deeper ones are shown as text
 _SECRET_NAME: Final = re.compile(r"passw(or)?d|secret|token|authorization|api[_-]?key|cookie|credential", re.IGNORECASE)
-# Bounded: an open `\w+` would try every length at every place of a long word, for minutes in one of a megabyte.
+# Bounded: an open `\w+` would try every length at every position, which takes minutes for a word of a megabyte.
 _URL_PASSWORD: Final = re.compile(r"(\b\w{1,32}://[^:/@\s]*):[^@/\s]+@")
 _BEARER: Final = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}")
 _API_KEY: Final = re.compile(r"\b(gm_[A-Za-z0-9-]+)_[\w-]{8,}")
@@ -20,7 +20,7 @@ _ASSIGNED: Final = re.compile(
 
 
 def redact(values: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return `values` fit for a log: values under telling names, and secrets inside of texts, are replaced."""
+    """Return `values` fit for a log: values whose names tell of a secret, and secrets in texts, are replaced."""
     return {str(name): _redact_value(str(name), value, _DEEPEST) for name, value in values.items()}
 
 

@@ -1,4 +1,4 @@
-"""What must not lie readable in the database (passwords, secrets): sealed on the way in, opened by the worker."""
+"""Seal (encrypt) passwords and secrets before they are stored, and derive keys and hashes."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ SEALED: Final = "$sealed"
 
 
 def derive(secret_key: Secret, purpose: str, message: str = "") -> bytes:
-    """Return 32 bytes that belong to `purpose` and `message` and tell nothing about the key (HMAC-SHA256, RFC 2104)."""
+    """Return a key of 32 bytes for `purpose` and `message` (HMAC-SHA256, RFC 2104), which reveals nothing of ours."""
     return hmac.new(secret_key.reveal().encode(), f"{purpose}\x00{message}".encode(), hashlib.sha256).digest()
 
 
 def derive_text(secret_key: Secret, purpose: str, message: str) -> str:
-    """Return what `derive` returns as 43 characters that a URL may hold."""
+    """Return the result of `derive` as 43 characters that a URL may hold."""
     return base64.urlsafe_b64encode(derive(secret_key, purpose, message)).rstrip(b"=").decode()
 
 
 def hash_token(token: str) -> bytes:
-    """Return what is stored of a token: SHA-256 is enough for what nobody can guess."""
+    """Return the hash to store for a token: SHA-256 is enough, since nobody can guess a token."""
     return hashlib.sha256(token.encode()).digest()
 
 

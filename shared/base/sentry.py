@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 Framework = Literal["flask", "celery", "none"]
 
-FLUSH_SECONDS: Final = 2  # how long a process that ends waits for its last reports
+SHUTDOWN_SECONDS: Final = 2  # for which a process that ends waits until its last reports are sent
 
 
 def configure_reporting(settings: Settings, process: str, *, framework: Framework = "none") -> None:
-    """Report unexpected errors of this process; does nothing without GRISTMILL_SENTRY_DSN.
+    """Report unexpected errors of this process. Without GRISTMILL_SENTRY_DSN nothing is reported.
 
     Args:
         settings: the DSN.
@@ -37,7 +37,7 @@ def configure_reporting(settings: Settings, process: str, *, framework: Framewor
         include_local_variables=False,  # a frame of ours may hold a password or a key
         max_request_body_size="never",
         before_send=_scrub,
-        shutdown_timeout=FLUSH_SECONDS,
+        shutdown_timeout=SHUTDOWN_SECONDS,
     )
     sentry_sdk.set_tag("process", process)
 

@@ -55,7 +55,7 @@ class Setting:
 
     @property
     def required(self) -> bool:
-        """Whether a process cannot start without it."""
+        """True if no process can start without it."""
         return self.default is REQUIRED
 
 

@@ -1,4 +1,4 @@
-"""Jobs by the time they were created, found by their ids: these are made of time, and the primary key is in order."""
+"""Filter jobs by the time they were created, through their ids: these begin with the time, so the primary key helps."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from gristmill.shared.jobs.models import Job
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
-CLOCKS_DIFFER: Final = 300_000  # milliseconds, at most, between the clock of who makes an id and the database's
+# Milliseconds: the largest difference between the clock that makes an id and the database's.
+CLOCKS_DIFFER: Final = 300_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_TIMES: Final = 1 << 48  # milliseconds that a UUIDv7 can tell (RFC 9562, 5.7)
+_TIMES: Final = 1 << 48  # milliseconds that a UUIDv7 can hold (RFC 9562, 5.7)
 
 
 class CreatedAfter(Greater):
-    """`gt` on `created_at`, with the ids among which those jobs are: what is older is not read."""
+    """`gt` on `created_at`, limited to the ids that such jobs can have, so that older jobs are not read."""
 
     def condition(self) -> ColumnElement[bool]:
         return and_(super().condition(), Job.id > _id_at(self.value, -CLOCKS_DIFFER))
 
 
 class CreatedBefore(Less):
-    """`lt` on `created_at`, likewise: what is younger is not read."""
+    """`lt` on `created_at`, limited likewise, so that younger jobs are not read."""
 
     def condition(self) -> ColumnElement[bool]:
         return and_(super().condition(), Job.id < _id_at(self.value, CLOCKS_DIFFER))

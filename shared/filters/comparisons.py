@@ -1,4 +1,4 @@
-"""The leaves of a filter: one field, one operator, one value. An empty field is equal to nothing, and in no order."""
+"""Comparisons of a filter: one field, one operator, one value. An empty field equals nothing and has no order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from sqlalchemy import ColumnClause, literal_column, true
 
 from gristmill.shared.filters.fields import Field
-from gristmill.shared.filters.kinds import Text, plain
+from gristmill.shared.filters.kinds import TextKind, plain
 from gristmill.shared.filters.like import is_like
 from gristmill.shared.filters.specification import Specification
 
@@ -33,7 +33,7 @@ class Leaf(Specification):
 
 
 class Comparison(Leaf):
-    """Compares what the field holds; of an empty field it is false."""
+    """Compares the value of the field; false for an empty field."""
 
     def is_satisfied_by(self, entity: Any) -> bool:
         found = self.field.of(entity)
@@ -44,15 +44,15 @@ class Comparison(Leaf):
 
     @abstractmethod
     def holds(self, found: Any) -> bool:
-        """Say whether it is true of a value that is there."""
+        """Say whether the comparison is true of a value that is not None."""
 
     @abstractmethod
     def test(self, column: Any) -> Any:
-        """Return it as SQL of a column that may be NULL."""
+        """Return the comparison as SQL, for a column that may be NULL."""
 
     def ordered(self, column: Any) -> Any:
-        """Return the column with the order that Python has, too: of texts that of their code points."""
-        return column.collate("C") if isinstance(self.field.kind, Text) else column
+        """Return the column in the order of Python: texts are ordered by their code points."""
+        return column.collate("C") if isinstance(self.field.kind, TextKind) else column
 
 
 class Equal(Comparison):
@@ -68,7 +68,7 @@ class Equal(Comparison):
 
 
 class NotEqual(Leaf):
-    """`ne`: whatever `eq` is not, an empty field too."""
+    """`ne`: the opposite of `eq`, true of an empty field too."""
 
     operator = "ne"
 
@@ -128,7 +128,7 @@ class Among(Comparison):
 
 
 class Like(Comparison):
-    """`like`: fits a pattern; `gristmill.shared.filters.like` has its rules."""
+    """`like`: matches a pattern; `gristmill.shared.filters.like` has the rules."""
 
     operator = "like"
 
@@ -148,12 +148,12 @@ class Contains(Comparison):
         return bool(self.value in found)
 
     def test(self, column: Any) -> Any:
-        # What the first condition implies is said for the partial index, which Postgres would not see to fit.
+        # The second condition follows from the first. Without it Postgres does not see that the partial index applies.
         return column.contains([self.value]) & (column != _NO_TAGS)
 
 
 class Null(Leaf):
-    """`is_null`: whether the field is empty (`true`) or not (`false`)."""
+    """`is_null`: the field is empty (`true`) or is not (`false`)."""
 
     operator = "is_null"
 

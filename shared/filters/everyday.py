@@ -1,4 +1,4 @@
-"""The everyday filters: what query parameters and options of commands mean, as specifications."""
+"""Build the common filters, those of query parameters and command options, as specifications."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def choose_jobs(
     created_before: datetime | None = None,
     **equal: str | UUID | None,
 ) -> Specification:
-    """Return which jobs; what is None does not matter. `equal` names fields: state, task, queue, producer_id."""
+    """Return the filter of jobs; None means any. `equal` names fields: state, task, queue, producer_id."""
     tags = () if tag is None else (Contains(JOBS["tags"], tag),)
     field = JOBS["created_at"]
     after = () if created_after is None else (CreatedAfter(field, created_after),)
@@ -38,10 +38,10 @@ def choose_letters(
     resolution: Resolution = "open",
     **equal: str | UUID | None,
 ) -> Specification:
-    """Return which dead letters; what is None does not matter.
+    """Return the filter of dead letters; None means any.
 
     Args:
-        resolution: open ones only, unless it says otherwise.
+        resolution: only open ones by default.
         equal: names fields: task, queue, reason, fingerprint, producer_id (that of the letter's job).
     """
     resolved: tuple[Specification, ...] = ()

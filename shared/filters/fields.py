@@ -1,4 +1,4 @@
-"""The fields that jobs and dead letters can be filtered by."""
+"""Fields by which jobs and dead letters can be filtered."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gristmill.shared.base.principal import ADMIN, OPERATOR
 from gristmill.shared.dead_letters.models import DeadLetter
-from gristmill.shared.filters.kinds import Id, Kind, Number, OneOf, Tags, Text, Time
+from gristmill.shared.filters.kinds import ChoiceKind, IdKind, Kind, NumberKind, TagsKind, TextKind, TimeKind
 from gristmill.shared.jobs.models import Job
 from gristmill.shared.queues import QUEUES
 from gristmill.shared.states import DeadReason, State
@@ -25,8 +25,8 @@ class Field:
     """A column that can be filtered by.
 
     Attributes:
-        name: in filters; an entity's attribute is called as the column is.
-        scopes: one of them is needed to filter by it; empty lets everybody.
+        name: in filters; the attribute of an entity has the name of the column.
+        scopes: a key needs one of them to filter by this field; with none, any key may.
     """
 
     name: str
@@ -36,26 +36,26 @@ class Field:
 
     @property
     def nullable(self) -> bool:
-        """Whether it may be empty."""
+        """True when the field may be empty."""
         return bool(self.column.property.columns[0].nullable)
 
     def of(self, entity: Any) -> Any:
-        """Return its value, None when it is empty."""
+        """Return the value that `entity` has for the field, None when it is empty."""
         return getattr(entity, self.column.key)
 
     def where(self, test: Test) -> ColumnElement[bool]:
-        """Return that `test` is true of its value; what `test` says of NULL must be NULL or false."""
+        """Return the condition that `test` is true of the value; for NULL `test` must be NULL or false."""
         return test(self.column)
 
     def is_empty(self) -> ColumnElement[bool]:
-        """Return that it is empty."""
+        """Return the condition that the field is empty."""
         empty: ColumnElement[bool] = self.column.is_(None)
         return empty
 
 
 @dataclass(frozen=True, slots=True)
 class OfItsJob(Field):
-    """A column of the job that a dead letter is of; empty when there is no job."""
+    """A column of the job of a dead letter; empty when there is no job."""
 
     def of(self, entity: Any) -> Any:
         return None if entity.job is None else getattr(entity.job, self.column.key)
@@ -74,11 +74,11 @@ def _catalogue(model: type[Job | DeadLetter], kinds: dict[str, Kind]) -> Catalog
     return {name: Field(name, kind, getattr(model, name)) for name, kind in kinds.items()}
 
 
-_WORDS: Final = Text()
-_TIME: Final = Time()
-_ID: Final = Id()
-_QUEUE: Final = OneOf(tuple(QUEUES))
-_EVERYBODYS: Final = frozenset({ADMIN, OPERATOR})
+_WORDS: Final = TextKind()
+_TIME: Final = TimeKind()
+_ID: Final = IdKind()
+_QUEUE: Final = ChoiceKind(tuple(QUEUES))
+_SEES_ALL: Final = frozenset({ADMIN, OPERATOR})
 
 JOBS: Final = _catalogue(
     Job,
@@ -86,11 +86,11 @@ JOBS: Final = _catalogue(
         "id": _ID,
         "task": _WORDS,
         "queue": _QUEUE,
-        "state": OneOf(tuple(State)),
-        "priority": OneOf(("normal", "high")),
-        "attempt": Number(),
-        "max_attempts": Number(),
-        "tags": Tags(),
+        "state": ChoiceKind(tuple(State)),
+        "priority": ChoiceKind(("normal", "high")),
+        "attempt": NumberKind(),
+        "max_attempts": NumberKind(),
+        "tags": TagsKind(),
         "unique_key": _WORDS,
         "worker": _WORDS,
         "parent_id": _ID,
@@ -101,7 +101,7 @@ JOBS: Final = _catalogue(
         "finished_at": _TIME,
         "cancel_requested_at": _TIME,
     },
-) | {"producer_id": Field("producer_id", _ID, Job.producer_id, _EVERYBODYS)}
+) | {"producer_id": Field("producer_id", _ID, Job.producer_id, _SEES_ALL)}
 
 LETTERS: Final = _catalogue(
     DeadLetter,
@@ -110,18 +110,18 @@ LETTERS: Final = _catalogue(
         "job_id": _ID,
         "task": _WORDS,
         "queue": _QUEUE,
-        "reason": OneOf(tuple(DeadReason)),
+        "reason": ChoiceKind(tuple(DeadReason)),
         "fingerprint": _WORDS,
         "error_type": _WORDS,
         "error_code": _WORDS,
         "error_message": _WORDS,
         "created_at": _TIME,
-        "resolution": OneOf(("redriven", "discarded")),
+        "resolution": ChoiceKind(("redriven", "discarded")),
         "resolved_at": _TIME,
         "resolved_by": _WORDS,
     },
 ) | {
-    "attempt": Field("attempt", Number(), DeadLetter.attempts),  # the number of the last one, as the API shows it
-    "tags": OfItsJob("tags", Tags(), Job.tags),
-    "producer_id": OfItsJob("producer_id", _ID, Job.producer_id, _EVERYBODYS),
+    "attempt": Field("attempt", NumberKind(), DeadLetter.attempts),  # the number of the last one, as the API shows it
+    "tags": OfItsJob("tags", TagsKind(), Job.tags),
+    "producer_id": OfItsJob("producer_id", _ID, Job.producer_id, _SEES_ALL),
 }

@@ -1,4 +1,4 @@
-"""What a field may hold, which operators go with it, and how a value of a filter is read from JSON."""
+"""Kinds of fields: the operators that each has, and how a value of a filter is read from JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Final, Protocol
 from uuid import UUID
 
-STORABLE: Final = r"^[^\u0000]*$"  # what Postgres takes as text, as a pattern of JSON Schema
+STORABLE: Final = r"^[^\u0000]*$"  # text that Postgres can store, as a pattern of JSON Schema
 LONGEST_TEXT: Final = 255  # characters; no text that jobs are filtered by may be longer
 LARGEST_NUMBER: Final = 2**31 - 1
 
@@ -16,26 +16,26 @@ _ORDER: Final = ("gt", "lt", "between")
 
 
 class Kind(Protocol):
-    """What a field holds."""
+    """The kind of values that a field holds."""
 
     @property
     def operators(self) -> tuple[str, ...]:
-        """Those that compare its values; `is_null` goes by whether the field may be empty."""
+        """The operators that compare its values; `is_null` depends on the field: it may be empty or not."""
 
     @property
     def json_schema(self) -> dict[str, Any]:
-        """One value, as JSON Schema describes it."""
+        """The JSON Schema of one value."""
 
     def read(self, value: Any) -> Any:
-        """Return what is compared.
+        """Return the value to compare with.
 
         Raises:
-            ValueError: says what the field takes.
+            ValueError: says which values the field takes.
         """
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextKind:
     """Text, compared by code points, whatever the database's collation."""
 
     operators: ClassVar[tuple[str, ...]] = (*_EQUALITY, *_ORDER, "like")
@@ -51,7 +51,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class OneOf:
+class ChoiceKind:
     """One of some words."""
 
     values: tuple[str, ...]
@@ -69,7 +69,7 @@ class OneOf:
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class NumberKind:
     """A whole number."""
 
     operators: ClassVar[tuple[str, ...]] = (*_EQUALITY, *_ORDER)
@@ -84,8 +84,8 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class Time:
-    """A moment."""
+class TimeKind:
+    """A time with its offset."""
 
     operators: ClassVar[tuple[str, ...]] = (*_EQUALITY, *_ORDER)
     json_schema: ClassVar[dict[str, Any]] = {"type": "string", "format": "date-time"}
@@ -101,7 +101,7 @@ class Time:
 
 
 @dataclass(frozen=True, slots=True)
-class Id:
+class IdKind:
     """A UUID."""
 
     operators: ClassVar[tuple[str, ...]] = (*_EQUALITY, *_ORDER)
@@ -117,7 +117,7 @@ class Id:
 
 
 @dataclass(frozen=True, slots=True)
-class Tags:
+class TagsKind:
     """Several texts."""
 
     operators: ClassVar[tuple[str, ...]] = ("contains",)
@@ -131,11 +131,11 @@ class Tags:
     def read(self, value: Any) -> str:
         if value == "":
             raise ValueError("Takes one tag, which is not empty.")
-        return Text().read(value)
+        return TextKind().read(value)
 
 
 def plain(value: Any) -> Any:
-    """Return a value that was read as JSON writes it."""
+    """Return a value that `read` returned as JSON writes it."""
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value) if isinstance(value, UUID) else value

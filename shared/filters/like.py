@@ -1,4 +1,4 @@
-"""Patterns of `like`: `%` is any text, `_` any one character, and a backslash before either means just this one."""
+"""Match the patterns of `like`: `%` is any text, `_` any one character, and a backslash escapes either."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ def refuse_pattern(pattern: str) -> None:
     """Refuse a pattern that Postgres could not read.
 
     Raises:
-        ValueError: it ends in the middle of an escape.
+        ValueError: its last backslash escapes nothing.
     """
     if (len(pattern) - len(pattern.rstrip("\\"))) % 2:
         raise ValueError("Ends with a lone backslash: write two for one that is meant.")
 
 
 def is_like(text: str, pattern: str) -> bool:
-    """Say whether the whole of `text` fits, as LIKE does: by case, also over line ends."""
+    """Say whether the whole of `text` matches, as LIKE does: case counts, and a wildcard matches a line break too."""
     return _compiled(pattern).fullmatch(text) is not None
 
 
 @lru_cache(maxsize=256)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """Return it as a regular expression that never looks back: the first place where a piece fits is the best one."""
+    """Return a regular expression without backtracking: the first position at which a piece matches is the best one."""
     pieces = [""]
     for escaped, several, one, plain in _PIECE.findall(pattern):
         if several:

@@ -1,4 +1,4 @@
-"""Read a filter from JSON, and refuse what it cannot mean: each wrong place by its path.
+"""Parse a filter from JSON, and refuse an invalid one with the path of each error.
 
 A term is `{"field": "state", "eq": "queued"}`: one field, one operator. Terms go together as `{"and": […]}`,
 `{"or": […]}` and `{"not": {…}}`.
@@ -15,8 +15,8 @@ from gristmill.shared.filters.fields import Catalogue, Field
 from gristmill.shared.filters.like import refuse_pattern
 from gristmill.shared.filters.specification import EVERYTHING, And, Not, Or, Specification
 
-DEEPEST: Final = 8  # and, or, not inside each other; more nobody reads
-MOST_TERMS: Final = 50  # comparisons of one filter: Postgres looks at each of them for each row
+DEEPEST: Final = 8  # and, or, not inside each other; nobody reads more
+MOST_TERMS: Final = 50  # comparisons of one filter: Postgres evaluates each of them for each row
 MOST_VALUES: Final = 100  # of an `in`
 
 _SHAPE: Final = (
@@ -28,16 +28,16 @@ _TOGETHER: Final = {"and": And, "or": Or}
 def read_filter(
     where: Any, catalogue: Catalogue, *, path: str = "where", may: Callable[[frozenset[str]], bool] | None = None
 ) -> Specification:
-    """Return the specification that `where` means.
+    """Return the specification that `where` states.
 
     Args:
-        where: what JSON gave.
+        where: a value as the JSON parser returns it.
         catalogue: the fields that there are.
-        path: what its place is called in refusals.
-        may: says whether who asks has one of these scopes; None: whoever asks has all.
+        path: its own path, with which those in errors begin.
+        may: tells if the caller has one of these scopes; None means that it has all.
 
     Raises:
-        InvalidError: `details` names each wrong place.
+        InvalidError: `details` has the path of each error.
     """
     reader = _Reader(catalogue, may)
     read = reader.read(where, path, DEEPEST)
@@ -50,7 +50,7 @@ def read_filter(
 
 
 class _Reader:
-    """Reads one filter. Where something is wrong it goes on, so that all of it is told at once."""
+    """Parses one filter, and goes on after an error, so that all errors are reported together."""
 
     def __init__(self, catalogue: Catalogue, may: Callable[[frozenset[str]], bool] | None) -> None:
         self.wrong: dict[str, list[str]] = {}
@@ -59,7 +59,7 @@ class _Reader:
         self._may = may
 
     def refuse(self, path: str, message: str) -> Specification:
-        """Note what is wrong there; stand in for what cannot be read."""
+        """Note an error, and return a specification in place of the one that cannot be parsed."""
         self.wrong.setdefault(path, []).append(message)
         return EVERYTHING
 

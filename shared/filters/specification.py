@@ -1,8 +1,8 @@
-"""Specifications that are put together: and, or, not, in a logic of two values.
+"""Combine specifications with and, or and not, in a logic of two values.
 
-SQL knows a third value: a comparison with NULL is neither true nor false. A filter keeps what is true, so unknown may
-count as false everywhere but under a NOT, and there `IS NOT TRUE` says it. With that, what a specification says of a
-row in Postgres and of the same row in Python never differs, and not, and, or go together as in logic.
+SQL has a third value: a comparison with NULL is neither true nor false. A filter keeps the rows of which it is true, so
+unknown may count as false except under a NOT, where `IS NOT TRUE` makes it so. Then a specification never differs
+between a row in Postgres and the same row in Python, and the laws of logic hold.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 
 class Specification(ABC):
-    """Something that is true of an entity or is not. `&`, `|` and `~` put several together."""
+    """A statement about an entity, true or false. `&`, `|` and `~` combine several."""
 
     __slots__ = ()
 
     @abstractmethod
     def is_satisfied_by(self, entity: Any) -> bool:
-        """Say whether it is true of `entity`, a row as SQLAlchemy loads it."""
+        """Return True if the specification holds for `entity`, a row as SQLAlchemy loads it."""
 
     @abstractmethod
     def condition(self) -> ColumnElement[bool]:
-        """Return it as a WHERE clause, its values as bind parameters. Where it is not true it may be NULL."""
+        """Return a WHERE clause with bind parameters. Where it is not true it may be NULL."""
 
     @abstractmethod
     def plain(self) -> dict[str, Any]:
-        """Return it as JSON, for the record; the parser reads it back."""
+        """Return the specification as JSON, for the audit log; the parser reads it back."""
 
     def __and__(self, other: Specification) -> Specification:
         return And((*_terms(self, And), *_terms(other, And)))

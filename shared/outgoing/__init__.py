@@ -1,1 +1,1 @@
-"""The one way in which the platform posts to URLs of other people's choice."""
+"""Post to URLs that other people chose, safely: the one way in which the platform does it."""

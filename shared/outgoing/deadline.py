@@ -1,4 +1,4 @@
-"""An end for a conversation over a socket as a whole: the timeout of each read does not stop a server that drips."""
+"""Limit the whole time of a conversation over a socket: a timeout of each read does not stop a server that drips."""
 
 from __future__ import annotations
 
@@ -9,30 +9,29 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Final
 
-AGAIN: Final = 0.5  # seconds
+RETRY_EVERY: Final = 0.5  # seconds
 
 
 @contextmanager
 def hang_up_after(limit: timedelta, find_socket: Callable[[], socket.socket | None]) -> Iterator[None]:
-    """Shut the socket down when the block takes longer than `limit`; what waits on it then fails at once.
+    """Shut the socket down when the block takes longer than `limit`; a read or write of it then fails at once.
 
     Args:
-        find_socket: returns the socket in use at that time (TLS puts another object in its place), None when there is
-            none yet.
+        find_socket: returns the socket in use at that time (TLS replaces the object), None while there is none.
     """
     done = threading.Event()
 
-    def watch() -> None:
+    def hang_up() -> None:
         wait = limit.total_seconds()
         while not done.wait(wait):
-            wait = AGAIN  # the socket may only just come into being
+            wait = RETRY_EVERY  # the socket may only just come into being
             found = find_socket()
             if found is not None:
                 with suppress(OSError):  # it is closed already: nothing waits on it
                     # Not found.shutdown(): of a TLS socket that takes its state away under the thread that reads.
                     socket.socket.shutdown(found, socket.SHUT_RDWR)
 
-    threading.Thread(target=watch, name="deadline", daemon=True).start()
+    threading.Thread(target=hang_up, name="deadline", daemon=True).start()
     try:
         yield
     finally:

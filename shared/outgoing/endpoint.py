@@ -1,4 +1,4 @@
-"""A URL of somebody else's choice: taken apart, looked up once, and refused where it leads into our own network."""
+"""Parse a URL that somebody else chose, resolve its host once, and refuse one that leads into our own network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INVALID: Final = "WEBHOOK_URL_INVALID"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where to post: the parts of a URL, with the addresses that were checked."""
+    """The parts of a URL to post to, with the addresses that were checked."""
 
     scheme: str
     host: str
@@ -27,7 +27,7 @@ class Endpoint:
 
     @classmethod
     def find(cls, url: str, *, allow_private: bool, allow_http: bool = True) -> Endpoint:
-        """Read `url` and look its host up.
+        """Parse `url` and resolve its host.
 
         Raises:
             TransientError: the host does not resolve now.
@@ -35,10 +35,10 @@ class Endpoint:
         """
         try:
             parts = urlsplit(url)
-            host, port = _looked_up_as(parts), parts.port
+            host, port = _ascii_host(parts), parts.port
         except ValueError:  # UnicodeError is one
             raise PermanentError("The URL cannot be read; give another", code=INVALID) from None
-        problem = what_is_wrong(parts, allow_private=True, allow_http=allow_http)  # of addresses the look-up tells
+        problem = url_problem(parts, allow_private=True, allow_http=allow_http)  # resolving tells about addresses
         if problem is not None:
             raise PermanentError(f"The URL {problem}", code=INVALID)
         port = port or (443 if parts.scheme == "https" else 80)
@@ -47,28 +47,28 @@ class Endpoint:
         return cls(scheme=parts.scheme, host=host, port=port, path=path, addresses=addresses)
 
 
-def what_is_wrong(parts: SplitResult, *, allow_private: bool, allow_http: bool) -> str | None:
-    """Say why a URL must not be posted to, as far as its text tells; None when a look-up has to tell."""
+def url_problem(parts: SplitResult, *, allow_private: bool, allow_http: bool) -> str | None:
+    """Return why a URL must not be posted to, as far as its text tells; None when resolving the host has to tell."""
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
         return "must be http:// or https:// with a host, and hold no user or password"
     if parts.scheme == "http" and not allow_http:
         return "must begin with https:// (an operator may allow http:// with GRISTMILL_ALLOW_HTTP_CALLBACKS)"
     try:
-        host = _looked_up_as(parts)
+        host = _ascii_host(parts)
     except UnicodeError:
         return "names a host that cannot be looked up"
-    if not allow_private and leads_home(host):
+    if not allow_private and is_private_host(host):
         return "leads into a private network; give a host on the internet"
     return None
 
 
-def _looked_up_as(parts: SplitResult) -> str:
-    """Return the host as the resolver is asked for it: of a name with other letters than ASCII's its other form."""
+def _ascii_host(parts: SplitResult) -> str:
+    """Return the host as the resolver takes it: an internationalized name in its ASCII form."""
     return (parts.hostname or "").encode("idna").decode()
 
 
-def leads_home(host: str) -> bool:
-    """Say whether a host, by its text alone, is this machine or an address that is not public."""
+def is_private_host(host: str) -> bool:
+    """Return True if a host, by its text alone, is this machine or an address that is not public."""
     name = host.rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):  # RFC 6761, 6.3
         return True

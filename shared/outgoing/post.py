@@ -1,7 +1,7 @@
-"""One POST to a URL of somebody else's choice, that cannot be turned against our own network or hold us up.
+"""Send one POST to a URL that somebody else chose, so that it can neither attack our network nor hold us up.
 
-No redirect is followed and no proxy is used; the connection goes to an address that was checked; what it may take of
-time and memory is bounded.
+No redirect is followed and no proxy is used. The connection goes to an address that was checked. Time and memory are
+bounded.
 """
 
 from __future__ import annotations
@@ -22,22 +22,21 @@ from gristmill.shared.outgoing.endpoint import Endpoint
 from gristmill.shared.outgoing.retry_after import read_retry_after
 
 CONNECT_PATIENCE: Final = 3.0  # seconds for each address of the host
-CONNECTING: Final = (
-    9.0  # seconds for all of them, however many there are: the deadline below finds no socket to end yet
-)
+# Seconds for all of them, however many there are: while connecting, the deadline below has no socket to shut down.
+CONNECTING: Final = 9.0
 PATIENCE: Final = 10.0  # seconds for each read and write
-LONGEST: Final = timedelta(seconds=15)  # for all of it; with the look-up shorter than the limits of the tasks
-LARGEST_ANSWER: Final = 64 * 1024  # bytes that are read; nobody needs more than the status and a few words
+LONGEST: Final = timedelta(seconds=15)  # for all of it; with resolving the host less than the time limit of a task
+LARGEST_ANSWER: Final = 64 * 1024  # bytes that are read; the status and a few words are enough
 _PIECE: Final = 8 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the other side said.
+    """The answer of the other side.
 
     Attributes:
-        retry_after: how long it asks us to wait, at most an hour.
-        body: its beginning.
+        retry_after: the wait that it asks for, at most an hour.
+        body: the beginning of its body.
     """
 
     host: str
@@ -47,12 +46,12 @@ class Answer:
 
     @property
     def is_good(self) -> bool:
-        """Whether it took what was posted."""
+        """True if the other side accepted the request."""
         return 200 <= self.status < 300  # noqa: PLR2004  2xx is success
 
 
 def post(endpoint: Endpoint, body: bytes, headers: Mapping[str, str]) -> Answer:
-    """Post JSON and return what is answered, whatever its status.
+    """Post JSON and return the answer, whatever its status.
 
     Raises:
         TransientError: no connection, or no answer in time.
@@ -78,7 +77,7 @@ def post(endpoint: Endpoint, body: bytes, headers: Mapping[str, str]) -> Answer:
 
 
 def _read(answer: http.client.HTTPResponse) -> bytes:
-    """Return the beginning of the body: the status is the answer, whatever becomes of the rest."""
+    """Return the beginning of the body. The status is the answer, so errors while reading do not matter."""
     read = bytearray()
     with suppress(OSError, http.client.HTTPException):
         while len(read) < LARGEST_ANSWER and (piece := answer.read1(_PIECE)):
@@ -87,16 +86,16 @@ def _read(answer: http.client.HTTPResponse) -> bytes:
 
 
 class _Connection(http.client.HTTPConnection):
-    """Connects to the addresses that were checked, whatever the name would resolve to by now."""
+    """Connects to the addresses that were checked, even if the name resolves to others by now."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__(endpoint.host, endpoint.port, timeout=PATIENCE)
         self.endpoint = endpoint
-        # What http.client leaves out of the Host header.
+        # The port that http.client leaves out of the Host header.
         self.default_port = 443 if endpoint.scheme == "https" else 80
 
     def connect(self) -> None:
-        """Try each address in turn, and put TLS on the connection for the name."""
+        """Try each address in turn, and start TLS for the host name."""
         self.sock = _connect(self.endpoint)
         self.sock.settimeout(PATIENCE)
         if self.endpoint.scheme == "https":

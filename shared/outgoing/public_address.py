@@ -1,4 +1,4 @@
-"""Where a name on the internet may be reached: its addresses, none of which leads into our own network."""
+"""Resolve a host name to addresses, and refuse those that are not public."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _IPV4_BITS: Final = 0xFFFF_FFFF
 
 
 def resolve(host: str, port: int, *, allow_private: bool) -> list[str]:
-    """Return the addresses of `host`, looked up once: connect to these, so that a second answer cannot differ.
+    """Return the addresses of `host`. Connect to these: another look-up might give others.
 
     Raises:
         TransientError: the name does not resolve, or not in time.
@@ -34,14 +34,14 @@ def resolve(host: str, port: int, *, allow_private: bool) -> list[str]:
 
 
 def is_public(address: IPAddress) -> bool:
-    """Say whether `address` is somebody's on the internet, also when it wraps an IPv4 address."""
+    """Return True if `address` is on the public internet; an IPv4 address inside of it counts."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
         if address in _NAT64:
             inner = ipaddress.IPv4Address(int(address) & _IPV4_BITS)
         if inner is not None:
             return is_public(inner)
-        if address.is_site_local:  # given up by RFC 3879, and private wherever somebody still has them
+        if address.is_site_local:  # deprecated by RFC 3879, and private wherever they are still in use
             return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 

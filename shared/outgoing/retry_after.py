@@ -1,4 +1,4 @@
-"""The Retry-After header (RFC 9110, 10.2.3): seconds, or a date."""
+"""Read the Retry-After header (RFC 9110, 10.2.3): seconds, or a date."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-LONGEST: Final = timedelta(hours=1)  # what a stranger may make us wait
+LONGEST: Final = timedelta(hours=1)  # that another server may make us wait
 
 
 def read_retry_after(value: str | None, now: datetime | None = None) -> timedelta | None:
-    """Return how long the other side asks us to wait, at most an hour; None when it does not say so in a known way."""
+    """Return the wait that the header asks for, at most an hour; None without one, or for one in another form."""
     if value is None:
         return None
     text = value.strip()
@@ -18,7 +18,7 @@ def read_retry_after(value: str | None, now: datetime | None = None) -> timedelt
         return min(timedelta(seconds=int(text[:9])), LONGEST)
     try:
         at = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):  # no date, or one that no calendar has
+    except (ValueError, OverflowError):  # no date, or one that does not exist
         return None
     wait = at.replace(tzinfo=at.tzinfo or UTC) - (now or datetime.now(UTC))
     return min(max(wait, timedelta(0)), LONGEST)

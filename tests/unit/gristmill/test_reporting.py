@@ -1,4 +1,4 @@
-"""Reports of unexpected errors: sent to the place of the DSN, without what is nobody's business."""
+"""Reports of unexpected errors: sent to the address of the DSN, without secrets."""
 
 import os
 import subprocess

@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import Schema, ValidationError
 
 from gristmill.ingress.schemas.batches import BatchEntry
+from gristmill.ingress.schemas.jobs import JobRequest
+from gristmill.shared.args import PlainArgs, PlainFirst
 
 text = st.text(max_size=5) | st.sampled_from(["", "\0", "x" * 64, "x" * 65, "x" * 200, "x" * 201, "x" * 255, "x" * 256])
 anything: st.SearchStrategy[Any] = (
@@ -29,16 +32,44 @@ entries = st.fixed_dictionaries(
 )
 
 
-def load(entry: dict[str, Any], *, plain: bool) -> Any:
-    schema = BatchEntry()
+def load(schema: PlainFirst, body: dict[str, Any], *, plain: bool) -> Any:
     try:
-        return schema.load(entry) if plain else Schema.load(schema, entry)
+        return schema.load(body) if plain else Schema.load(schema, body)
     except ValidationError as error:
         return error.messages
 
 
-@given(entries)
-def test_the_short_way_leads_where_the_long_one_does(entry: dict[str, Any]) -> None:
-    short, long = load(entry, plain=True), load(entry, plain=False)
+@pytest.mark.parametrize("schema", [JobRequest(), BatchEntry()], ids=["job", "entry"])
+@given(body=entries)
+def test_the_short_way_leads_where_the_long_one_does(schema: PlainFirst, body: dict[str, Any]) -> None:
+    short, long = load(schema, body, plain=True), load(schema, body, plain=False)
     assert short == long
     assert {name: type(value) for name, value in short.items()} == {name: type(value) for name, value in long.items()}
+
+
+PLAIN = {
+    "task": "demo.echo",
+    "args": {"a": [1]},
+    "priority": "high",
+    "max_attempts": 3,
+    "unique_key": "k",
+    "tags": ["t"],
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "body"),
+    [(JobRequest(), {"task": "demo.echo"}), (JobRequest(), PLAIN), (BatchEntry(), PLAIN | {"idempotency_key": "k"})],
+)
+def test_a_plain_request_takes_the_short_way(
+    schema: PlainFirst, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = Schema.load(schema, body)
+    monkeypatch.setattr(Schema, "_do_load", None)  # the long way, as it were blocked
+    assert schema.load(body) == long
+
+
+@pytest.mark.parametrize("start", [{"run_at": "2030-01-01T12:00:00Z"}, {"delay": 5}])
+def test_what_the_schema_checks_together_goes_the_long_way(start: dict[str, Any]) -> None:
+    assert PlainArgs(JobRequest(), checked_together=JobRequest.checked_together).load(PLAIN | start) is None
+    assert PlainArgs(JobRequest()).load(PLAIN) is None, "a check that is not declared might be about any field"

@@ -1,4 +1,4 @@
-"""What is kept of an error: bounded, without secrets, and grouped with its like."""
+"""Stored failures: bounded, without secrets, and grouped with equal ones."""
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -109,10 +109,10 @@ def test_a_fingerprint_does_not_depend_on_the_line() -> None:
         "def fail():\n    raise ValueError('a')\n",
         "\n\n\ndef fail():\n    x = 1\n    raise ValueError('a')\n",
     ):
-        place: dict[str, object] = {}
-        exec(compile(source, "somewhere.py", "exec"), place)  # noqa: S102  the same code, moved
+        namespace: dict[str, object] = {}
+        exec(compile(source, "somewhere.py", "exec"), namespace)  # noqa: S102  the same code, moved
         try:
-            place["fail"]()  # type: ignore[operator]  # what was just defined
+            namespace["fail"]()  # type: ignore[operator]  # what was just defined
         except ValueError as error:
             made.append(describe(error, task="demo.fail").fingerprint)
     assert made[0] == made[1]

@@ -1,4 +1,4 @@
-"""What a filter may say: each wrong place is refused by its path, with what to write instead."""
+"""Filters that are valid, and the refusal of each error by its path, with what to write instead."""
 
 import re
 from contextlib import suppress

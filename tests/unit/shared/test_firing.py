@@ -1,4 +1,4 @@
-"""When a rule is due, also where the clocks change, and which of the missed times are made up for."""
+"""Due times of a schedule, also where the clocks change, and the missed times that are caught up."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import islice

@@ -1,4 +1,4 @@
-"""What follows a failed attempt, as a table; how long the wait is, for every policy that can be written."""
+"""The retry decision as a table, and the bounds of the wait for every policy that can be written."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""What `@task` takes, and each thing that it refuses at import, with the cure."""
+"""Declarations that `@task` accepts, and those that it refuses at import, with the cure."""
 
 from collections.abc import Callable
 from datetime import timedelta
