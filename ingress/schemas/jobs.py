@@ -12,7 +12,7 @@ from gristmill.ingress.accepting.times import FURTHEST
 from gristmill.ingress.following.follow import LONGEST_WAIT
 from gristmill.ingress.schemas.fields import Seconds, Time, Whole, http_url, short_text
 from gristmill.ingress.schemas.plain import Look, PlainFirst, is_text
-from gristmill.shared.operating.why_waiting import REASONS
+from gristmill.shared.operating.wait_reason import REASONS
 from gristmill.shared.states import State
 
 LONGEST_TASK: Final = 200

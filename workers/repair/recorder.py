@@ -102,7 +102,7 @@ def record(session: Session, letter: Letter) -> None:
     by_state = {job_id: State(job.state) for job_id, job in standing.items()}
     dead = [job_id for job_id, state in by_state.items() if state is State.DEAD]
     if dead:
-        evidence.add_broker_evidence(session, dead, letter.broker)
+        evidence.add_broker_details(session, dead, letter.broker)
     waiting = [job_id for job_id, state in by_state.items() if state in WAITING]
     if waiting:
         _revive(session, letter, waiting)

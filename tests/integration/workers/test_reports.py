@@ -7,7 +7,12 @@ import pytest
 
 from gristmill.services.valkey import Valkey
 from gristmill.shared.database.connect import Database
-from gristmill.shared.operating.queries_process_reports import SILENT_AFTER, Seen, forget_silent, list_processes
+from gristmill.shared.operating.queries_process_reports import (
+    SILENT_AFTER,
+    ProcessStatus,
+    delete_silent,
+    list_processes,
+)
 from gristmill.workers.celery.app import make_app
 from gristmill.workers.celery.worker_report import Tally, WorkerPulse
 from gristmill.workers.loop import Stop
@@ -18,7 +23,7 @@ from tests.conftest import Make
 from tests.factories import change, post, reached
 
 
-def seen(database: Database, **chosen: Any) -> list[Seen]:
+def seen(database: Database, **chosen: Any) -> list[ProcessStatus]:
     with database.transaction() as session:
         return list_processes(session, **chosen)
 
@@ -80,7 +85,7 @@ def test_of_processes_that_are_long_gone_the_last_of_each_kind_and_queue_is_reme
     Pulse(database, "relay", name="d").beat()
     change(database, "UPDATE process_reports SET seen_at = seen_at - interval '2 hours'")
     with database.transaction() as session:
-        forget_silent(session)
+        delete_silent(session)
     assert {each.name for each in seen(database)} == {"b", "c", "d"}
     assert [each.name for each in seen(database, kind="worker", queue="email_queue")] == ["b"]
 
