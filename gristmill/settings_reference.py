@@ -18,7 +18,10 @@ from gristmill.up.settings import UP_SETTINGS
 COMMAND: Final = "python -m gristmill.settings_reference"
 OF_UP: Final = tuple(
     Setting(
-        text=each.text, group="gristmill up alone", attribute=each.name.removeprefix(PREFIX).lower(), default=each.default
+        text=each.text,
+        group="gristmill up alone",
+        attribute=each.name.removeprefix(PREFIX).lower(),
+        default=each.default,
     )
     for each in UP_SETTINGS
 )

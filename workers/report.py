@@ -11,7 +11,7 @@ import structlog
 
 from gristmill.shared.base.outages import DATABASE_ERRORS
 from gristmill.shared.base.redaction import hide_secrets
-from gristmill.shared.operating.queries_process_reports import REPORT_EVERY, Kind, Report, write_report
+from gristmill.shared.operating.queries_process_reports import REPORT_EVERY, Kind, StatusReport, write_report
 
 if TYPE_CHECKING:
     from gristmill.shared.database.connect import Database
@@ -56,7 +56,7 @@ class ProcessReporter:
 
     def _write(self, *, stopped: bool = False, jobs_a_minute: int = 0) -> None:
         self._next = time.monotonic() + REPORT_EVERY
-        report = Report(
+        report = StatusReport(
             name=self._name,
             kind=self._kind,
             queue=self._queue,

@@ -11,7 +11,7 @@ from bench.growth.history import RARE_PRINT, RARE_PRODUCER, RARE_QUEUE, RARE_TAG
 from bench.growth.operations import FEW, PRODUCER, QUEUE, Operation, accepted
 from gristmill.shared.database.clock import read_clock
 from gristmill.shared.dead_letters import queries_broker_letters as letters
-from gristmill.shared.dead_letters.queries import count_letters, list_letters, list_oldest
+from gristmill.shared.dead_letters.queries import count_letters, list_letters, list_redrivable
 from gristmill.shared.dead_letters.queries_groups import list_groups
 from gristmill.shared.filters.everyday import OPEN, choose_jobs, choose_letters
 from gristmill.shared.jobs import find as jobs
@@ -51,9 +51,9 @@ def _letters(name: str, **wanted: Any) -> Operation:
     return Operation(name=f"list letters: {name}", act=lambda session, _: list_letters(session, chosen, limit=PAGE))
 
 
-def _look_at_line(session: Session, job_id: UUID) -> object:
+def _waiting_facts(session: Session, job_id: UUID) -> object:
     job = jobs.get_job(session, job_id)
-    return why_waiting.look_at(session, job), why_waiting.look_at_line(session, job)
+    return why_waiting.get_job_facts(session, job), why_waiting.get_queue_position(session, job)
 
 
 def _job_with_all(session: Session, job_id: UUID) -> object:
@@ -86,7 +86,9 @@ LOOKS: Final = [
     _letters("rare producer", producer_id=_RARE),
     _letters("rare reason", reason="crash_loop"),
     _letters("rare fingerprint", fingerprint=RARE_PRINT),
-    Operation(name="redrive many: a page of letters", act=lambda session, _: list_oldest(session, OPEN, limit=PAGE)),
+    Operation(
+        name="redrive many: a page of letters", act=lambda session, _: list_redrivable(session, OPEN, limit=PAGE)
+    ),
     Operation(
         name="reconcile: no hint, queue empty",
         act=lambda session, _: hints.find_unhinted(session, QUEUE, grace=2, limit=PAGE),
@@ -110,7 +112,7 @@ LOOKS: Final = [
 ]
 # They read one by one, up to some thousands, or as many as are alive or open: a bound that is not the history.
 COUNTS: Final = [
-    Operation(name="where a job waits", ready=lambda db: accepted(db, 1)[0], act=_look_at_line),
+    Operation(name="where a job waits", ready=lambda db: accepted(db, 1)[0], act=_waiting_facts),
     Operation(name="depths of all queues", act=lambda session, _: depths.list_depths(session)),
     Operation(name="count jobs", act=lambda session, _: count_jobs(session, choose_jobs(task="email.send"))),
     Operation(name="count letters", act=lambda session, _: count_letters(session, OPEN)),

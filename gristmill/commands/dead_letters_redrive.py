@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from gristmill.shared.dead_letters.models import DeadLetter
-    from gristmill.shared.dead_letters.redrive_many import Progress
+    from gristmill.shared.dead_letters.redrive_many import RedriveProgress
     from gristmill.shared.filters.specification import Specification
 
 _SHOWN: Final = 10  # letters of a dry run
@@ -112,7 +112,7 @@ def _redrive_many(wanted: "Specification", rate: float | None) -> None:
     from gristmill.shared.dead_letters.queries import count_letters
     from gristmill.shared.dead_letters.redrive_many import redrive_matching
 
-    done: Progress | None = None
+    done: RedriveProgress | None = None
     with open_database() as database:
         with database.transaction() as session:
             number = count_letters(session, wanted)

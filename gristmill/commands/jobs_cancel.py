@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gristmill.shared.database.connect import Database
     from gristmill.shared.filters.specification import Specification
     from gristmill.shared.jobs.models import Job
-    from gristmill.shared.operating.cancel_many import Progress
+    from gristmill.shared.operating.cancel_many import CancelProgress
 
 _SHOWN: Final = 10  # jobs of a dry run
 
@@ -108,11 +108,11 @@ def _cancel_many(wanted: "Specification") -> None:
         click.echo(f"{_jobs(asked)} running: their workers are asked to end them")
 
 
-def _cancel_some(database: "Database", wanted: "Specification", *, before: int) -> "Progress":
+def _cancel_some(database: "Database", wanted: "Specification", *, before: int) -> "CancelProgress":
     """Cancel as many jobs as one pass takes, and report progress on standard error; `before` were cancelled before."""
-    from gristmill.shared.operating.cancel_many import BATCH, Progress, cancel_matching
+    from gristmill.shared.operating.cancel_many import BATCH, CancelProgress, cancel_matching
 
-    reported, done = 0, Progress(more=False)
+    reported, done = 0, CancelProgress(more=False)
     for done in cancel_matching(database, wanted, actor=actor()):
         if done.more and done.seen >= reported + BATCH:
             reported = done.seen

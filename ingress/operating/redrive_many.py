@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gristmill.ingress.operating.dead_letter_details import show_listed_dead_letter
 from gristmill.ingress.operating.time_budget import within_time_budget
 from gristmill.shared.dead_letters.queries import count_letters, list_letters
-from gristmill.shared.dead_letters.redrive_many import Progress, redrive_matching
+from gristmill.shared.dead_letters.redrive_many import RedriveProgress, redrive_matching
 from gristmill.shared.filters.everyday import OPEN
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def preview_redrive(database: Database, wanted: Specification) -> dict[str, Any]
     with database.transaction() as session:
         matched = count_letters(session, wanted & OPEN)
         sample = [show_listed_dead_letter(letter) for letter in list_letters(session, wanted & OPEN, limit=_SAMPLE)]
-    return _answer(Progress(more=matched.more), dry_run=True, matched=matched.count, sample=sample)
+    return _answer(RedriveProgress(more=matched.more), dry_run=True, matched=matched.count, sample=sample)
 
 
 def redrive_many(
@@ -30,11 +30,11 @@ def redrive_many(
 ) -> dict[str, Any]:
     """Redrive the matching dead letters, up to `limit` or as many as the time budget allows; return the counts."""
     steps = redrive_matching(database, wanted, actor=actor, rate=rate, limit=limit)
-    done = within_time_budget(steps, Progress())
+    done = within_time_budget(steps, RedriveProgress())
     return _answer(done, dry_run=False, matched=done.seen, sample=[])
 
 
-def _answer(done: Progress, **more: Any) -> dict[str, Any]:
+def _answer(done: RedriveProgress, **more: Any) -> dict[str, Any]:
     return {
         "redriven": done.redriven,
         "skipped": done.skipped.total(),

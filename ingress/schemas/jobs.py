@@ -11,7 +11,7 @@ from gristmill.ingress.accepting.start_and_expiry import FURTHEST
 from gristmill.ingress.following.followers import LONGEST_WAIT
 from gristmill.ingress.schemas.fields import Seconds, Time, Whole, http_url, short_text
 from gristmill.shared.args import PlainFirst
-from gristmill.shared.operating.why_waiting import REASONS
+from gristmill.shared.operating.wait_reason import REASONS
 from gristmill.shared.states import State
 
 LONGEST_TASK: Final = 200

@@ -1,1 +1,1 @@
-"""Jobs that ended without success: their evidence, and the ways back."""
+"""Dead letters: jobs that ended without success, and how they are redriven or discarded."""

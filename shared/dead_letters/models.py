@@ -1,4 +1,4 @@
-"""Dead letters: jobs that ended without success, and messages that never were a job, with their evidence."""
+"""The table of dead letters: jobs that ended without success, and messages that never were a job."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gristmill.shared.jobs.models import Job
 
 
 class DeadLetter(Base):
-    """One end without success. Open until it is redriven or discarded; then it stays as history."""
+    """A job's end without success. It is open until it is redriven or discarded, and is kept afterwards."""
 
     __tablename__ = "dead_letters"
 
@@ -37,7 +37,7 @@ class DeadLetter(Base):
     resolved_by: Mapped[str | None]
     note: Mapped[str | None]
 
-    # For conditions and joins only: who wants the job loads it.
+    # For conditions and joins only: load the job itself where it is needed.
     job: Mapped[Job | None] = relationship(viewonly=True, lazy="raise")
 
     __table_args__ = (

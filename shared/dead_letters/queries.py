@@ -1,4 +1,4 @@
-"""Dead letters as rows: find, list, count and discard them; `letter_groups` groups them."""
+"""Find, list, count and discard dead letters."""
 
 from __future__ import annotations
 
@@ -32,33 +32,33 @@ _AGE = (DeadLetter.created_at, DeadLetter.id)
 
 
 def _condition(wanted: Specification) -> ColumnElement[bool]:
-    """Return what is wanted as a WHERE clause, for open letters of one producer by an index.
+    """Return the filter as a WHERE clause that can use an index for the open dead letters of one producer.
 
-    The job of an open letter is dead, which the letter does not tell: so the few dead jobs of a producer are found, and
-    not the producer of each open letter.
+    The job of an open dead letter is dead, but Postgres cannot know it. With this condition it reads the few dead jobs
+    of a producer, and not the producer of each open dead letter.
     """
     terms = wanted.terms if isinstance(wanted, And) else (wanted,)
-    whose = [term for term in terms if isinstance(term, Equal) and term.field == LETTERS["producer_id"]]
-    if OPEN not in terms or not whose:
+    producers = [term for term in terms if isinstance(term, Equal) and term.field == LETTERS["producer_id"]]
+    if OPEN not in terms or not producers:
         return wanted.condition()
-    dead = and_(whose[0].test(Job.producer_id), Job.state == State.DEAD)
+    dead = and_(producers[0].test(Job.producer_id), Job.state == State.DEAD)
     return and_(wanted.condition(), DeadLetter.job.has(dead))
 
 
 def list_letters(
     session: Session, wanted: Specification, *, limit: int, before: UUID | None = None
 ) -> Sequence[DeadLetter]:
-    """Return at most `limit` dead letters, newest first; `before` is the last id of a page.
+    """Return at most `limit` dead letters, newest first; `before` is the last id of the previous page.
 
     Raises:
-        InvalidError: there is no letter `before` (any more).
-        FilterTooSlowError: the filter has to look at too much.
+        InvalidError: the dead letter `before` no longer exists.
+        FilterTooSlowError: the filter would have to scan too much.
     """
     query = select(DeadLetter).where(_condition(wanted)).order_by(*(column.desc() for column in _AGE)).limit(limit)
     if before is not None:
         last = session.get(DeadLetter, before)
         if last is None:
-            msg = "The dead letter at which this list goes on is gone: begin again, without a cursor"
+            msg = "The dead letter of this cursor no longer exists: start again without a cursor"
             raise InvalidError(msg, {"cursor": [msg]})
         query = query.where(tuple_(*_AGE) < (last.created_at, last.id))
     with patiently(session):
@@ -67,7 +67,7 @@ def list_letters(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redrivable:
-    """What a redrive needs to know of a dead letter."""
+    """The columns of a dead letter that a redrive needs. `unique`: its job has a unique key."""
 
     id: UUID
     created_at: datetime
@@ -76,13 +76,13 @@ class Redrivable:
     unique: bool
 
 
-def list_oldest(
+def list_redrivable(
     session: Session, wanted: Specification, *, limit: int, after: Redrivable | None = None
 ) -> list[Redrivable]:
-    """Return at most `limit` dead letters, oldest first; `after` is the last one of the page before.
+    """Return at most `limit` dead letters, oldest first; `after` is the last one of the previous page.
 
     Raises:
-        FilterTooSlowError: the filter has to look at too much.
+        FilterTooSlowError: the filter would have to scan too much.
     """
     unique = Job.unique_key.is_not(None).label("unique")
     columns: tuple[Any, ...] = (DeadLetter.id, DeadLetter.created_at, DeadLetter.job_id, Job.task, unique)
@@ -100,7 +100,7 @@ def list_oldest(
 
 
 def count_letters(session: Session, wanted: Specification) -> Count:
-    """Return how many dead letters there are, up to a bound."""
+    """Return the number of matching dead letters, up to a bound."""
     return count_rows(session, select(DeadLetter.id).where(_condition(wanted)))
 
 
@@ -110,10 +110,10 @@ def get_letter(session: Session, letter_id: UUID, *, producer_id: UUID | None = 
     Args:
         session: the caller's.
         letter_id: its id.
-        producer_id: whose job's it must be; None sees all.
+        producer_id: only a dead letter of this producer's jobs; None for any.
 
     Raises:
-        NotFoundError: there is none, or it is another producer's.
+        NotFoundError: there is no such dead letter, or it is another producer's.
     """
     wanted = choose_letters(resolution="all", producer_id=producer_id) & Equal(LETTERS["id"], letter_id)
     letter = session.scalars(select(DeadLetter).where(wanted.condition())).one_or_none()
@@ -124,13 +124,13 @@ def get_letter(session: Session, letter_id: UUID, *, producer_id: UUID | None = 
 
 
 def find_latest_letter(session: Session, job_id: UUID) -> DeadLetter | None:
-    """Return the open dead letter of a job, or else the last one it had, or None."""
+    """Return the open dead letter of a job, otherwise its latest one, or None."""
     query = select(DeadLetter).where(DeadLetter.job_id == job_id)
     return session.scalars(query.order_by(DeadLetter.resolved_at.desc().nulls_first()).limit(1)).one_or_none()
 
 
 def discard_letter(session: Session, letter_id: UUID, *, actor: str, reason: str) -> bool:
-    """Resolve an open letter without another try; its job stays dead. False when it is not open any more."""
+    """Discard an open dead letter; its job stays dead. Returns False when it was not open."""
     statement = update(DeadLetter).where(DeadLetter.id == letter_id, DeadLetter.resolution.is_(None))
     values = {
         "resolution": "discarded",

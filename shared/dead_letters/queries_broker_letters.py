@@ -1,4 +1,4 @@
-"""What is written about messages that the broker or a worker gave up on."""
+"""Write dead letters for messages that the broker or a worker gave up on, and for dead jobs that have none."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from sqlalchemy import text
 from uuid_utils.compat import uuid7
 
 from gristmill.shared.database.connect import dump_json
-from gristmill.shared.states import DeadReason
+from gristmill.shared.states import DeadReason, State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy.orm import Session
 
-MOST_DEAD: Final = 10_000  # jobs: more than die between two looks, and read in some ten milliseconds
+MOST_DEAD: Final = 10_000  # jobs: more than die between two runs, read in some ten milliseconds
 RAW_LIMIT = 65_536  # bytes of a message's body that are kept
 
 _MALFORMED = text(
@@ -39,7 +39,7 @@ def insert_malformed(
     raw_body: bytes,
     broker: dict[str, Any] | None = None,
 ) -> None:
-    """Keep a message that is no hint of a job, with its body (bounded), as a dead letter of its own."""
+    """Insert a dead letter for a message that is no valid hint, with the first `RAW_LIMIT` bytes of its body."""
     values = {
         "id": uuid7(),
         "queue": queue,
@@ -53,7 +53,7 @@ def insert_malformed(
     session.execute(_MALFORMED, values)
 
 
-_EVIDENCE = text(
+_BROKER_DETAILS = text(
     """
     UPDATE dead_letters SET broker = CAST(:broker AS jsonb)
     WHERE job_id = ANY(:ids) AND resolution IS NULL
@@ -61,19 +61,19 @@ _EVIDENCE = text(
 )
 
 
-def add_broker_evidence(session: Session, ids: Sequence[UUID], broker: dict[str, Any]) -> None:
-    """Write what the broker tells of a message's death beside the open dead letters of its jobs."""
-    session.execute(_EVIDENCE, {"ids": list(ids), "broker": dump_json(broker)})
+def add_broker_details(session: Session, ids: Sequence[UUID], broker: dict[str, Any]) -> None:
+    """Add what the broker reports about a dead message to the open dead letters of its jobs."""
+    session.execute(_BROKER_DETAILS, {"ids": list(ids), "broker": dump_json(broker)})
 
 
 _MISSING_LETTERS = text(
-    """
+    f"""
     INSERT INTO dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message, traceback,
                               fingerprint, attempts)
     SELECT gen_random_uuid(), jobs.id, jobs.task, jobs.queue, :reason, last.error_type, last.error_code,
            last.error_message, last.traceback, 'unlettered', jobs.attempt
     FROM (SELECT id, task, queue, attempt FROM jobs
-          WHERE state = 'dead' AND finished_at > statement_timestamp() - interval '1 day'
+          WHERE state = '{State.DEAD}' AND finished_at > statement_timestamp() - interval '1 day'
           ORDER BY finished_at DESC LIMIT :among) AS jobs
          LEFT JOIN attempts last ON last.job_id = jobs.id AND last.attempt = jobs.attempt
     WHERE (SELECT id FROM dead_letters WHERE dead_letters.job_id = jobs.id LIMIT 1) IS NULL
@@ -85,10 +85,12 @@ _MISSING_LETTERS = text(
 
 
 def write_missing_letters(session: Session, *, among: int = MOST_DEAD) -> list[UUID]:
-    """Give a letter to dead jobs of the last day that have none: a kill writes it, so this mends what hands did.
+    """Insert the missing dead letters of jobs that died in the last day, and return the jobs' ids.
+
+    A kill inserts the dead letter itself, so one is missing only after a change by hand.
 
     Args:
         session: the caller's.
-        among: so many of those that died last are looked at.
+        among: only so many of the latest dead jobs are checked.
     """
     return list(session.execute(_MISSING_LETTERS, {"reason": str(DeadReason.EXHAUSTED), "among": among}).scalars())

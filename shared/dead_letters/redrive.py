@@ -1,4 +1,4 @@
-"""Redrive and discard dead letters one by one, perhaps with corrected arguments."""
+"""Redrive or discard one dead letter; a redrive may correct the job's arguments."""
 
 from __future__ import annotations
 
@@ -38,35 +38,34 @@ def redrive_one(
     args: Mapping[str, Any] | None = None,
     allowed_tasks: frozenset[str] | None = None,
 ) -> Job:
-    """Put the job of a dead letter back to work, in the caller's transaction.
+    """Redrive the job of a dead letter, in the caller's transaction.
 
     Args:
         session: from `Database.transaction()`.
         letter_id: the dead letter.
-        actor: who does it, for the record.
-        producer_id: whose job it must be; None sees all.
-        args: what the job is to work on instead. A secret one that is given as it is shown, `[sealed]`, stays.
-        allowed_tasks: the only tasks that the actor may give new arguments; None is all.
+        actor: who redrives it, for the audit log.
+        producer_id: only a dead letter of this producer's jobs; None for any.
+        args: the arguments that replace the job's. A secret one given as `[sealed]`, as it is shown, is kept.
+        allowed_tasks: the only tasks whose arguments the actor may replace; None allows every task.
+
+    Returns:
+        The job, waiting again.
 
     Raises:
-        NotFoundError: there is no such letter.
+        NotFoundError: there is no such dead letter.
         ConflictError: it is resolved already, never had a job, or a live job has the same unique key.
         UnknownTaskError: this version does not know the task.
-        InvalidArgsError: the new arguments do not fit the task's schema.
+        InvalidArgsError: the new arguments do not match the task's schema.
         ForbiddenError: the task is not among the allowed ones.
     """
     letter = get_letter(session, letter_id, producer_id=producer_id)
-    _require_open(letter)
-    if letter.job_id is None:
-        msg = f"Dead letter {letter.id} is a message that never was a job: there is nothing to run; discard it"
-        raise ConflictError(msg)
-    job = get_job(session, letter.job_id)
+    job = _get_redrivable_job(session, letter)
     task = registry.get(job.task)
+    if args is not None and allowed_tasks is not None and task.name not in allowed_tasks:
+        msg = f"This key may not give {task.name} new arguments; redrive without args, or use another key"
+        raise ForbiddenError(msg, {"args": ["the task is not among those of this key"]})
     corrected = None
     if args is not None:
-        if allowed_tasks is not None and task.name not in allowed_tasks:
-            msg = f"This key may not give {task.name} new arguments; redrive without args, or use another key"
-            raise ForbiddenError(msg, {"args": ["the task is not among those of this key"]})
         corrected = correct_args(task, job.args, args, secret_key=session.info[SECRET_KEY])
     if not redrive_if_unique(session, job.id, actor=actor, args=corrected):
         session.refresh(letter)
@@ -86,13 +85,21 @@ def redrive_one(
     return job
 
 
+def _get_redrivable_job(session: Session, letter: DeadLetter) -> Job:
+    _require_open(letter)
+    if letter.job_id is None:
+        msg = f"Dead letter {letter.id} is a message that never was a job: there is nothing to run; discard it"
+        raise ConflictError(msg)
+    return get_job(session, letter.job_id)
+
+
 def correct_args(
     task: Task, current: Mapping[str, Any], given: Mapping[str, Any], *, secret_key: Secret
 ) -> dict[str, Any]:
-    """Return `given` as it is to be stored: checked against the task, its secrets sealed.
+    """Return `given` as it is stored: checked against the task's schema, its secrets sealed.
 
     Raises:
-        InvalidArgsError: they do not fit the schema, or a secret one cannot be kept since its key is another's.
+        InvalidArgsError: it does not match the schema, or a secret to keep was sealed with another secret key.
     """
     kept = frozenset(name for name in task.secret_args & current.keys() if given.get(name) == SHOWN_SEALED)
     try:
@@ -113,10 +120,10 @@ def _require_open(letter: DeadLetter) -> None:
 def redrive_if_unique(
     session: Session, job_id: UUID, *, actor: str, args: Mapping[str, Any] | None = None, start: float = 0.0
 ) -> moves.Redriven | None:
-    """Redrive one job, None when it did not move.
+    """Redrive one job; returns None when it was not dead.
 
     Raises:
-        ConflictError: a live job has its unique key; the index decides.
+        ConflictError: a live job has its unique key; the unique index decides.
     """
     try:
         with session.begin_nested():
@@ -132,17 +139,17 @@ def redrive_if_unique(
 def discard_one(
     session: Session, letter_id: UUID, *, actor: str, reason: str, producer_id: UUID | None = None
 ) -> DeadLetter:
-    """Resolve a dead letter without another try, in the caller's transaction; its job stays dead.
+    """Discard a dead letter, in the caller's transaction; its job stays dead.
 
     Args:
         session: from `Database.transaction()`.
         letter_id: the dead letter.
-        actor: who does it, for the record.
-        reason: why; it is kept as the letter's note.
-        producer_id: whose job's it must be; None sees all.
+        actor: who discards it, for the audit log.
+        reason: why; kept as the note of the dead letter.
+        producer_id: only a dead letter of this producer's jobs; None for any.
 
     Raises:
-        NotFoundError: there is no such letter.
+        NotFoundError: there is no such dead letter.
         ConflictError: it is resolved already.
     """
     letter = get_letter(session, letter_id, producer_id=producer_id)

@@ -1,4 +1,4 @@
-"""A job as a producer sees it: its row, its attempts put together, and why it has not ended."""
+"""Job details: show a job with its attempts, its relatives and the reason why it has not ended."""
 
 from __future__ import annotations
 
@@ -18,22 +18,24 @@ if TYPE_CHECKING:
 
 
 def show_job(session: Session, job: Job, *, tracebacks: bool = False, payloads: bool = True) -> dict[str, Any]:
-    """Return all that there is to tell of `job`, without its secret arguments.
+    """Return a job with everything known about it, without its secret arguments.
 
     Args:
-        tracebacks: whether the asker may see where in the code an attempt failed.
-        payloads: whether the asker may see arguments and result.
+        session: the caller's.
+        job: the job.
+        tracebacks: whether the tracebacks of its attempts are shown.
+        payloads: whether arguments and result are shown.
     """
     task = registry.find(job.task)
     shown = {column.key: getattr(job, column.key) for column in job.__table__.columns}
-    waiting = explain_waiting(session, job)
+    reason = explain_waiting(session, job)
     args = hide_sealed(job.args, task.secret_args) if task is not None else _hide_all(job.args)
     return shown | {
         "args": args if payloads else None,
         "result": job.result if payloads else None,
         "attempts": show_attempts(job, list_attempts(session, job.id), tracebacks=tracebacks),
-        "waiting_for": waiting.message if waiting is not None else None,
-        "waiting_evidence": waiting.shown() if waiting is not None else None,
+        "waiting_for": reason.message if reason is not None else None,
+        "waiting_evidence": reason.shown() if reason is not None else None,
         "parent": job.parent_id,
         "children": list_children(session, job.id),
         "trace_id": job.traceparent.split("-")[1] if job.traceparent else None,
@@ -41,12 +43,12 @@ def show_job(session: Session, job: Job, *, tracebacks: bool = False, payloads: 
 
 
 def _hide_all(args: dict[str, Any]) -> dict[str, Any]:
-    """Show no argument of a task that this process does not know: any of them may be a secret."""
+    """Hide every argument of a task that this process does not know: any of them may be secret."""
     return hide_sealed(args, frozenset(args))
 
 
 def show_attempts(job: Job, history: Sequence[Attempt], *, tracebacks: bool) -> list[dict[str, Any]]:
-    """Return every attempt of `job`, oldest first: the history has those that did not succeed, the row has the last."""
+    """Return every attempt of `job`, oldest first: `history` holds the unsuccessful ones, the row the latest."""
     shown: list[dict[str, Any]] = [
         {
             "attempt": one.attempt,

@@ -1,4 +1,4 @@
-"""What the platform's processes say of themselves: written by each every few seconds, read by whoever asks why."""
+"""Process reports: each process writes its status every few seconds, and operators read it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Kind = Literal["relay", "worker", "beat", "maintenance"]
 
 REPORT_EVERY: Final = 5.0  # seconds between two reports of a process
-SILENT_AFTER: Final = 15.0  # seconds: who has missed three reports is taken to be gone, or to hang
+SILENT_AFTER: Final = 15.0  # seconds: a process that missed three reports is presumed gone or hanging
 _MOST: Final = 1_000  # reports that are read at once
 
 _WRITE = text(
@@ -42,16 +42,17 @@ _WRITE = text(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What a process says now.
+class StatusReport:
+    """The status that a process reports of itself.
 
     Attributes:
-        name: `<kind or queue>@<host>:<process id>`; a process that gets the name of an earlier one takes its place.
-        first: it begins: what an earlier one of its name said is over.
-        acted: it has done its work since the last report: published hints, begun jobs, fired schedules.
-        trouble: what keeps it from the broker.
-        children: how many jobs it may execute at a time.
-        jobs_a_minute: attempts that were begun in the last 60 seconds.
+        name: `<kind or queue>@<host>:<process id>`; a process with the name of an earlier one replaces its report.
+        first: the process has just started; the report of an earlier one with its name is void.
+        acted: it has worked since the last report: published hints, started jobs, fired schedules.
+        stopped: this is its last report.
+        trouble: the error that keeps it from the broker.
+        children: the number of jobs that it can execute at a time.
+        jobs_a_minute: attempts that it started in the last 60 seconds.
     """
 
     name: str
@@ -65,14 +66,14 @@ class Report:
     jobs_a_minute: int = 0
 
 
-def write_report(session: Session, report: Report) -> None:
-    """Write down what a process says; its times are the database's."""
-    session.execute(_WRITE, {name: getattr(report, name) for name in Report.__slots__})
+def write_report(session: Session, report: StatusReport) -> None:
+    """Write the report of a process; its times come from the database's clock."""
+    session.execute(_WRITE, {name: getattr(report, name) for name in StatusReport.__slots__})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What a process said last, and whether it still says so."""
+class ProcessStatus:
+    """The last report of a process, and whether it is still alive."""
 
     name: str
     kind: Kind
@@ -100,14 +101,14 @@ _LIST = text(
 )
 
 
-def list_processes(session: Session, *, kind: Kind | None = None, queue: str | None = None) -> list[Seen]:
-    """Return what the processes of a kind, or of a queue, said last; those first that were heard of last."""
+def list_processes(session: Session, *, kind: Kind | None = None, queue: str | None = None) -> list[ProcessStatus]:
+    """Return the last reports of the processes of a kind or queue, the latest first, at most a thousand."""
     values = {"kind": kind, "queue": queue, "silent_after": SILENT_AFTER, "most": _MOST}
-    return rows_as(Seen, session.execute(_LIST, values))
+    return rows_as(ProcessStatus, session.execute(_LIST, values))
 
 
-# The last of each kind and queue stays: it tells since when there is none.
-_FORGET = text(
+# The last of each kind and queue stays: it shows since when there is none.
+_DELETE_SILENT = text(
     """
     DELETE FROM process_reports AS old
     WHERE seen_at < statement_timestamp() - interval '1 hour' AND EXISTS (
@@ -118,6 +119,6 @@ _FORGET = text(
 )
 
 
-def forget_silent(session: Session) -> None:
-    """Forget processes that were not heard of for an hour, except the last of each kind and queue."""
-    session.execute(_FORGET)
+def delete_silent(session: Session) -> None:
+    """Delete the reports of processes that have been silent for an hour, except the last of each kind and queue."""
+    session.execute(_DELETE_SILENT)

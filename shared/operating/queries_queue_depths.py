@@ -1,9 +1,9 @@
-"""What waits, runs and is dead in each queue, and how fast it comes and goes; the cost is bounded.
+"""Queue depths: count the waiting, running and dead jobs of each queue, and their rates, at a bounded cost.
 
-Live rows and open letters are counted from their partial indexes and up to a limit; beyond it, maintenance has counted
-them some seconds ago. The oldest is the first of an index, what comes in is counted among the newest jobs by key, and
-what goes out is told by the workers. So a look costs the same with ten thousand jobs and with ten million, of history
-or of backlog.
+Live jobs and open dead letters are counted from their partial indexes, up to a limit. Beyond the limit the answer is
+the count that maintenance made some seconds ago. The oldest job is the first of an index, arrivals are counted among
+the newest jobs by key, and workers report the attempts they started. So the cost is the same with ten thousand jobs
+and with ten million, of history or of backlog.
 """
 
 from __future__ import annotations
@@ -15,33 +15,35 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import text
 
-from gristmill.shared.operating.queries_process_reports import Seen, list_processes
-from gristmill.shared.operating.queries_why_waiting import MOST_COUNTED
+from gristmill.shared.database.bounded import MOST_COUNTED
+from gristmill.shared.operating.queries_process_reports import ProcessStatus, list_processes
 from gristmill.shared.queues import QUEUES
+from gristmill.shared.states import LIVE, WAITING, State, sql_list
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-SAMPLE: Final = 5_000  # newest jobs that are looked at for the rate at which jobs come in
+SAMPLE: Final = 5_000  # newest jobs that the rate of arrivals is computed from
 _COUNTS: Final = ("ready", "scheduled", "retrying", "running", "dead")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Depth:
-    """One queue.
+    """The depth of one queue.
 
     Attributes:
-        ready: jobs that are due and wait.
-        scheduled: jobs whose time has not come, and that have not failed.
-        retrying: jobs that have failed and wait for their next attempt's time.
+        ready: due jobs that wait.
+        scheduled: jobs that are not due yet and have not failed.
+        retrying: failed jobs whose next attempt is not due yet.
+        running: jobs that a worker executes.
         dead: open dead letters.
-        more: which of these numbers are too large to be counted at once: as they were at `counted_at`, or more than
-            they say when that is None.
-        counted_at: when they were counted one by one.
-        oldest_seconds: how long the first in line has been due.
-        accepted_a_minute: jobs that came in over the last minute, or over the time that the sample reaches back.
-        started_a_minute: attempts that workers began in the last minute, as they told seconds ago.
-        workers: processes that can each run a job, as their workers told.
+        more: the names of the counts that are too large to be counted at once. They hold the value at `counted_at`, or
+            a lower bound when that is None.
+        counted_at: when maintenance counted them.
+        oldest_seconds: how long the first job in the queue has been due.
+        accepted_a_minute: jobs accepted in the last minute, or in the time that the sample covers.
+        started_a_minute: attempts that the workers started in the last minute, as they reported.
+        workers: processes that can each run a job, as their workers reported.
     """
 
     queue: str
@@ -69,27 +71,25 @@ _HERE: Final = "queue = names.queue"
 
 
 def _limited(table: str, condition: str, order: str = "run_at") -> str:
-    """Return the rows of a queue, up to a limit, in the order of an index.
+    """Return a subquery for the rows of a queue, up to a limit, in the order of an index.
 
-    Without the order the planner may hope to meet enough of them soon in the table itself, and read all of history.
+    Without the order the planner may expect to find enough of them early in the table, and scan all of history.
     """
     return f"(SELECT 1 FROM {table} WHERE {_HERE} AND {condition} ORDER BY {order} LIMIT :most)"
 
 
 _AHEAD: Final = "run_at > statement_timestamp()"
-_DUE: Final = [
-    f"state = '{state}' AND run_at <= statement_timestamp()" for state in ("queued", "scheduled", "retrying")
-]
+_DUE: Final = [f"state = '{state}' AND run_at <= statement_timestamp()" for state in sorted(WAITING)]
 _DEPTHS = text(
     f"""
     SELECT names.queue, oldest.due_at AS oldest_due_at,
            CAST(extract(epoch FROM statement_timestamp() - oldest.due_at) AS double precision) AS oldest_seconds,
            (SELECT count(*) FROM ({" UNION ALL ".join(_limited("jobs", each) for each in _DUE)}) AS counted) AS ready,
-           (SELECT count(*) FROM {_limited("jobs", f"state = 'scheduled' AND {_AHEAD}")} AS counted)
+           (SELECT count(*) FROM {_limited("jobs", f"state = '{State.SCHEDULED}' AND {_AHEAD}")} AS counted)
                AS scheduled,
-           (SELECT count(*) FROM {_limited("jobs", f"state = 'retrying' AND {_AHEAD}")} AS counted)
+           (SELECT count(*) FROM {_limited("jobs", f"state = '{State.RETRYING}' AND {_AHEAD}")} AS counted)
                AS retrying,
-           (SELECT count(*) FROM {_limited("jobs", "state = 'running'")} AS counted) AS running,
+           (SELECT count(*) FROM {_limited("jobs", f"state = '{State.RUNNING}'")} AS counted) AS running,
            (SELECT count(*) FROM {_limited("dead_letters", _OPEN, order="task, fingerprint")} AS counted) AS dead,
            control.paused_at, control.paused_by, control.pause_reason,
            counted.counted_at, {", ".join(f"coalesce(counted.{name}, 0) AS counted_{name}" for name in _COUNTS)}
@@ -103,7 +103,7 @@ _DEPTHS = text(
     ORDER BY names.position
     """
 )
-# Keys are made of time: the newest jobs are at the end of the primary key.
+# Ids sort by time: the newest jobs are at the end of the primary key.
 _INFLOW = text(
     """
     WITH newest AS (SELECT queue, created_at FROM jobs ORDER BY id DESC LIMIT :sample),
@@ -119,16 +119,16 @@ _INFLOW = text(
 
 
 def list_depths(session: Session, queues: Sequence[str] = tuple(QUEUES)) -> list[Depth]:
-    """Return the depths of `queues`, in their order."""
+    """Return the depths of `queues`, in the given order."""
     inflow = {row.queue: float(row.a_minute) for row in session.execute(_INFLOW, {"sample": SAMPLE})}
-    workers: dict[str, list[Seen]] = {}
+    workers: dict[str, list[ProcessStatus]] = {}
     for worker in list_processes(session, kind="worker"):
         workers.setdefault(worker.queue or "", []).append(worker)
     rows = session.execute(_DEPTHS, {"names": list(queues), "most": MOST_COUNTED + 1}).mappings()
     return [_depth(dict(row), inflow.get(row["queue"], 0.0), workers.get(row["queue"], [])) for row in rows]
 
 
-def _depth(row: dict[str, Any], inflow: float, workers: Sequence[Seen]) -> Depth:
+def _depth(row: dict[str, Any], inflow: float, workers: Sequence[ProcessStatus]) -> Depth:
     alive = [worker for worker in workers if worker.alive]
     counted = {name: row.pop(f"counted_{name}") for name in _COUNTS}
     more = tuple(name for name in _COUNTS if row[name] > MOST_COUNTED)
@@ -151,18 +151,18 @@ def _depth(row: dict[str, Any], inflow: float, workers: Sequence[Seen]) -> Depth
 
 
 _COUNT = text(
-    """
+    f"""
     INSERT INTO queue_counts (queue, ready, scheduled, retrying, running, dead, counted_at)
     SELECT names.queue, coalesce(live.ready, 0), coalesce(live.scheduled, 0), coalesce(live.retrying, 0),
            coalesce(live.running, 0), coalesce(letters.dead, 0), statement_timestamp()
     FROM unnest(CAST(:names AS text[])) AS names(queue)
     LEFT JOIN (
         SELECT queue,
-               count(*) FILTER (WHERE state <> 'running' AND run_at <= statement_timestamp()) AS ready,
-               count(*) FILTER (WHERE state = 'scheduled' AND run_at > statement_timestamp()) AS scheduled,
-               count(*) FILTER (WHERE state = 'retrying' AND run_at > statement_timestamp()) AS retrying,
-               count(*) FILTER (WHERE state = 'running') AS running
-        FROM jobs WHERE state IN ('scheduled', 'queued', 'running', 'retrying') AND queue = ANY(:names) GROUP BY queue
+               count(*) FILTER (WHERE state <> '{State.RUNNING}' AND run_at <= statement_timestamp()) AS ready,
+               count(*) FILTER (WHERE state = '{State.SCHEDULED}' AND run_at > statement_timestamp()) AS scheduled,
+               count(*) FILTER (WHERE state = '{State.RETRYING}' AND run_at > statement_timestamp()) AS retrying,
+               count(*) FILTER (WHERE state = '{State.RUNNING}') AS running
+        FROM jobs WHERE state IN ({sql_list(LIVE)}) AND queue = ANY(:names) GROUP BY queue
     ) AS live ON live.queue = names.queue
     LEFT JOIN (
         SELECT queue, count(*) AS dead FROM dead_letters WHERE resolution IS NULL AND queue = ANY(:names) GROUP BY queue
@@ -175,9 +175,9 @@ _COUNT = text(
 
 
 def count_long_queues(session: Session, *, fresh: float) -> list[str]:
-    """Count the queues that are too long to be counted by whoever looks, and return their names.
+    """Count the queues that are too long to be counted on request, and return their names.
 
-    Costs as much as their live rows are many; nothing when none is long, or was counted less than `fresh` seconds ago.
+    The cost grows with their live rows. Queues that are short, or counted less than `fresh` seconds ago, are skipped.
     """
     now: datetime = session.execute(text("SELECT statement_timestamp()")).scalar_one()
     long = [

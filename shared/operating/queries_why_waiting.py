@@ -1,4 +1,4 @@
-"""What stands between a live job and its run: where its hint is, who is before it, whether its queue is paused."""
+"""Read what a live job waits for: its hint, a pause of its queue, and the jobs before it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import text
 
+from gristmill.shared.database import bounded
+from gristmill.shared.states import WAITING, State
+
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from gristmill.shared.jobs.models import Job
 
-MOST_COUNTED: Final = 10_000  # jobs that are counted one by one; beyond it "more than" is told
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """What a job's row does not tell: the database's time, where its hint is, its last failure, a pause."""
+class JobFacts:
+    """Facts beside a job's row: the database's time, the location of its hint, its last failure, a pause."""
 
     now: datetime
     in_outbox: bool
@@ -30,8 +31,8 @@ class Look:
     pause_reason: str | None
 
 
-# A hint is due when its job is: the index on due_at finds it, where one on job_id would cost every insert.
-_LOOK = text(
+# A hint is due when its job is, so the index on due_at finds it. An index on job_id would make every insert slower.
+_FACTS = text(
     """
     SELECT clock_timestamp() AS now,
            EXISTS (SELECT 1 FROM outbox WHERE due_at = :run_at AND job_id = :id) AS in_outbox,
@@ -47,15 +48,15 @@ _LOOK = text(
 )
 
 
-def look_at(session: Session, job: Job) -> Look:
-    """Return what there is to know about a job that is alive."""
+def get_job_facts(session: Session, job: Job) -> JobFacts:
+    """Return the facts of a live job."""
     values = {"id": job.id, "run_at": job.run_at, "queue": job.queue}
-    return Look(**session.execute(_LOOK, values).mappings().one())
+    return JobFacts(**session.execute(_FACTS, values).mappings().one())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """Who stands before a job in its queue. Counts end at `MOST_COUNTED` + 1."""
+class QueuePosition:
+    """The jobs before a job in its queue, and those that run. Counts end at `bounded.MOST_COUNTED` + 1."""
 
     ahead: int
     oldest_due_at: datetime | None
@@ -63,25 +64,26 @@ class Line:
     first_started_at: datetime | None
 
 
-# In the order of the index: else the planner may hope to meet enough rows soon in the table, and read all of history.
+# In the order of the index: otherwise the planner may expect to find enough rows early, and scan all of history.
 _WAITS_BEFORE: Final = "queue = :queue AND state = '{state}' AND (run_at, id) < (:run_at, :id)"
-_BEFORE: Final = [_WAITS_BEFORE.replace("{state}", state) for state in ("queued", "scheduled", "retrying")]
-_LINE = text(
+_BEFORE: Final = [_WAITS_BEFORE.replace("{state}", state) for state in sorted(WAITING)]
+_POSITION = text(
     f"""
     SELECT (SELECT count(*) FROM (
                {" UNION ALL ".join(f"(SELECT 1 FROM jobs WHERE {one} ORDER BY run_at LIMIT :most)" for one in _BEFORE)}
            ) AS before) AS ahead,
            least({", ".join(f"(SELECT min(run_at) FROM jobs WHERE {one})" for one in _BEFORE)}) AS oldest_due_at,
            count(*) AS running, min(started_at) AS first_started_at
-    FROM (SELECT started_at FROM jobs WHERE queue = :queue AND state = 'running' ORDER BY run_at LIMIT :most) AS at_work
+    FROM (SELECT started_at FROM jobs WHERE queue = :queue AND state = '{State.RUNNING}'
+          ORDER BY run_at LIMIT :most) AS at_work
     """
 )
 
 
-def look_at_line(session: Session, job: Job) -> Line:
-    """Return who stands before a job that is due; the cost is bounded, however long the line is."""
-    values = {"queue": job.queue, "run_at": job.run_at, "id": job.id, "most": MOST_COUNTED + 1}
-    return Line(**session.execute(_LINE, values).mappings().one())
+def get_queue_position(session: Session, job: Job) -> QueuePosition:
+    """Return the position of a due job in its queue; the cost is bounded, however long the queue is."""
+    values = {"queue": job.queue, "run_at": job.run_at, "id": job.id, "most": bounded.MOST_COUNTED + 1}
+    return QueuePosition(**session.execute(_POSITION, values).mappings().one())
 
 
 _UNPUBLISHED = text(
@@ -90,5 +92,5 @@ _UNPUBLISHED = text(
 
 
 def count_unpublished_before(session: Session, job: Job) -> int:
-    """Return how many hints are to be published before that of `job`, at most `MOST_COUNTED` + 1."""
-    return int(session.execute(_UNPUBLISHED, {"run_at": job.run_at, "most": MOST_COUNTED + 1}).scalar_one())
+    """Return the number of hints to be published before that of `job`, at most `bounded.MOST_COUNTED` + 1."""
+    return int(session.execute(_UNPUBLISHED, {"run_at": job.run_at, "most": bounded.MOST_COUNTED + 1}).scalar_one())

@@ -12,7 +12,8 @@ from gristmill.shared.jobs.enqueue import JobOptions
 from gristmill.shared.jobs.models import Job
 from gristmill.shared.operating.cancel import cancel_job
 from gristmill.shared.operating.pause import pause_queue, resume_queue
-from gristmill.shared.operating.why_waiting import Waiting, explain_waiting
+from gristmill.shared.operating.wait_reason import WaitReason
+from gristmill.shared.operating.why_waiting import explain_waiting
 from tests.acceptance.conftest import MakeMill, Mill
 from tests.eventually import eventually
 from tests.factories import have_ended, post, state
@@ -30,15 +31,15 @@ def mill(make_mill: MakeMill, valkey_server: Valkey) -> Mill:
     return made
 
 
-def waiting(database: Database, job_id: UUID) -> Waiting:
+def waiting(database: Database, job_id: UUID) -> WaitReason:
     with database.transaction() as session:
         found = explain_waiting(session, session.get_one(Job, job_id))
     assert found is not None
     return found
 
 
-def comes_to_wait(database: Database, job_id: UUID, reason: str) -> Waiting:
-    def look() -> Waiting | None:
+def comes_to_wait(database: Database, job_id: UUID, reason: str) -> WaitReason:
+    def look() -> WaitReason | None:
         found = waiting(database, job_id)
         return found if found.reason == reason else None
 
@@ -80,7 +81,7 @@ def test_each_thing_in_the_way_is_told_while_it_is_there(mill: Mill) -> None:
     cut_off = post(database, tasks.echo, message="m")
     found = comes_to_wait(database, cut_off, "broker_unreachable")
     assert found.message.startswith("the broker is unreachable since 20")
-    assert found.evidence["reported_by"].startswith("relay@")
+    assert found.details["reported_by"].startswith("relay@")
     mill.broker.start(120)
     eventually(lambda: have_ended(database, cut_off), within=PATIENCE)
 

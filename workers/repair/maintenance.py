@@ -14,7 +14,7 @@ from gristmill.shared.base.outages import DATABASE_ERRORS
 from gristmill.shared.database.connect import Database
 from gristmill.shared.dead_letters.queries_broker_letters import write_missing_letters
 from gristmill.shared.operating.pause import expire_held
-from gristmill.shared.operating.queries_process_reports import forget_silent
+from gristmill.shared.operating.queries_process_reports import delete_silent
 from gristmill.shared.operating.queries_queue_depths import count_long_queues
 from gristmill.shared.schedules.fire import fire_missed
 from gristmill.workers.broker_errors import BROKER_AWAY
@@ -98,7 +98,7 @@ class Maintenance:
                 log.warning("dead_letter.missing", job_id=str(job_id))
             for schedule, jobs in fire_missed(session).items():
                 log.warning("schedule.was_missed", schedule=schedule, jobs=jobs)
-            forget_silent(session)
+            delete_silent(session)
         return RARELY
 
     def _prune(self) -> float:

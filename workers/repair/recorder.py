@@ -98,7 +98,7 @@ def record(session: Session, hint: DeadHint) -> None:
     by_state = {job_id: State(job.state) for job_id, job in standing.items()}
     dead = [job_id for job_id, state in by_state.items() if state is State.DEAD]
     if dead:
-        broker_letters.add_broker_evidence(session, dead, hint.broker)
+        broker_letters.add_broker_details(session, dead, hint.broker)
     live = [job_id for job_id, state in by_state.items() if state in WAITING]
     if live:
         _revive(session, hint, live)

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from gristmill.shared.database.connect import Database
 from gristmill.shared.operating import queries_queue_depths as depths
-from gristmill.shared.operating.queries_process_reports import Report, write_report
+from gristmill.shared.operating.queries_process_reports import StatusReport, write_report
 from gristmill.shared.queues import QUEUES
 from gristmill.shared.states import State
 from tests.factories import begin, change, insert_job
@@ -128,7 +128,7 @@ def test_the_workers_of_a_queue_are_told_as_long_as_they_are_there(
 ) -> None:
     with database.transaction() as session:
         for name, silent in (("one", False), ("two", False), ("gone", True)):
-            report = Report(
+            report = StatusReport(
                 name=name, kind="worker", queue=DATA, children=5, jobs_a_minute=60, acted=True, stopped=silent
             )
             write_report(session, report)

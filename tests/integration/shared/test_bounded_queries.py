@@ -1,4 +1,4 @@
-"""Looks at queues and waiting jobs go by indexes of what is alive: they never read history."""
+"""Queries about queues and waiting jobs use the indexes of live rows: they never scan history."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -8,9 +8,9 @@ from sqlalchemy import TextClause, text
 from uuid_utils.compat import uuid7
 
 from gristmill.shared.database.connect import Database
-from gristmill.shared.operating import queries_pause as pausing
+from gristmill.shared.operating import queries_pause
 from gristmill.shared.operating import queries_queue_depths as depths
-from gristmill.shared.operating import queries_why_waiting as waiting
+from gristmill.shared.operating import queries_why_waiting as why_waiting
 from gristmill.shared.queues import QUEUES
 from tests.factories import change
 
@@ -25,20 +25,20 @@ HOLD = """
     SELECT gen_random_uuid(), 'demo.echo', 'email_queue', clock_timestamp(), false, 0 FROM generate_series(1, 5000)
 """
 ONE: dict[str, Any] = {"queue": "email_queue", "run_at": datetime.now(UTC), "id": uuid7(), "most": 101}
-LOOKS: dict[str, tuple[TextClause, dict[str, Any]]] = {
+STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "depths": (depths._DEPTHS, {"names": list(QUEUES), "most": 101}),
     "inflow": (depths._INFLOW, {"sample": 50}),
-    "line": (waiting._LINE, ONE),
-    "unpublished": (waiting._UNPUBLISHED, ONE),
-    "releasable": (pausing._RELEASABLE, {}),
-    "release": (pausing._RELEASE, {"queue": "user_queue", "limit": 500}),
-    "expired": (pausing._DROP_EXPIRED, {"limit": 100}),
+    "position": (why_waiting._POSITION, ONE),
+    "unpublished": (why_waiting._UNPUBLISHED, ONE),
+    "releasable": (queries_pause._RELEASABLE, {}),
+    "release": (queries_pause._RELEASE, {"queue": "user_queue", "limit": 500}),
+    "expired": (queries_pause._DROP_EXPIRED, {"limit": 100}),
 }
 
 
 @pytest.fixture(scope="module")
 def full_database(table_database: Database) -> Database:
-    """History, and a backlog so long that the planner would rather read the table than its index."""
+    """History, and a backlog so long that the planner would prefer the table to its index."""
     for state, number in (("succeeded", 5_000), ("queued", 20_000)):
         change(table_database, FILL, queues=list(QUEUES), state=state, number=number)
     change(table_database, "INSERT INTO outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at FROM jobs")
@@ -48,9 +48,9 @@ def full_database(table_database: Database) -> Database:
     return table_database
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_no_look_reads_a_table_from_end_to_end(full_database: Database, look: str) -> None:
-    statement, values = LOOKS[look]
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_no_statement_scans_a_whole_table(full_database: Database, name: str) -> None:
+    statement, values = STATEMENTS[name]
     with full_database.transaction() as session:
         plan = "\n".join(session.execute(text(f"EXPLAIN {statement.text}"), values).scalars())
     read = [f"Seq Scan on {table}" for table in ("jobs", "outbox", "held_hints") if f"Seq Scan on {table} " in plan]

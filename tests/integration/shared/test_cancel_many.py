@@ -17,7 +17,7 @@ from gristmill.shared.filters.fields import JOBS
 from gristmill.shared.filters.parse import read_filter
 from gristmill.shared.filters.specification import EVERYTHING, Specification
 from gristmill.shared.jobs import moves
-from gristmill.shared.operating.cancel_many import Progress, cancel_matching
+from gristmill.shared.operating.cancel_many import CancelProgress, cancel_matching
 from gristmill.shared.states import FINAL, LIVE, WAITING, State
 from tests.eventually import eventually
 from tests.factories import FAILURE, begin, find, insert_job, post_many, states
@@ -25,7 +25,7 @@ from tests.factories import FAILURE, begin, find, insert_job, post_many, states
 ME = "cli:ada"
 
 
-def cancel(database: Database, wanted: Specification = EVERYTHING, **options: Any) -> Progress:
+def cancel(database: Database, wanted: Specification = EVERYTHING, **options: Any) -> CancelProgress:
     return list(cancel_matching(database, wanted, actor=ME, **options))[-1]
 
 
@@ -109,7 +109,7 @@ def test_jobs_that_settle_meanwhile_have_one_end_each(database: Database) -> Non
         together.wait(60)
         return sum(len(begin(database, *reversed(jobs[first : first + 10]))) for first in range(100, 200, 10))
 
-    def end() -> Progress:
+    def end() -> CancelProgress:
         together.wait(60)
         return cancel(database)
 

@@ -1,4 +1,4 @@
-"""What a job waits for: the first thing on its way, as the rows tell it. Real processes: tests/acceptance."""
+"""The reason why a job waits is the first obstacle on its way. Real processes: tests/acceptance."""
 
 import re
 from datetime import datetime, timedelta
@@ -8,20 +8,21 @@ from uuid import UUID
 import pytest
 
 from gristmill import tasks
+from gristmill.shared.database import bounded
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.enqueue import JobOptions
 from gristmill.shared.jobs.models import Job
 from gristmill.shared.jobs.moves import request_cancel, retry, snooze, succeed
-from gristmill.shared.operating import queries_why_waiting as queries
 from gristmill.shared.operating.pause import pause_queue
-from gristmill.shared.operating.queries_process_reports import SILENT_AFTER, Report, write_report
-from gristmill.shared.operating.why_waiting import REASONS, Waiting, explain_waiting
+from gristmill.shared.operating.queries_process_reports import SILENT_AFTER, StatusReport, write_report
+from gristmill.shared.operating.wait_reason import REASONS, WaitReason
+from gristmill.shared.operating.why_waiting import explain_waiting
 from tests.factories import FAILURE, begin, change, post, post_many
 
 DATA = "data_processing_queue"
 
 
-def waiting(database: Database, job_id: UUID) -> Waiting:
+def explain(database: Database, job_id: UUID) -> WaitReason:
     with database.transaction() as session:
         found = explain_waiting(session, session.get_one(Job, job_id))
     assert found is not None
@@ -34,7 +35,7 @@ def report(database: Database, kind: Any, *, silent_for: float = 0, **values: An
     """Let a process tell of itself, some seconds ago."""
     named = {"name": f"{kind}@box:1", "queue": DATA if kind == "worker" else None} | values
     with database.transaction() as session:
-        write_report(session, Report(kind=kind, **named))
+        write_report(session, StatusReport(kind=kind, **named))
     change(
         database,
         "UPDATE process_reports SET seen_at = seen_at - :s * interval '1 second' WHERE name = :name",
@@ -61,11 +62,11 @@ def age(database: Database, job: UUID, seconds: float) -> None:
 
 def test_a_job_that_is_not_due_says_when_it_is(database: Database) -> None:
     job = post(database, tasks.effect, JobOptions(delay=timedelta(minutes=29.5)), key="k")
-    found = waiting(database, job)
+    found = explain(database, job)
     assert found.message.startswith("not due until 20")
     assert found.message.endswith("Z (in 29 min)")
     pause(database)
-    both = waiting(database, job)
+    both = explain(database, job)
     assert both.reason == "not_due"
     assert f"; and the queue {DATA} is paused by ada since " in both.message
 
@@ -74,55 +75,55 @@ def test_a_job_that_failed_says_why_and_when_it_is_tried_again(database: Databas
     (job,) = begin(database, post(database, tasks.effect, key="k"))
     with database.transaction() as session:
         assert retry(session, job.id, job.attempt, delay=timedelta(minutes=100.5), failure=FAILURE)
-    found = waiting(database, job.id)
+    found = explain(database, job.id)
     assert found.message == f"retrying after `TEST_1` in 100 min (attempt 2 of {job.max_attempts})"
-    assert found.evidence["error"] == "TEST_1"
+    assert found.details["error"] == "TEST_1"
 
 
 def test_a_job_whose_handler_asked_for_time_says_so(database: Database) -> None:
     (job,) = begin(database, post(database, tasks.effect, key="k"))
     with database.transaction() as session:
         assert snooze(session, job.id, job.attempt, delay=timedelta(hours=5))
-    assert waiting(database, job.id).message.startswith("its handler asked to wait until 20")
+    assert explain(database, job.id).message.startswith("its handler asked to wait until 20")
 
 
 def test_a_pause_is_told_with_who_since_when_and_why_before_anything_after_it(database: Database) -> None:
     job = post(database, tasks.effect, key="k")  # and no relay runs
     pause(database)
-    found = waiting(database, job)
-    since: datetime = found.evidence["paused_at"]
+    found = explain(database, job)
+    since: datetime = found.details["paused_at"]
     assert found.message == (f"the queue {DATA} is paused by ada since {since:%Y-%m-%dT%H:%M:%SZ} (the disk is full)")
     urgent = post(database, tasks.effect, JobOptions(priority="high"), key="k")
-    assert waiting(database, urgent).reason == "no_relay"
+    assert explain(database, urgent).reason == "no_relay"
 
 
 def test_a_job_that_is_no_longer_wanted_says_so_even_in_a_paused_queue(database: Database) -> None:
     job = post(database, tasks.effect, key="k")
     change(database, "UPDATE jobs SET expires_at = clock_timestamp()")
     pause(database)
-    assert waiting(database, job).message.startswith("no longer wanted since 20")
+    assert explain(database, job).message.startswith("no longer wanted since 20")
 
 
 def test_a_hint_that_nobody_publishes_is_told_with_the_relay_that_was_last(database: Database) -> None:
     job = post(database, tasks.effect, key="k")
-    assert waiting(database, job).message == "no relay has ever run: start one with `gristmill relay`"
+    assert explain(database, job).message == "no relay has ever run: start one with `gristmill relay`"
     report(database, "relay", silent_for=SILENT_AFTER + 285)
-    assert waiting(database, job).message.startswith(
+    assert explain(database, job).message.startswith(
         "no relay has run for 5 min: the last one, relay@box:1, was last heard"
     )
     report(database, "relay", stopped=True)
-    assert "was stopped at 20" in waiting(database, job).message
+    assert "was stopped at 20" in explain(database, job).message
 
 
 def test_a_broker_is_unreachable_when_every_relay_that_is_there_says_so(database: Database) -> None:
     job = post(database, tasks.effect, key="k")
     report(database, "relay", trouble="ConnectionRefusedError: amqp://mq:5672 refuses")
     report(database, "relay", name="relay@old:1", silent_for=3600)
-    found = waiting(database, job)
+    found = explain(database, job)
     assert found.reason == "broker_unreachable"
     assert found.message.endswith("(relay@box:1 reports ConnectionRefusedError)")
     report(database, "relay", name="relay@box:2")
-    assert waiting(database, job).message == "about to be published to the broker by a relay"
+    assert explain(database, job).message == "about to be published to the broker by a relay"
 
 
 def test_a_hint_behind_others_in_the_outbox_says_how_many(database: Database) -> None:
@@ -130,22 +131,22 @@ def test_a_hint_behind_others_in_the_outbox_says_how_many(database: Database) ->
         post(database, tasks.effect, key="k")
     job = post(database, tasks.effect, key="k")
     report(database, "relay")
-    assert waiting(database, job).message == "waits behind 3 older hints to be published to the broker"
+    assert explain(database, job).message == "waits behind 3 older hints to be published to the broker"
 
 
 def test_a_queue_without_workers_is_told_with_the_one_that_was_last(database: Database) -> None:
     job = published(database)
     started = f"no worker has ever consumed {DATA}: start one with `gristmill worker --queue {DATA}`"
     report(database, "worker", name="w@box:9", queue="email_queue")
-    assert waiting(database, job).message == started
+    assert explain(database, job).message == started
     report(database, "worker", silent_for=3 * 3600)
-    assert waiting(database, job).message.startswith(f"no worker has consumed {DATA} for 3 h: the last one")
+    assert explain(database, job).message.startswith(f"no worker has consumed {DATA} for 3 h: the last one")
     report(database, "worker", trouble="OSError: no route")
-    assert waiting(database, job).reason == "broker_unreachable"
+    assert explain(database, job).reason == "broker_unreachable"
 
 
-def looked_at_once(message: str, seconds: int) -> str:
-    """What a message would have been `seconds` after what it tells of: a busy machine looks later."""
+def as_if_read_at_once(message: str, seconds: int) -> str:
+    """The message as it would read `seconds` after the event: a busy machine reads it later."""
     return re.sub(r"\d+(?= s\b)", lambda told: str(seconds if 0 <= int(told[0]) - seconds < 60 else told[0]), message)
 
 
@@ -157,10 +158,10 @@ def test_a_job_in_line_says_how_many_older_ones_there_are_and_how_long_the_oldes
     report(database, "worker", children=2)
     age(database, jobs[0], 100)
     behind = f"of {DATA}; the oldest has waited 100 s"
-    assert looked_at_once(waiting(database, jobs[4]).message, 100) == f"behind 4 older jobs {behind}"
-    assert looked_at_once(waiting(database, jobs[1]).message, 100) == f"behind 1 older job {behind}"
-    monkeypatch.setattr(queries, "MOST_COUNTED", 2)
-    assert waiting(database, jobs[4]).message.startswith("behind more than 2 older jobs")
+    assert as_if_read_at_once(explain(database, jobs[4]).message, 100) == f"behind 4 older jobs {behind}"
+    assert as_if_read_at_once(explain(database, jobs[1]).message, 100) == f"behind 1 older job {behind}"
+    monkeypatch.setattr(bounded, "MOST_COUNTED", 2)
+    assert explain(database, jobs[4]).message.startswith("behind more than 2 older jobs")
 
 
 def test_the_next_in_line_says_whether_the_workers_are_busy_or_its_hint_may_be_lost(database: Database) -> None:
@@ -168,29 +169,29 @@ def test_the_next_in_line_says_whether_the_workers_are_busy_or_its_hint_may_be_l
     first, second = published(database), published(database)
     third = published(database)
     begin(database, first, second)
-    assert waiting(database, third).message == f"next in {DATA}: its 2 worker processes are busy with other jobs"
+    assert explain(database, third).message == f"next in {DATA}: its 2 worker processes are busy with other jobs"
     with database.transaction() as session:
         assert succeed(session, [(first, 1, None)])
-    assert waiting(database, third).message == f"published, a worker of {DATA} takes it next"
+    assert explain(database, third).message == f"published, a worker of {DATA} takes it next"
     age(database, third, 60)
-    assert looked_at_once(waiting(database, third).message, 60) == (
+    assert as_if_read_at_once(explain(database, third).message, 60) == (
         f"due for 60 s with a free worker of {DATA}; whether its hint is lost nobody finds out: "
         "start `gristmill maintenance`"
     )
     report(database, "maintenance")
-    assert waiting(database, third).message.endswith("is looked into by maintenance")
+    assert explain(database, third).message.endswith("is looked into by maintenance")
 
 
 def test_a_job_that_runs_says_where_and_whether_it_is_asked_to_end_or_its_worker_may_be_lost(
     database: Database,
 ) -> None:
     (job,) = begin(database, published(database))
-    assert waiting(database, job.id).message.startswith("runs on worker lost@nowhere since 20")
+    assert explain(database, job.id).message.startswith("runs on worker lost@nowhere since 20")
     change(database, "UPDATE jobs SET lease_until = clock_timestamp() - interval '1 second'")
-    assert waiting(database, job.id).reason == "lease_over"
+    assert explain(database, job.id).reason == "lease_over"
     with database.transaction() as session:
         assert request_cancel(session, job.id)
-    assert waiting(database, job.id).message.startswith("is asked to be cancelled since 20")
+    assert explain(database, job.id).message.startswith("is asked to be cancelled since 20")
 
 
 @pytest.mark.parametrize("end", ["succeeded", "dead", "cancelled"])

@@ -7,7 +7,12 @@ import pytest
 
 from gristmill.services.valkey import Valkey
 from gristmill.shared.database.connect import Database
-from gristmill.shared.operating.queries_process_reports import SILENT_AFTER, Seen, forget_silent, list_processes
+from gristmill.shared.operating.queries_process_reports import (
+    SILENT_AFTER,
+    ProcessStatus,
+    delete_silent,
+    list_processes,
+)
 from gristmill.workers.broker_errors import BROKER_AWAY
 from gristmill.workers.celery.app import make_app
 from gristmill.workers.celery.worker_report import AttemptCounter, WorkerReporter
@@ -19,7 +24,7 @@ from tests.conftest import Make
 from tests.factories import change, post, reached
 
 
-def seen(database: Database, **chosen: Any) -> list[Seen]:
+def seen(database: Database, **chosen: Any) -> list[ProcessStatus]:
     with database.transaction() as session:
         return list_processes(session, **chosen)
 
@@ -81,7 +86,7 @@ def test_of_processes_that_are_long_gone_the_last_of_each_kind_and_queue_is_reme
     ProcessReporter(database, "relay", name="d").report()
     change(database, "UPDATE process_reports SET seen_at = seen_at - interval '2 hours'")
     with database.transaction() as session:
-        forget_silent(session)
+        delete_silent(session)
     assert {each.name for each in seen(database)} == {"b", "c", "d"}
     assert [each.name for each in seen(database, kind="worker", queue="email_queue")] == ["b"]
 
