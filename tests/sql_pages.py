@@ -21,7 +21,7 @@ from gristmill.shared.states import MOVES, Move
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "sql"
-MOVES_MODULES = ("moves_attempt", "moves_by_hand", "moves_failed", "moves_give_back", "moves_unclaimed")
+MOVES_MODULES = ("moves.attempt", "moves.by_hand", "moves.failed", "moves.give_back", "moves.unclaimed")
 MODULES = ("insert", *MOVES_MODULES, "leases", "outbox")
 CLAUSE = re.compile(
     r"(?:WITH|SELECT|FROM|WHERE|UPDATE|SET|INSERT|DELETE|VALUES|RETURNING|ORDER|GROUP|ON|FOR|LIMIT|JOIN|LATERAL|DO)\b"
@@ -46,7 +46,7 @@ class Page:
     @property
     def text(self) -> str:
         """The content of the file."""
-        head = [f"-- {self.name}: shared/jobs/{self.module}.py"]
+        head = [f"-- {self.name}: shared/jobs/{self.module.replace('.', '/')}.py"]
         if self.move is not None:
             moves = MOVES[self.move]
             sources, targets = (", ".join(sorted(states)) for states in (moves.sources, moves.targets))

@@ -1,4 +1,4 @@
--- cancel: shared/jobs/moves_failed.py
+-- cancel: shared/jobs/moves/failed.py
 -- running -> cancelled
 
 WITH moved AS (

@@ -1,4 +1,4 @@
--- cancel_waiting: shared/jobs/moves_by_hand.py
+-- cancel_waiting: shared/jobs/moves/by_hand.py
 -- queued, retrying, scheduled -> cancelled
 
 UPDATE jobs

@@ -1,4 +1,4 @@
--- claim: shared/jobs/moves_attempt.py
+-- claim: shared/jobs/moves/attempt.py
 -- queued, retrying, scheduled -> running
 
 WITH claimed AS (

@@ -1,4 +1,4 @@
--- claim_one: shared/jobs/moves_attempt.py
+-- claim_one: shared/jobs/moves/attempt.py
 -- queued, retrying, scheduled -> running
 
 UPDATE jobs

@@ -1,4 +1,4 @@
--- expire: shared/jobs/moves_unclaimed.py
+-- expire: shared/jobs/moves/unclaimed.py
 -- queued, retrying, scheduled -> dead
 
 WITH moved AS (

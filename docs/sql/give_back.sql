@@ -1,4 +1,4 @@
--- give_back: shared/jobs/moves_give_back.py
+-- give_back: shared/jobs/moves/give_back.py
 -- running -> queued
 
 WITH moved AS (

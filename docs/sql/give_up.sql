@@ -1,4 +1,4 @@
--- give_up: shared/jobs/moves_unclaimed.py
+-- give_up: shared/jobs/moves/unclaimed.py
 -- queued, retrying, scheduled -> dead
 
 WITH moved AS (

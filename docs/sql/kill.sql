@@ -1,4 +1,4 @@
--- kill: shared/jobs/moves_failed.py
+-- kill: shared/jobs/moves/failed.py
 -- running -> dead
 
 WITH moved AS (

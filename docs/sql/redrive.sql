@@ -1,4 +1,4 @@
--- redrive: shared/jobs/moves_by_hand.py
+-- redrive: shared/jobs/moves/by_hand.py
 -- dead -> queued, scheduled
 
 WITH dead AS (

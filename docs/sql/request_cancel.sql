@@ -1,4 +1,4 @@
--- request_cancel: shared/jobs/moves_by_hand.py
+-- request_cancel: shared/jobs/moves/by_hand.py
 
 UPDATE jobs SET cancel_requested_at = clock_timestamp()
 WHERE id = ANY(:ids) AND state || '' = 'running' AND cancel_requested_at IS NULL

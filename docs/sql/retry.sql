@@ -1,4 +1,4 @@
--- retry: shared/jobs/moves_failed.py
+-- retry: shared/jobs/moves/failed.py
 -- running -> retrying
 
 WITH moved AS (

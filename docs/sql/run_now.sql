@@ -1,4 +1,4 @@
--- run_now: shared/jobs/moves_by_hand.py
+-- run_now: shared/jobs/moves/by_hand.py
 -- retrying, scheduled -> queued
 
 WITH ahead AS (

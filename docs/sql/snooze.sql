@@ -1,4 +1,4 @@
--- snooze: shared/jobs/moves_failed.py
+-- snooze: shared/jobs/moves/failed.py
 -- running -> scheduled
 
 WITH moved AS (

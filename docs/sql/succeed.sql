@@ -1,4 +1,4 @@
--- succeed: shared/jobs/moves_attempt.py
+-- succeed: shared/jobs/moves/attempt.py
 -- running -> succeeded
 
 UPDATE jobs SET state = 'succeeded', result = results[width_bucket(id, ids)], finished_at = clock_timestamp(),

@@ -1,4 +1,4 @@
--- succeed_one: shared/jobs/moves_attempt.py
+-- succeed_one: shared/jobs/moves/attempt.py
 -- running -> succeeded
 
 UPDATE jobs SET state = 'succeeded', result = CAST(:result AS jsonb), finished_at = clock_timestamp(),

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from gristmill.shared.states import FINAL, sql_list
+
 if TYPE_CHECKING:
     from uuid import UUID
 
     from sqlalchemy.orm import Session
 
 _WATCH = text(
-    """
+    f"""
     UPDATE jobs
     SET watched_until = greatest(watched_until, statement_timestamp() + :seconds * interval '1 second')
-    WHERE id = :id AND state NOT IN ('succeeded', 'dead', 'cancelled')
+    WHERE id = :id AND state NOT IN ({sql_list(FINAL)})
     RETURNING id
     """
 )

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from gristmill.shared.states import WAITING, State, sql_list
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,6 +24,7 @@ _PUBLISHED: Final = """
      WHERE queue = :queue AND state = '{state}' AND run_at < (SELECT due_before FROM edge)
      ORDER BY run_at LIMIT :limit)
 """
+_PUBLISHED_STATES: Final = (State.QUEUED, State.SCHEDULED, State.RETRYING)
 _UNHINTED = text(
     f"""
     WITH edge AS (
@@ -30,7 +33,7 @@ _UNHINTED = text(
                      (SELECT min(due_at) FROM held_hints WHERE queue = :queue)) AS due_before
     )
     SELECT id, attempt
-    FROM ({" UNION ALL ".join(_PUBLISHED.format(state=state) for state in ("queued", "scheduled", "retrying"))}) AS due
+    FROM ({" UNION ALL ".join(_PUBLISHED.format(state=state) for state in _PUBLISHED_STATES)}) AS due
     WHERE (SELECT job_id FROM held_hints WHERE held_hints.job_id = due.id) IS NULL
     ORDER BY run_at LIMIT :limit
     """
@@ -68,14 +71,14 @@ def find_watermark(session: Session, queue: str) -> datetime | None:
 # A row that somebody else has just given a hint is read again by the UPDATE, but what NOT EXISTS asks is not: the due
 # time as it was seen tells that it has changed.
 _AGAIN = text(
-    """
+    f"""
     WITH seen AS (
         SELECT id, run_at FROM jobs WHERE id = ANY(:ids)
     ), due AS (
         UPDATE jobs SET run_at = clock_timestamp() + :delay * interval '1 second'
         FROM seen
         WHERE jobs.id = seen.id AND jobs.run_at = seen.run_at
-          AND state || '' IN ('scheduled', 'queued', 'retrying') AND jobs.run_at <= statement_timestamp()
+          AND state || '' IN ({sql_list(WAITING)}) AND jobs.run_at <= statement_timestamp()
           AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.due_at = jobs.run_at AND outbox.job_id = jobs.id)
           AND NOT EXISTS (SELECT 1 FROM held_hints WHERE held_hints.job_id = jobs.id)
         RETURNING jobs.id, jobs.task, jobs.queue, jobs.run_at

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from gristmill.shared.database.prepared import Prepared
 from gristmill.shared.errors import IdempotencyConflictError, UnavailableError
 from gristmill.shared.jobs.idempotency import Earlier, KeyOf, TwinOf, find_by_keys, find_live_twins, point_keys_at
+from gristmill.shared.states import LIVE, sql_list
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -64,11 +65,11 @@ _JOBS: Final = """, inserted AS (
         SELECT id, task, queue, args, state, priority, max_attempts, due_at, ends_at, unique_key, callback_url,
                coalesce(tags, '{}'), parent_id, producer_id, traceparent, created_at
         FROM incoming"""
-_UNLESS_KNOWN: Final = """
+_UNLESS_KNOWN: Final = f"""
         WHERE idempotency_key IS NULL OR id IN (SELECT job_id FROM keyed)
         ORDER BY unique_key NULLS FIRST, task, producer_id, id
         ON CONFLICT (task, unique_key, producer_id)
-            WHERE unique_key IS NOT NULL AND state IN ('scheduled', 'queued', 'running', 'retrying')
+            WHERE unique_key IS NOT NULL AND state IN ({sql_list(LIVE)})
             DO NOTHING"""
 _WITH_HINTS: Final = """
         RETURNING id, task, queue, state, run_at, expires_at, created_at

@@ -10,10 +10,11 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index,
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gristmill.shared.database.columns import Base, CreatedAt, PrimaryKey
-from gristmill.shared.states import AttemptOutcome, State
+from gristmill.shared.states import FINAL, LIVE, AttemptOutcome, State, sql_list
 
-_ENDED = "state IN ('succeeded', 'dead', 'cancelled')"
-_LIVE = "state IN ('scheduled', 'queued', 'running', 'retrying')"
+_ENDED = f"state IN ({sql_list(FINAL)})"
+_UNSUCCESSFUL = f"state IN ({sql_list(FINAL - {State.SUCCEEDED})})"
+_LIVE = f"state IN ({sql_list(LIVE)})"
 
 
 def one_of(column: str, values: type[State | AttemptOutcome]) -> str:
@@ -55,9 +56,7 @@ class Job(Base):
         CheckConstraint(one_of("state", State), name="state"),
         CheckConstraint("priority IN ('normal', 'high')", name="priority"),
         CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="running_has_a_lease"),
-        CheckConstraint(
-            "(state IN ('succeeded', 'dead', 'cancelled')) = (finished_at IS NOT NULL)", name="final_has_an_end"
-        ),
+        CheckConstraint(f"({_ENDED}) = (finished_at IS NOT NULL)", name="final_has_an_end"),
         Index("ix_jobs_live", "queue", "state", "run_at", postgresql_where=text(_LIVE)),
         Index("ix_jobs_dead", "finished_at", postgresql_where=text("state = 'dead'")),
         Index("ix_jobs_lease", "lease_until", postgresql_where=text("state = 'running'")),
@@ -80,7 +79,7 @@ class Job(Base):
         ),
         Index("ix_jobs_parent", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
         # For lists, of what has ended only: so a job is entered once, by the move that ends it, and not by each.
-        Index("ix_jobs_unsuccessful", "state", "id", postgresql_where=text("state IN ('dead', 'cancelled')")),
+        Index("ix_jobs_unsuccessful", "state", "id", postgresql_where=text(_UNSUCCESSFUL)),
         Index(
             "ix_jobs_ended_producer",
             "producer_id",

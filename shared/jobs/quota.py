@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from gristmill.shared.jobs.callbacks import TASK
+from gristmill.shared.states import LIVE, sql_list
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -29,7 +30,7 @@ _COUNT = text(
     SELECT wanted.producer_id, (
         SELECT count(*) FROM (
             SELECT FROM jobs
-            WHERE jobs.producer_id = wanted.producer_id AND state IN ('scheduled', 'queued', 'running', 'retrying')
+            WHERE jobs.producer_id = wanted.producer_id AND state IN ({sql_list(LIVE)})
               AND task <> '{TASK}'
             LIMIT wanted.quota) AS live)
     FROM unnest(CAST(:producers AS uuid[]), CAST(:quotas AS int[])) AS wanted(producer_id, quota)
