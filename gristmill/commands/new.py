@@ -7,12 +7,12 @@ from typing import Final
 
 import click
 
+from gristmill.shared.queues import PRIORITY_QUEUE, QUEUES
+
 _NAME: Final = re.compile(r"(?P<subject>[a-z][a-z0-9_]*)\.(?P<verb>[a-z][a-z0-9_]*)")
+# By the first word of a task's name; any task may be posted with priority high.
 _QUEUES: Final = {
-    "user": "user_queue",
-    "email": "email_queue",
-    "notification": "notification_queue",
-    "processing": "data_processing_queue",
+    queue.binding.removesuffix(".*"): queue.name for queue in QUEUES.values() if queue is not PRIORITY_QUEUE
 }
 _OTHERWISE: Final = "data_processing_queue"
 
