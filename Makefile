@@ -66,7 +66,7 @@ load-test: dev ## 1,000 producers and people by Locust against the platform that
 	@exec $(BIN)/python -m bench.load_test $(ARGS)
 
 fuzz: dev ## send the running server what its contract allows and forbids, for long (EXAMPLES=300)
-	@GRISTMILL_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q --capture=no tests/integration/ingress/test_generated.py $(ARGS)
+	@GRISTMILL_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q --capture=no tests/integration/ingress/document/test_generated.py $(ARGS)
 
 chaos: dev ## kill, cut and pause everything under load; lose nothing (SEED=1 SECONDS=60 BROKER=rabbitmq)
 	@exec $(BIN)/python -m chaos --seed $(SEED) --seconds $(SECONDS) --broker $(BROKER) $(ARGS)

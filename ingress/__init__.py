@@ -1,1 +1,1 @@
-"""The HTTP door: it checks a request, writes a job to Postgres, and answers. It holds no broker connection."""
+"""The HTTP server: it checks requests and writes jobs to Postgres. It has no connection to the broker."""

@@ -1,4 +1,4 @@
-"""The one place where exceptions become answers: `{"error": {code, message, details, request_id, timestamp}}`."""
+"""Turn exceptions into answers: `{"error": {code, message, details, request_id, timestamp}}`."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ class MalformedError(GristmillError):
 
 
 class TooManyRequestsError(GristmillError):
-    """A limit is used up; the headers of every answer say of what, and until when."""
+    """A rate limit is used up; the headers of every answer report the limit and its reset."""
 
     code = "RATE_LIMITED_001"
 
 
 class TooManyBodiesError(TooManyRequestsError):
-    """Many requests of one producer have not sent their bodies."""
+    """Too many requests of one producer have not sent their bodies."""
 
     retry_after = 1  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What is told to the client."""
+    """An error as it is reported to the client."""
 
     status: int
     code: str
@@ -96,7 +96,7 @@ BUSY: Final = Refusal(
 
 
 def register_errors(app: Flask) -> None:
-    """Let every exception of `app` end as an envelope."""
+    """Answer every exception of `app` with an error envelope."""
     app.register_error_handler(HTTPException, answer)
     app.register_error_handler(Exception, answer)
 
@@ -111,7 +111,7 @@ def answer(error: Exception) -> Response:
 
 
 def envelope(refusal: Refusal) -> dict[str, Any]:
-    """Return the body that tells of `refusal`."""
+    """Return the body that reports `refusal`."""
     return {
         "error": {
             "code": refusal.code,
@@ -125,9 +125,9 @@ def envelope(refusal: Refusal) -> dict[str, Any]:
 
 @singledispatch
 def explain(error: Exception) -> Refusal:
-    """Say what a client is told of `error`: of one that nobody foresaw, nothing but that it happened."""
+    """Return how `error` is reported to the client. An unexpected error reveals no details."""
     log.error("request.failed", method=request.method, path=request.path, exc_info=error)
-    message = "Something went wrong on our side; it was logged under this request_id"
+    message = "An internal error occurred; it is logged with this request_id"
     return Refusal(500, GristmillError.code, message)
 
 
@@ -160,21 +160,19 @@ def _(error: HTTPException) -> Refusal:
 
 def _message(error: HTTPException) -> str:
     if isinstance(error, NotFound):
-        return f"There is nothing at {request.path[:200]}: GET /openapi.json lists the routes"
+        return f"No route matches {request.path[:200]}: GET /openapi.json lists the routes"
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
-        return f"{request.method} is not possible here; use one of {allowed}"
+        return f"{request.method} is not allowed here; use one of {allowed}"
     if isinstance(error, RequestEntityTooLarge):
-        return (
-            f"The body is larger than {request.max_content_length} bytes; store large things elsewhere, send their URL"
-        )
+        return f"The body is larger than {request.max_content_length} bytes; store large objects elsewhere, send URLs"
     if hasattr(error, "data"):
         return "The request is not valid: details names each wrong field"
     return error.description or error.name
 
 
 def _details(error: HTTPException) -> dict[str, list[str]]:
-    """Return the wrong fields by path, of an error that webargs raised; they are grouped by location there."""
+    """Return the wrong fields of a webargs error by path; webargs groups them by location."""
     messages: Any = getattr(error, "data", {}).get("messages", {})
     details: dict[str, list[str]] = {}
     for in_location in messages.values():

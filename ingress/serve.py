@@ -1,4 +1,4 @@
-"""Serve the app by granian: threads of Python behind a Rust front that reads requests and drains on SIGTERM."""
+"""Serve the app by granian: Python threads behind a Rust server that reads requests and drains on SIGTERM."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ from gristmill.shared.settings import Settings, environment
 if TYPE_CHECKING:
     from flask import Flask
 
-CONNECTIONS: Final = 1_024  # open at once for each process; those beyond wait in the kernel's queue
-HEAD_SECONDS: Final = 30  # for a request's head, and until the next one of a connection that is kept
-LARGEST_HEAD: Final = 64 * 1024  # bytes; more headers than any client of ours sends, and little for each connection
-STOP_SECONDS: Final = 25  # to finish what was begun; below the 30 s that supervisors usually give
+CONNECTIONS: Final = 1_024  # open at once in each process; further ones wait in the kernel's queue
+HEAD_SECONDS: Final = 30  # for the head of a request, and between two requests of a kept connection
+LARGEST_HEAD: Final = 64 * 1024  # bytes; more headers than clients send, and little memory for each connection
+STOP_SECONDS: Final = 25  # to finish running requests; below the 30 s that supervisors usually give
 
 
 def run(settings: Settings, target: str = "gristmill.ingress.serve:load") -> None:
-    """Serve until SIGTERM or SIGINT, then finish the requests that are there, and return.
+    """Serve until SIGTERM or SIGINT, then finish the running requests, and return.
 
     Args:
-        target: what returns the app of a worker process.
+        settings: also passed to the worker processes.
+        target: the import path of the function that returns the app of a worker process.
     """
-    os.environ.update(environment(settings))  # the workers read the same settings, wherever these came from
+    os.environ.update(environment(settings))  # the worker processes load the same settings
     Server(
         target,
         address=settings.host,
@@ -50,7 +51,7 @@ def run(settings: Settings, target: str = "gristmill.ingress.serve:load") -> Non
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_SECONDS,
         log_access=False,
-        log_level=LogLevels.error,  # its warnings are advice on settings; what goes wrong is an error
+        log_level=LogLevels.error,  # its warnings are advice on settings; failures are errors
     ).serve(target_loader=_load_named)
 
 
@@ -61,7 +62,7 @@ def _load_named(target: str) -> Flask:
 
 
 def _head_milliseconds(settings: Settings) -> int:
-    """Return the time for a head: less than for a body, so that a connection without a request never looks late."""
+    """Return the time for a head: less than for a body, so that an idle connection never counts as a late body."""
     return int(min(HEAD_SECONDS, settings.web_body_seconds / 2) * 1000)
 
 
@@ -73,31 +74,31 @@ def load() -> Flask:
     from gristmill.ingress.services import services_of
     from gristmill.ingress.wsgi import app
 
-    _when_told_to_end(services_of(app).followers.close)
+    _on_stop_signal(services_of(app).followers.close)
     garbage_collection.collect_seldom()
     return app
 
 
-def _when_told_to_end(close: Callable[[], None]) -> None:
-    """Let what waits in this process come to its end; granian lets the requests that are there finish.
+def _on_stop_signal(close: Callable[[], None]) -> None:
+    """Call `close` on SIGTERM or SIGINT, so that waiting requests end; granian then finishes the running ones.
 
-    Its own handler of the signal stays: the interpreter writes each signal's number to a socket as well. That handler
-    runs in the main thread, which sleeps; a signal that the kernel gave to another thread does not wake it, and granian
-    would go on serving until it is killed. So the main thread is sent the signal once more, itself.
+    The handler of granian stays: the interpreter writes the number of each signal to a socket as well. That handler
+    runs in the main thread, which sleeps. A signal that the kernel delivers to another thread does not wake it, and
+    granian would serve until it is killed. So the signal is sent to the main thread once more.
     """
     main_thread = threading.main_thread().ident
-    assert main_thread is not None  # noqa: S101  it has begun
-    told, tells = socket.socketpair()
-    tells.setblocking(False)
-    signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
+    assert main_thread is not None  # noqa: S101  it has started
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
 
-    def look() -> None:
-        with told, tells:  # kept open: the interpreter goes on writing to it
-            while (number := told.recv(1)[0]) not in (signal.SIGTERM, signal.SIGINT):
+    def read_signals() -> None:
+        with reader, writer:  # kept open: the interpreter continues to write to it
+            while (number := reader.recv(1)[0]) not in (signal.SIGTERM, signal.SIGINT):
                 pass
             signal.pthread_kill(main_thread, number)
             close()
-            while told.recv(1):
+            while reader.recv(1):
                 pass
 
-    threading.Thread(target=look, name="signals", daemon=True).start()
+    threading.Thread(target=read_signals, name="signals", daemon=True).start()

@@ -1,4 +1,4 @@
-"""A `where` as the OpenAPI document describes it, from the catalogue of its fields."""
+"""Describe a `where` filter in the OpenAPI document, from the catalogue of its fields."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from gristmill.shared.filters.parse import MOST_TERMS, MOST_VALUES
 
 _CATALOGUES: Final = {"JobWhere": JOBS, "DeadLetterWhere": LETTERS}
 _RULES: Final = (
-    "One comparison, or several in `and`, `or` and `not`. There are two truth values: an empty field is equal to "
-    "nothing and in no order, `ne` and `not` are true of it. `between` includes both ends. In a `like`, `%` is any "
-    "text, `_` any one character, and a backslash before them means just these."
+    "One comparison, or several combined by `and`, `or` and `not`. Null is neither equal to, less nor greater than any "
+    "value; `ne` and `not` are true of it. `between` includes both ends. In a `like`, `%` matches any text and `_` any "
+    "one character; a backslash escapes them."
 )
 
 
 def where_components() -> dict[str, dict[str, Any]]:
-    """Return the components that `gristmill.ingress.schemas.lists.where_field` names."""
+    """Return the schema components that `gristmill.ingress.schemas.lists.where_field` names."""
     return {name: _describe(name, catalogue) for name, catalogue in _CATALOGUES.items()}
 
 
@@ -24,10 +24,10 @@ def _describe(name: str, catalogue: Catalogue) -> dict[str, Any]:
     inner = {"$ref": f"#/components/schemas/{name}"}
     several = {"type": "array", "items": inner, "minItems": 1, "maxItems": MOST_TERMS}
     together = [_only({each: inner if each == "not" else several}, [each]) for each in ("and", "or", "not")]
-    alike: dict[tuple[Any, bool], list[Field]] = {}
+    same_kind: dict[tuple[Any, bool], list[Field]] = {}
     for field in catalogue.values():
-        alike.setdefault((field.kind, field.nullable), []).append(field)
-    return {"description": _RULES, "anyOf": [*map(_term, alike.values()), *together]}
+        same_kind.setdefault((field.kind, field.nullable), []).append(field)
+    return {"description": _RULES, "anyOf": [*map(_term, same_kind.values()), *together]}
 
 
 def _term(fields: list[Field]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document: what flask-smorest writes, and what only the running app knows: scopes, tasks, errors."""
+"""Complete the OpenAPI 3.1 document of flask-smorest with scopes, tasks and errors of the running app."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ if TYPE_CHECKING:
 
 _DOCUMENT: Final = "gristmill-openapi"
 _PARAMETER: Final = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
-_ALWAYS: Final = {"503": "The database is away or has too much to do; `Retry-After` says when to ask again."}
+_ALWAYS: Final = {"503": "The database is away or overloaded; `Retry-After` says when to try again."}
 _LIMITED: Final = {
-    "429": "The key's rate is used up, or too many wrong keys came from this address, or many requests of this "
-    "producer have not sent their bodies; `Retry-After` says until when."
+    "429": "The rate of the key is used up, too many wrong keys came from this address, or too many requests of this "
+    "producer have not sent their bodies; `Retry-After` says when to try again."
 }
 _WITH_KEY: Final = _LIMITED | {
-    "401": "No key or access token, or one that is not valid.",
-    "403": "It lacks the scope that `details` names, or a key is needed here, or somebody who has signed in.",
+    "401": "The key or access token is missing or not valid.",
+    "403": "The scope that `details` names is missing, or the route needs the other kind of credential.",
 }
-_WITH_PARAMETERS: Final = {"422": "Understood and not acceptable; `details` names each wrong field by its path."}
+_WITH_PARAMETERS: Final = {"422": "The request is not valid; `details` names each wrong field by its path."}
 _WITH_BODY: Final = {
-    "400": "Not JSON, or JSON that cannot be stored (NUL, NaN, numbers beyond 64 bit, nesting beyond 32).",
-    "413": "Larger than this route takes.",
-    "415": "Not `application/json`.",
+    "400": "The body is not JSON, or cannot be stored (NUL, NaN, numbers beyond 64 bits, nesting beyond 32 levels).",
+    "413": "The body is larger than this route accepts.",
+    "415": "The body is not `application/json`.",
 }
 _KEY: Final = "key"
 _PERSON: Final = "person"
-_WITH_ID: Final = {"404": "There is none, or it is somebody else's."}
+_WITH_ID: Final = {"404": "It does not exist, or belongs to another producer."}
 
 
 def prepare_document(app: Flask, api: Api, *, demo_tasks: bool) -> None:
-    """Write the document of `app`, once: it does not change while the app runs."""
+    """Write the document of `app` once; it does not change while the app runs."""
     tasks = [task for task in registry if not task.internal and (demo_tasks or not task.demo)]
     document = api.spec.to_dict()
     document["info"]["description"] = (
-        "Post a job and be sure: it runs to an end exactly once, and you can see where it is."
+        "A job platform: an accepted job reaches its end exactly once, and its state is visible at any time."
     )
     document["components"]["schemas"] |= where_components()
-    for (schema, *_), name in api.ma_plugin.converter.refs.items():  # what fields alone cannot say
+    for (schema, *_), name in api.ma_plugin.converter.refs.items():  # rules that fields alone cannot express
         component = document["components"]["schemas"][name]
         component |= getattr(schema, "contract", {})
         for field, described in component.get("properties", {}).items():
@@ -59,8 +59,8 @@ def prepare_document(app: Flask, api: Api, *, demo_tasks: bool) -> None:
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "The access token of somebody who has signed in: the role `admin` has the scope of this name, "
-        "`operator` too, and `member` has none.",
+        "description": "The access token of a signed-in user. The roles `admin` and `operator` have the scope of the "
+        "same name; `member` has none.",
     }
     for rule in app.url_map.iter_rules():
         path = document["paths"].get(_PARAMETER.sub(r"{\1}", rule.rule), {})
@@ -76,12 +76,12 @@ def document_of(app: Flask) -> bytes:
     return document
 
 
-def _complete(operation: dict[str, Any], needs: AccessRule, path_arguments: set[str]) -> None:
+def _complete(operation: dict[str, Any], access: AccessRule, path_arguments: set[str]) -> None:
     responses = operation.setdefault("responses", {})
     possible = dict(_ALWAYS)
-    if not needs.is_public:
-        accepted = {_KEY: needs.producers, _PERSON: needs.people}
-        operation["security"] = [{scheme: sorted(needs.scopes)} for scheme, will_do in accepted.items() if will_do]
+    if not access.is_public:
+        accepted = {_KEY: access.producers, _PERSON: access.people}
+        operation["security"] = [{scheme: sorted(access.scopes)} for scheme, will_do in accepted.items() if will_do]
         possible |= _WITH_KEY
     if path_arguments:
         possible |= _WITH_ID
@@ -103,7 +103,7 @@ def _complete(operation: dict[str, Any], needs: AccessRule, path_arguments: set[
 
 
 def _write_tasks(document: dict[str, Any], tasks: list[Task]) -> None:
-    """Let `POST /jobs` say, task by task, which arguments it takes."""
+    """Describe the body of `POST /jobs` task by task."""
     schemas = document["components"]["schemas"]
     if not tasks:
         return

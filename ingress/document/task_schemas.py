@@ -1,4 +1,4 @@
-"""A task as others see it: the JSON Schema of its arguments, an example, and what the platform promises."""
+"""Describe a task: the JSON Schema of its arguments, an example, its queue, retry policy and limits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FORMATS: Final = {
 
 
 def describe_task(task: Task) -> dict[str, Any]:
-    """Return what `GET /api/v1/tasks/{name}` answers."""
+    """Return the answer of `GET /api/v1/tasks/{name}`."""
     policy = task.retry
     return {
         "name": task.name,
@@ -55,25 +55,25 @@ def args_schema(task: Task) -> dict[str, Any]:
 
 
 def to_json_schema(schema: Schema) -> dict[str, Any]:
-    """Return the JSON Schema of a marshmallow schema, with nested ones in their place."""
+    """Return the JSON Schema of a marshmallow schema, with nested schemas inlined."""
     plugin = MarshmallowPlugin(schema_name_resolver=_without_name)
-    APISpec("schemas", "1", "3.1.0", plugins=[plugin])  # tells the plugin which dialect to write
+    APISpec("schemas", "1", "3.1.0", plugins=[plugin])  # sets the dialect of the plugin
     converter: Any = plugin.converter
     made: dict[str, Any] = converter.schema2jsonschema(schema)
     for one in made.get("properties", {}).values():
-        # Of a list whose entries are limited (ContainsOnly), apispec says that the list itself is one of them.
+        # For a list with ContainsOnly, apispec puts the allowed values on the list itself, instead of its entries.
         if one.get("type") == "array" and "enum" in one:
             one["items"]["enum"] = one.pop("enum")
     return made
 
 
 def _without_name(_schema: type[Schema]) -> str:
-    """Name no schema: a schema with a name would become a reference into a document that is not there."""
+    """Return no name: a named schema would become a reference into a document that does not exist."""
     return ""
 
 
 def example_of(schema: dict[str, Any]) -> Any:
-    """Return a value that `schema` takes: its own example, or one of the properties that are required or have one."""
+    """Return a value that `schema` accepts: its own example, or one built from its properties."""
     for name in ("example", "const", "default"):
         if name in schema:
             return schema[name]

@@ -1,4 +1,4 @@
-"""flask-smorest, with this project's JSON, errors and documentation."""
+"""Adapt flask-smorest to this project's JSON, errors and documentation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PREFIX: Final = "/api/v1"
 
 
 class Parser(FlaskParser):
-    """Reads JSON strictly, and refuses query parameters that a route does not know."""
+    """Reads JSON strictly, and refuses unknown query parameters."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION | {"json": RAISE, "query": RAISE}
 
@@ -28,8 +28,8 @@ class Parser(FlaskParser):
         return read_json(req, lambda: _read(req))
 
 
-def _read(asked: Request) -> bytes:
-    return services().bodies.read(asked, current_principal_id())
+def _read(incoming: Request) -> bytes:
+    return services().bodies.read(incoming, current_principal_id())
 
 
 class Blueprint(SmorestBlueprint):
@@ -39,7 +39,7 @@ class Blueprint(SmorestBlueprint):
 
 
 class OptionalBodyParser(Parser):
-    """Takes a request without a body for one with an empty object."""
+    """Treats a missing body as an empty object."""
 
     def load_json(self, req: Request, schema: Schema) -> Any:
         empty = req.content_length in (None, 0) and not req.content_type and not _read(req)
@@ -47,7 +47,7 @@ class OptionalBodyParser(Parser):
 
 
 class OptionalBodyBlueprint(Blueprint):
-    """A group of routes, some of which take no body as well."""
+    """A group of routes, some of which have an optional body."""
 
     ARGUMENTS_PARSER = OptionalBodyParser()
 

@@ -1,6 +1,6 @@
-"""Bodies of requests, and clients that do not send theirs: a thread waits for each, so these are few and not for ever.
+"""Read request bodies with a limit for each producer and a deadline: a thread waits for each body.
 
-The server reads a head with a deadline and a body without one.
+The server itself reads the head of a request with a deadline, and the body without one.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     from flask import Request
 
-LOOK_EVERY: Final = 1.0  # seconds between two looks for bodies that are late
-YOUNG: Final = 1.0  # seconds: a body that is read for less may be there at once, and its place is worth waiting for
+CHECK_EVERY: Final = 1.0  # seconds between two checks for late bodies
+YOUNG: Final = 1.0  # seconds: a body being read for less may arrive at once, so another request waits for it
 _OPEN_FILES: Final = Path("/proc/self/fd")
 _TCP_INFO: Final = struct.Struct("8B13I")  # linux/tcp.h, up to tcpi_last_ack_recv
-_LAST_DATA_SENT: Final = 17  # its place there: milliseconds
+_LAST_DATA_SENT: Final = 17  # the index of its field: milliseconds
 
 log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ class Bodies:
     Args:
         port: that the server listens on.
         most: bodies of one producer at a time.
-        seconds: that a body may take; more than the server lets a connection be without a request.
+        seconds: the time for one body; longer than the server keeps a connection without a request.
     """
 
     def __init__(self, *, port: int, most: int, seconds: float) -> None:
@@ -47,52 +47,52 @@ class Bodies:
         self._most = most
         self._seconds = seconds
         self._changed = threading.Condition()
-        self._reading: dict[UUID | None, dict[object, float]] = {}  # by producer, since when, the oldest first
-        self._standing = 0
-        self._looker: threading.Thread | None = None
+        self._reading: dict[UUID | None, dict[object, float]] = {}  # by producer: the start of each, the oldest first
+        self._queued = 0
+        self._checker: threading.Thread | None = None
 
-    def read(self, asked: Request, producer: UUID | None) -> bytes:
-        """Return the body of `asked`: what was sent of it, when the client hung up or took too long.
+    def read(self, incoming: Request, producer: UUID | None) -> bytes:
+        """Return the body of `incoming`; only the part that arrived, if the client hung up or took too long.
 
         Raises:
-            TooManyBodiesError: this producer lets us wait for many others.
+            TooManyBodiesError: too many requests of this producer have not sent their bodies.
         """
         token = object()
         with self._changed:
             if self._is_full(producer):
-                self._wait_for_place(producer)
+                self._wait_for_slot(producer)
             self._reading.setdefault(producer, {})[token] = time.monotonic()
-            if self._looker is None:  # not before: a thread does not live on in a process that forks
-                self._looker = threading.Thread(target=self._look, name="late bodies", daemon=True)
-                self._looker.start()
+            if self._checker is None:  # not earlier: a thread does not survive a fork
+                self._checker = threading.Thread(target=self._cut_late_bodies, name="late bodies", daemon=True)
+                self._checker.start()
         try:
-            return asked.get_data()
+            return incoming.get_data()
         finally:
             with self._changed:
                 its = self._reading[producer]
                 del its[token]
                 if not its:
                     del self._reading[producer]
-                if self._standing:
+                if self._queued:
                     self._changed.notify_all()
 
     def _is_full(self, producer: UUID | None) -> bool:
         return len(self._reading.get(producer, ())) >= self._most
 
-    def _wait_for_place(self, producer: UUID | None) -> None:
+    def _wait_for_slot(self, producer: UUID | None) -> None:
         patience = YOUNG - (time.monotonic() - _oldest(self._reading[producer]))
-        self._standing += 1
+        self._queued += 1
         try:
-            has_place = self._changed.wait_for(lambda: not self._is_full(producer), timeout=max(0.0, patience))
+            has_slot = self._changed.wait_for(lambda: not self._is_full(producer), timeout=max(0.0, patience))
         finally:
-            self._standing -= 1
-        if not has_place:
-            msg = f"{self._most} requests of this producer have not sent all of their body; finish these first"
+            self._queued -= 1
+        if not has_slot:
+            msg = f"{self._most} requests of this producer have not sent all of their bodies; finish these first"
             raise TooManyBodiesError(msg)
 
-    def _look(self) -> None:
+    def _cut_late_bodies(self) -> None:
         while True:
-            time.sleep(LOOK_EVERY)
+            time.sleep(CHECK_EVERY)
             with self._changed:
                 began = min(map(_oldest, self._reading.values()), default=time.monotonic())
             if time.monotonic() - began > self._seconds:
@@ -105,10 +105,10 @@ def _oldest(reading: Mapping[object, float]) -> float:
 
 
 def cut_silent_connections(port: int, seconds: float) -> int:
-    """Shut the connections to our `port` that we have sent nothing on for so many seconds; return how many.
+    """Shut the connections to `port` on which nothing was sent for `seconds`, and return their number.
 
-    With a server that ends connections which stay without a request for that long, these have one that is not answered:
-    its body does not come. What the server reads from them ends at once. Only on Linux, which tells the time.
+    The server closes connections without a request earlier. So these have an unanswered request whose body does not
+    arrive, and the read of the body ends at once. Works on Linux only, which reports the time.
     """
     return sum(_cut_if_silent(file, port, seconds) for file in _open_files())
 
@@ -118,9 +118,9 @@ def _open_files() -> list[int]:
 
 
 def _cut_if_silent(file: int, port: int, seconds: float) -> bool:
-    with suppress(OSError), socket.socket(fileno=os.dup(file)) as connection:  # it may be closed, or no socket of TCP
+    with suppress(OSError), socket.socket(fileno=os.dup(file)) as connection:  # it may be closed, or not a TCP socket
         if connection.getsockname()[1:2] == (port,):
-            connection.getpeername()  # what listens has none
+            connection.getpeername()  # raises for the listening socket
             info = _TCP_INFO.unpack(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size))
             if info[_LAST_DATA_SENT] > seconds * 1000:
                 connection.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""Which pages of other origins a browser lets ask this API (the Fetch standard's CORS): by default none."""
+"""Allow pages of configured origins to call this API (CORS of the Fetch standard); by default none."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from flask import Flask, Response
 
 _HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Prefer, X-Request-ID"
-_SHOWN: Final = (
+_EXPOSED: Final = (
     "Idempotency-Replayed, Location, Preference-Applied, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, "
     "Retry-After, X-Request-ID"
 )
-_REMEMBERED: Final = "600"  # seconds that a browser need not ask again
+_MAX_AGE: Final = "600"  # seconds for which a browser keeps the answer to a preflight
 
 
 def register_cors(app: Flask, origins: tuple[str, ...]) -> None:
-    """Let pages of exactly these origins ask `app`. Keys are sent by script, never by the browser: no credentials."""
+    """Allow pages of exactly these origins to call `app`. Scripts send keys, never the browser: no credentials."""
     allowed = frozenset(origins)
 
     def allow(response: Response) -> Response:
@@ -27,11 +27,11 @@ def register_cors(app: Flask, origins: tuple[str, ...]) -> None:
         if origin in allowed:
             headers = response.headers
             headers["Access-Control-Allow-Origin"] = origin
-            headers["Access-Control-Expose-Headers"] = _SHOWN
+            headers["Access-Control-Expose-Headers"] = _EXPOSED
             if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
                 headers["Access-Control-Allow-Methods"] = ", ".join(sorted(response.allow))
                 headers["Access-Control-Allow-Headers"] = _HEADERS
-                headers["Access-Control-Max-Age"] = _REMEMBERED
+                headers["Access-Control-Max-Age"] = _MAX_AGE
         return response
 
     if allowed:

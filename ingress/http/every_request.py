@@ -1,6 +1,6 @@
-"""What is done for every request, whatever becomes of it: its id, the headers that protect, its time.
+"""Give every request its id, security headers and a time measurement, as WSGI middleware.
 
-It stands around Flask as plain WSGI: hooks of Flask that do the same take a quarter of the time of a POST.
+Plain WSGI around Flask: hooks of Flask that do the same take a quarter of the time of a POST.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 HEADER: Final = "X-Request-ID"
-# Where a request carries these, from one part of the ingress to another.
-RULE: Final = "gristmill.rule"  # the route that it matches, as it is written
-MORE_HEADERS: Final = "gristmill.headers"  # of its answer, whatever that is
+# Keys in the WSGI environment, by which one part of the ingress passes a value to another.
+RULE: Final = "gristmill.rule"  # the URL rule that the request matches
+MORE_HEADERS: Final = "gristmill.headers"  # further headers of the answer, whatever it is
 _SANE: Final = re.compile(r"[\x21-\x7e]{1,128}")
 
 Count = Callable[[str, str | None, str, float], None]
 
 
 class EveryRequest:
-    """The WSGI app around another.
+    """The middleware.
 
     Args:
-        app: the other.
-        count: told of every request its method, the route it matched, its status and the seconds until the answer.
+        app: the WSGI app inside.
+        count: called with the method, the matched rule, the status and the seconds until the answer.
     """
 
     def __init__(self, app: WSGIApplication, count: Count) -> None:
@@ -46,10 +46,10 @@ class EveryRequest:
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             self._count(environ["REQUEST_METHOD"], environ.get(RULE), status[:3], time.perf_counter() - began_at)
-            there = {name for name, _ in headers}
-            more = [each for each in PROTECTION if each[0] not in there]
-            told = [each for each in environ.get(MORE_HEADERS, ()) if each[0] not in there]
-            return start_response(status, [*headers, *more, *told, (HEADER, request_id)], *error)
+            present = {name for name, _ in headers}
+            more = [each for each in PROTECTION if each[0] not in present]
+            further = [each for each in environ.get(MORE_HEADERS, ()) if each[0] not in present]
+            return start_response(status, [*headers, *more, *further, (HEADER, request_id)], *error)
 
         token = REQUEST_ID.set(request_id)
         try:

@@ -1,4 +1,4 @@
-"""JSON at the door: what jsonb, a worker or another language could not read back unchanged is refused here."""
+"""Parse and write JSON; refuse values that jsonb, a worker or another language would not read back unchanged."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ _OPTIONS: Final = orjson.OPT_UTC_Z
 
 
 class JsonResponse(Response):
-    """An answer whose headers are sent as they are: werkzeug looks at each of them again, for a tenth of a POST."""
+    """A response whose headers are sent unchanged: werkzeug would check each again, a tenth of the time of a POST."""
 
     def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
-        """Return the headers; of an answer that has no body, those that it may have."""
+        """Return the headers; without a body, only those that such an answer may have."""
         has_body = self.status_code not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
         return self.headers if has_body else super().get_wsgi_headers(environ)
 
 
 class OrjsonProvider(JSONProvider):
-    """Flask's JSON, by orjson: strict, and half the time of the standard library's."""
+    """The JSON of Flask by orjson: strict, and twice as fast as the standard library."""
 
     def dumps(self, obj: Any, **_kwargs: Any) -> str:
         return orjson.dumps(obj, option=_OPTIONS).decode()
@@ -56,7 +56,7 @@ class OrjsonProvider(JSONProvider):
 
 
 def accepts_bodies_up_to(size: int) -> Callable[[View], View]:
-    """Let a route take bodies of up to `size` bytes, where others take what the app allows."""
+    """Allow bodies of up to `size` bytes on a route, instead of the limit of the app."""
 
     def wrap(view: View) -> View:
         @wraps(view)
@@ -69,50 +69,50 @@ def accepts_bodies_up_to(size: int) -> Callable[[View], View]:
     return wrap
 
 
-def read_json(asked: Request, read: Callable[[], bytes]) -> Any:
-    """Return what the body of `asked` means.
+def read_json(incoming: Request, read: Callable[[], bytes]) -> Any:
+    """Return the parsed body of `incoming`.
 
     Args:
-        read: waits for the body; not called when its headers are refused.
+        read: reads the body; not called if the headers are refused.
 
     Raises:
-        UnsupportedMediaType: it does not say that it is JSON.
+        UnsupportedMediaType: its content type is not JSON.
         RequestEntityTooLarge: it is larger than the app allows.
-        MalformedError: it is not JSON, JSON that would not survive being stored, or not all of it was sent.
+        MalformedError: it is not JSON, cannot be stored unchanged, or is incomplete.
     """
-    if asked.mimetype != MEDIA_TYPE:
+    if incoming.mimetype != MEDIA_TYPE:
         raise UnsupportedMediaType("Send JSON, with the header `Content-Type: application/json`")
-    if asked.headers.get("Content-Encoding", "identity") != "identity":
+    if incoming.headers.get("Content-Encoding", "identity") != "identity":
         raise UnsupportedMediaType("Send the body as it is, without Content-Encoding")
-    data, limit = read(), asked.max_content_length
-    if limit is not None and len(data) >= limit and asked.content_length is None:
-        # Of a body that comes in chunks, werkzeug gives what fits and is silent about the rest.
+    data, limit = read(), incoming.max_content_length
+    if limit is not None and len(data) >= limit and incoming.content_length is None:
+        # Of a chunked body, werkzeug returns the part within the limit and drops the rest silently.
         raise RequestEntityTooLarge
-    if len(data) < (asked.content_length or 0):
+    if len(data) < (incoming.content_length or 0):
         raise MalformedError("The body ended before its Content-Length; send all of it")
     g.body = parse(data)
     return g.body
 
 
 def body() -> Any:
-    """Return the body of this request as it was sent, before a schema filled in defaults."""
+    """Return the parsed body of this request, before a schema filled in defaults."""
     return g.body
 
 
 def parse(body: bytes) -> Any:
-    """Return the value that `body` holds.
+    """Return the value of a JSON body.
 
     Raises:
-        MalformedError: broken JSON, NaN or infinity, a number beyond 64 bit or double, NUL, half a surrogate pair,
-            nesting beyond 32, or an object that has a key twice.
+        MalformedError: invalid JSON, NaN or infinity, a number beyond 64 bits or a double, NUL, half a surrogate pair,
+            nesting beyond 32 levels, or an object with a duplicate key.
     """
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         msg = f"The body is not valid JSON: {error}"
         raise MalformedError(msg) from None
-    members, has_large_float = _look_over(value)
-    # These looks are cheap and never miss; only what they suspect is read again, or walked.
+    members, has_large_float = _count_members(value)
+    # These checks are cheap and never miss a case; only suspect bodies are parsed again, or walked.
     if members != body.count(b":") and members != _STRING.sub(b"", body).count(b":"):
         json.loads(body, object_pairs_hook=_refuse_duplicates)
     if _ESCAPED_NUL in body:
@@ -122,13 +122,13 @@ def parse(body: bytes) -> Any:
     return value
 
 
-def _look_over(value: Any) -> tuple[int, bool]:
-    """Return how many names with a value all objects hold, and whether there is a float as large as a 64 bit integer.
+def _count_members(value: Any) -> tuple[int, bool]:
+    """Return the number of members of all objects, and whether there is a float as large as a 64-bit integer.
 
-    Of a name that is there twice the parser keeps one, and what does not fit in 64 bit it turns into a float.
+    The parser keeps one of two members with the same name, and turns an integer beyond 64 bits into a float.
 
     Raises:
-        MalformedError: they nest too deep.
+        MalformedError: the nesting is too deep.
     """
     members, has_large_float = 0, False
     level: list[Any] = [[value]]
@@ -154,7 +154,7 @@ def _refuse_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
     names: set[str] = set()
     for name, _ in members:
         if name in names:
-            msg = f"The key {name[:40]!r} is there twice in one object, and it is not clear which value counts"
+            msg = f"The key {name[:40]!r} occurs twice in one object; send it once"
             raise MalformedError(msg)
         names.add(name)
     return dict(members)
@@ -172,12 +172,10 @@ def _refuse_nul(value: Any) -> None:
             todo.extend(item.keys())
         todo.extend(_children(item))
         if isinstance(item, str) and "\0" in item:
-            raise MalformedError(
-                "The body holds the character NUL (\\u0000), which Postgres cannot store; leave it out"
-            )
+            raise MalformedError("The body holds the character NUL (\\u0000), which Postgres cannot store; remove it")
 
 
 def _refuse_large_integer(digits: str) -> None:
     if len(digits) > len(str(SMALLEST_INTEGER)) or not SMALLEST_INTEGER <= int(digits) <= LARGEST_INTEGER:
-        msg = f"The number {digits[:40]} does not fit in 64 bit and would lose digits; send it as a string"
+        msg = f"The number {digits[:40]} does not fit in 64 bits and would lose digits; send it as a string"
         raise MalformedError(msg)

@@ -1,4 +1,4 @@
-"""The header `Prefer` (RFC 7240), as far as we honour it: `wait=10`."""
+"""Parse the header `Prefer` (RFC 7240): `wait=10`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ PREFER: Final = {
 
 
 def read_wait(header: str | None) -> float | None:
-    """Return the seconds that the client prefers to wait; None when it says nothing that we understand."""
+    """Return the seconds of a `wait` preference, or None without a valid one."""
     found = _WAIT.search(header) if header is not None else None
     return min(float(found[1]), LONGEST_WAIT) if found else None

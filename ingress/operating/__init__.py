@@ -1,1 +1,1 @@
-"""Act on jobs and dead letters by a filter, within one request."""
+"""Cancel jobs and redrive dead letters in bulk, within one request."""

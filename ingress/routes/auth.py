@@ -1,4 +1,4 @@
-"""Register, sign in, go on, sign out."""
+"""Routes to register, sign in, refresh a session and sign out."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from gristmill.ingress.services import services
 if TYPE_CHECKING:
     from gristmill.shared.people.sessions import Tokens
 
-blueprint = Blueprint("auth", __name__, url_prefix=PREFIX, description="How people get in, and out.")
+blueprint = Blueprint("auth", __name__, url_prefix=PREFIX, description="Registration, sign-in and sign-out of people.")
 
 _DAY: Final = 86_400  # seconds
-_PLACE: Final = {"Location": {"schema": {"type": "string"}, "description": "Where it is to be seen."}}
+_PLACE: Final = {"Location": {"schema": {"type": "string"}, "description": "The URL of the job, or of the user."}}
 _WAITED: Final = {
-    "Preference-Applied": {"schema": {"type": "string"}, "description": "How long was waited at most: `wait=10`."}
+    "Preference-Applied": {"schema": {"type": "string"}, "description": "The longest wait that was applied: `wait=10`."}
 }
 
 
@@ -36,16 +36,18 @@ _WAITED: Final = {
 @public
 @limited(RateCounters.count_registration, "registrations")
 @blueprint.arguments(RegisterRequest())
-@blueprint.response(202, AcceptedJob, headers=_PLACE, description="Accepted: the account is being made.")
-@blueprint.alt_response(201, schema=UserAnswer, headers=_PLACE | _WAITED, description="It was waited for: the user.")
-@blueprint.alt_response(409, schema=ErrorEnvelope, description="It was waited for: somebody has this address.")
+@blueprint.response(202, AcceptedJob, headers=_PLACE, description="Accepted: a job creates the account.")
+@blueprint.alt_response(
+    201, schema=UserAnswer, headers=_PLACE | _WAITED, description="With `Prefer: wait`: the user was created."
+)
+@blueprint.alt_response(409, schema=ErrorEnvelope, description="With `Prefer: wait`: a user with this address exists.")
 @blueprint.alt_response(429, schema=ErrorEnvelope, description=TOO_OFTEN)
 @blueprint.doc(parameters=[PREFER], operationId="register")
 def register_somebody(wanted: dict[str, Any]) -> Response:
-    """Register.
+    """Register a user.
 
-    The account is made by a job, which ends before long. With `Prefer: wait=10` the answer is the user, or 409 when
-    somebody has this address; without, nothing is told of who has an account.
+    A job creates the account. With `Prefer: wait=10` the answer is the user, or 409 if a user with this address exists.
+    Without it the answer does not reveal whether an account exists.
     """
     accepted = sessions.register(services(), wanted, traceparent=read_traceparent(request.headers.get("traceparent")))
     seconds = read_wait(request.headers.get("Prefer"))
@@ -70,8 +72,8 @@ def register_somebody(wanted: dict[str, Any]) -> Response:
 def login(wanted: dict[str, Any]) -> dict[str, Any]:
     """Sign in.
 
-    The access token is good for an hour; then the refresh token gets the next one. Unknown addresses, wrong passwords
-    and accounts that are not active are all refused alike.
+    The access token is valid for `expires_in` seconds; refresh it with the refresh token. The answer to a wrong
+    password is the same as to an unknown address or an inactive account.
     """
     return _show(sessions.sign_in(services(), wanted["email"], wanted["password"]))
 
@@ -80,19 +82,20 @@ def login(wanted: dict[str, Any]) -> dict[str, Any]:
 @public
 @blueprint.arguments(RefreshRequest())
 @blueprint.response(200, TokensAnswer)
-@blueprint.alt_response(401, schema=ErrorEnvelope, description="Not the newest refresh token of a session.")
+@blueprint.alt_response(401, schema=ErrorEnvelope, description="It is not the latest refresh token of a session.")
 @blueprint.doc(operationId="refresh")
 def refresh(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Get the next access token, and the next refresh token.
+    """Refresh the access token.
 
-    Each refresh token is good once. One that comes again is in two hands: its session ends.
+    Returns a new refresh token too, because each can be used once. Using one again ends the session: somebody else may
+    have it.
     """
     return _show(sessions.refresh(services(), wanted["refresh_token"]))
 
 
 @blueprint.route("/auth/logout", methods=["POST"])
 @signed_in
-@blueprint.response(204, description="The session has ended: its tokens are worthless within seconds, everywhere.")
+@blueprint.response(204, description="The session has ended. All its tokens are revoked within seconds.")
 @blueprint.doc(operationId="logout")
 def logout() -> None:
     """Sign out."""

@@ -1,4 +1,4 @@
-"""Post many jobs by one request."""
+"""Route to post many jobs in one request."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from gristmill.shared.jobs.insert import Accepted
 
 LARGEST_BATCH: Final = 1024 * 1024  # bytes; a thousand jobs of 1 KiB
 
-blueprint = Blueprint("batches", __name__, url_prefix=PREFIX, description="Many jobs by one request.")
+blueprint = Blueprint("batches", __name__, url_prefix=PREFIX, description="Many jobs in one request.")
 
 _IDEMPOTENCY_KEY = {
     "in": "header",
     "name": HEADER,
-    "description": "For 24 hours the same batch gets the same jobs again: what was accepted is not accepted twice, "
-    "and what was refused is tried again.",
+    "description": "A batch that is repeated with the same key within 24 hours returns the jobs accepted before, and "
+    "tries the refused entries again.",
     "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": PATTERN},
 }
 _POSTED = {
     "Idempotency-Replayed": {
         "schema": {"type": "string", "enum": ["true"]},
-        "description": "There when every job in the answer had been accepted before.",
+        "description": "Present if every job of the answer was accepted before.",
     }
 }
 
@@ -49,8 +49,8 @@ _POSTED = {
 def post_jobs(wanted: dict[str, Any]) -> Response:
     """Post up to 1,000 jobs.
 
-    Each entry is accepted or refused on its own, unless the batch is `atomic`; what is accepted is stored when this
-    answers.
+    Each entry is accepted or refused on its own, unless the batch is `atomic`. Accepted jobs are stored before the
+    answer is sent.
     """
     outcomes = accept_batch(
         services(),

@@ -1,4 +1,4 @@
-"""List, search, count, group and redrive dead letters by a filter."""
+"""Routes to list, search, count, group and redrive dead letters by a filter."""
 
 from __future__ import annotations
 
@@ -52,7 +52,10 @@ def list_dead_letters(wanted: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, DeadLetterPage)
 @blueprint.doc(operationId="search_dead_letters")
 def search_dead_letters(wanted: dict[str, Any]) -> dict[str, Any]:
-    """List dead letters by a filter, newest first; `where` is what `POST /jobs/search` takes, with other fields."""
+    """List dead letters by a filter, newest first.
+
+    `where` has the form that `POST /jobs/search` accepts, with the fields of dead letters.
+    """
     return _page(wanted)
 
 
@@ -73,9 +76,9 @@ def count_dead_letters(wanted: dict[str, Any]) -> Count:
 @blueprint.response(200, DeadLetterGroups)
 @blueprint.doc(operationId="group_dead_letters")
 def group_dead_letters(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Group dead letters by task and by how they failed, the largest group first.
+    """Group dead letters by task and kind of failure, the largest group first.
 
-    A group that grows between two pages may be on both, or on neither.
+    A group that grows between two pages may appear on both, or on neither.
     """
     return read_page(
         services().database,
@@ -95,9 +98,9 @@ def group_dead_letters(wanted: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, RedriveManyAnswer)
 @blueprint.doc(operationId="redrive_dead_letters")
 def redrive_dead_letters(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Put the jobs of many dead letters back to work, oldest first.
+    """Redrive dead letters by a filter, oldest first.
 
-    Those that cannot run are left and counted. Answers with `more` when further ones fit: ask again.
+    Those whose jobs cannot run are skipped and counted. If `more` is true, repeat the request.
     """
     dry_run, rate, limit = wanted.pop("dry_run"), wanted.pop("rate", None), wanted.pop("limit")
     wanted.pop("all", None)

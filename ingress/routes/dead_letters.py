@@ -1,4 +1,4 @@
-"""Show, redrive and discard dead letters."""
+"""Routes to show, redrive and discard one dead letter."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from gristmill.shared.dead_letters.queries import get_letter
 from gristmill.shared.dead_letters.redrive import discard_one, redrive_one
 
 blueprint = OptionalBodyBlueprint(
-    "dead_letters", __name__, url_prefix=PREFIX, description="Jobs that ended without success, with their evidence."
+    "dead_letters",
+    __name__,
+    url_prefix=PREFIX,
+    description="Jobs that ended without success, kept with their errors and attempts.",
 )
-_LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Where the job is to be seen."}}
-_RESOLVED = "It was redriven or discarded before; the message says by whom."
+_LOCATION = {"Location": {"schema": {"type": "string"}, "description": "The URL of the job."}}
+_RESOLVED = "It was redriven or discarded already; the message says by whom."
 
 
 @blueprint.route("/dead-letters/<uuid:letter_id>", methods=["GET"])
@@ -28,9 +31,9 @@ _RESOLVED = "It was redriven or discarded before; the message says by whom."
 @blueprint.response(200, DeadLetterDetails)
 @blueprint.doc(operationId="show_dead_letter")
 def show_dead_letter(letter_id: UUID) -> dict[str, Any]:
-    """Show a dead letter with all its evidence.
+    """Show a dead letter.
 
-    The error, every attempt, what the broker told, and of a message that never was a job its body.
+    Includes the error, every attempt and the broker's headers; for a message that never was a job, also its body.
     """
     principal = current_principal()
     with services().database.transaction() as session:
@@ -43,13 +46,13 @@ def show_dead_letter(letter_id: UUID) -> dict[str, Any]:
 @blueprint.route("/dead-letters/<uuid:letter_id>/redrive", methods=["POST"])
 @requires("dead_letters:write")
 @blueprint.arguments(RedriveRequest(), required=False)
-@blueprint.response(202, ListedJob, headers=_LOCATION, description="The job is put back to work.")
+@blueprint.response(202, ListedJob, headers=_LOCATION, description="The job is queued again.")
 @blueprint.alt_response(409, schema=ErrorEnvelope, description=f"{_RESOLVED} Or a live job has its unique key.")
 @blueprint.doc(operationId="redrive_dead_letter")
 def redrive_dead_letter(wanted: dict[str, Any], letter_id: UUID) -> tuple[Any, int, dict[str, str]]:
-    """Put the job of a dead letter back to work.
+    """Redrive a dead letter: queue its job again.
 
-    Perhaps with corrected arguments. It gets as many attempts as it was given at first; its history stays.
+    The arguments may be corrected. The job gets as many attempts as it had at first, and keeps its history.
     """
     principal = current_principal()
     with services().database.transaction() as session:
@@ -71,7 +74,7 @@ def redrive_dead_letter(wanted: dict[str, Any], letter_id: UUID) -> tuple[Any, i
 @blueprint.alt_response(409, schema=ErrorEnvelope, description=_RESOLVED)
 @blueprint.doc(operationId="discard_dead_letter")
 def discard_dead_letter(wanted: dict[str, Any], letter_id: UUID) -> dict[str, Any]:
-    """Resolve a dead letter without another try, with a reason; its job stays dead."""
+    """Discard a dead letter: resolve it with a reason, without another attempt; its job stays dead."""
     principal = current_principal()
     with services().database.transaction() as session:
         letter = discard_one(

@@ -1,4 +1,4 @@
-"""What the demo tasks did; there only where the demo tasks are."""
+"""Route to count the effects of demo tasks; registered only where the demo tasks are on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gristmill.ingress.schemas.demo import DemoEffectQuery, DemoEffects
 from gristmill.ingress.services import services
 from gristmill.tasks.demo.queries import count_demo_effects, list_demo_effects
 
-blueprint = Blueprint("demo", __name__, url_prefix=PREFIX, description="For trying things out.")
+blueprint = Blueprint("demo", __name__, url_prefix=PREFIX, description="Effects of the demo tasks.")
 
 
 @blueprint.route("/demo/effects", methods=["GET"])
@@ -19,9 +19,9 @@ blueprint = Blueprint("demo", __name__, url_prefix=PREFIX, description="For tryi
 @blueprint.response(200, DemoEffects)
 @blueprint.doc(operationId="list_demo_effects")
 def list_effects(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Count how often `demo.effect` had its effect under a key.
+    """Count the effects of `demo.effect` for a key.
 
-    The table has no unique key: whatever is done twice is counted twice.
+    The table has no unique key, so an effect that happens twice is counted twice.
     """
     key = wanted["key"]
     with services().database.transaction() as session:

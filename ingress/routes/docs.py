@@ -1,4 +1,4 @@
-"""The OpenAPI document, and a page to read and try it. Nothing is loaded from elsewhere."""
+"""Routes of the OpenAPI document and of a page to read and try it; nothing is loaded from other hosts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FILES: Final = {path.name: path.read_bytes() for path in sorted(_FOLDER.iterdir
 @blueprint.get("/openapi.json")
 @public
 def openapi() -> Response:
-    """Return the contract of this server, with the tasks that it has."""
+    """Return the OpenAPI document, including the tasks of this server."""
     return Response(document_of(current_app), mimetype="application/json")
 
 
@@ -35,14 +35,14 @@ def docs() -> Response:
 @blueprint.get("/docs/page.js")
 @public
 def docs_script() -> Response:
-    """Return what the page does."""
+    """Return the script of the page."""
     return _serve("docs.js")
 
 
 @blueprint.get("/docs/page.css")
 @public
 def docs_style() -> Response:
-    """Return how the page looks."""
+    """Return the style sheet of the page."""
     return _serve("docs.css")
 
 

@@ -1,4 +1,4 @@
-"""What happens to a job, told while it happens."""
+"""Route to follow the events of a job as they happen."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from gristmill.shared.errors import UnavailableError
 from gristmill.shared.jobs.find import get_job
 
 HEADER: Final = "Last-Event-ID"
-_RETRY_AFTER: Final = 5  # seconds; a stream ends when its job does, which nobody knows
+_RETRY_AFTER: Final = 5  # seconds; a stream ends when its job does, which is not known in advance
 
-blueprint = Blueprint("events", __name__, url_prefix=PREFIX, description="What happens to a job, while it happens.")
+blueprint = Blueprint("events", __name__, url_prefix=PREFIX, description="Events of a job, as they happen.")
 
 _LAST = {
     "in": "header",
     "name": HEADER,
-    "description": "The id of the last event that was seen: what came after it is told.",
+    "description": "The id of the last event received: the stream continues after it.",
     "schema": {"type": "string", "pattern": f"^{ID_PATTERN}$"},
     "example": "1-1-1893456000000",
 }
@@ -48,18 +48,18 @@ _EVENT = {
 def follow_job(job_id: UUID) -> Response:
     """Follow a job by server-sent events.
 
-    Each has an id, a type and JSON with what happened, most with the job's state. First comes what has happened, then
-    what happens; the stream ends with the job, or after a while: come again with `Last-Event-ID`, and miss nothing.
-    Where too many streams are open it answers 503 at once.
+    Each event has an id, a type and JSON data, in most cases with the job's state. Past events come first, then each
+    new one. The stream ends when the job does, or after a while: reconnect with `Last-Event-ID` to miss nothing. If too
+    many streams are open, the answer is 503 at once.
     """
-    # One that is empty cannot be told from one that the server could not read: browsers send neither.
+    # An empty header cannot be distinguished from one that the server could not read; browsers send neither.
     last = EventId.read(request.headers[HEADER]) if HEADER in request.headers else None
     with services().database.transaction() as session:
         get_job(session, job_id, producer_id=current_principal().sees)
     with ExitStack() as until_closed:
         follower = until_closed.enter_context(services().followers.follow(job_id))
         if follower is None:
-            msg = "As many streams are open as this process takes; ask again later, or GET the job with ?wait="
+            msg = "Too many streams are open; try again later, or GET the job with ?wait="
             raise UnavailableError(msg, retry_after=_RETRY_AFTER)
         events = stream(
             services().database,

@@ -1,4 +1,4 @@
-"""Whether this process lives, and whether it can do its work."""
+"""Routes of the liveness and readiness probes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gristmill.ingress.schemas.health import Alive, ReadyAnswer
 from gristmill.ingress.services import services
 from gristmill.shared.errors import UnavailableError
 
-blueprint = Blueprint("health", __name__, description="For supervisors and load balancers.")
+blueprint = Blueprint("health", __name__, description="Probes for supervisors and load balancers.")
 
 
 @blueprint.route("/healthz", methods=["GET"])
@@ -20,9 +20,9 @@ blueprint = Blueprint("health", __name__, description="For supervisors and load 
 @public
 @blueprint.response(200, Alive)
 def healthz() -> dict[str, str]:
-    """Say that this process lives.
+    """Report that this process is alive.
 
-    It asks nothing and nobody: what is away elsewhere is no reason to restart this one.
+    It checks no other service: one that is away is no reason to restart this process.
     """
     return {"status": "alive"}
 
@@ -33,9 +33,9 @@ def healthz() -> dict[str, str]:
 @blueprint.response(200, ReadyAnswer)
 @blueprint.alt_response(503, schema=ReadyAnswer, description="Unready: no job can be accepted.")
 def readyz() -> tuple[dict[str, Any], int, dict[str, str]]:
-    """Say whether this process can accept jobs.
+    """Report whether this process can accept jobs.
 
-    Without Postgres or its migrations it cannot. Without Redis or the broker it is degraded, and accepts them still.
+    It cannot without Postgres and its migrations. Without Redis or the broker it is degraded and still accepts jobs.
     """
     report = services().readiness.check(DEADLINE)
     shown: dict[str, Any] = {

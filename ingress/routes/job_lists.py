@@ -1,4 +1,4 @@
-"""List, search, count and cancel jobs by a filter."""
+"""Routes to list, search, count and cancel jobs by a filter."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ blueprint = OptionalBodyBlueprint("job_lists", __name__, url_prefix=PREFIX, desc
 def list_own_jobs(wanted: dict[str, Any]) -> dict[str, Any]:
     """List jobs, newest first.
 
-    A producer sees its own; the scopes operator and admin see everybody's. `POST /jobs/search` takes any filter.
+    A producer sees its own jobs; the scopes operator and admin see all jobs. `POST /jobs/search` accepts any filter.
     """
     return _page(wanted)
 
@@ -48,8 +48,8 @@ def list_own_jobs(wanted: dict[str, Any]) -> dict[str, Any]:
 def search_jobs(wanted: dict[str, Any]) -> dict[str, Any]:
     """List jobs by a filter, newest first.
 
-    `where` is one comparison, `{"field": "state", "eq": "retrying"}`, or several in `and`, `or` and `not`. A filter
-    that would have to look at too much is refused with `FILTER_TOO_SLOW_001`: narrow it.
+    `where` is one comparison, `{"field": "state", "eq": "retrying"}`, or several combined by `and`, `or` and `not`. A
+    filter that would have to read too many rows is refused with `FILTER_TOO_SLOW_001`: narrow it.
     """
     return _page(wanted)
 
@@ -73,8 +73,8 @@ def count_own_jobs(wanted: dict[str, Any]) -> Count:
 def cancel_jobs(wanted: dict[str, Any]) -> dict[str, Any]:
     """Cancel jobs by a filter.
 
-    Those that wait end at once; those that run are ended by their workers, as by `POST /jobs/{id}/cancel`. What has
-    ended, or was asked to end before, is left alone. Answers with `more` when further ones fit: ask again.
+    Jobs that wait end at once; running jobs are ended by their workers, as by `POST /jobs/{id}/cancel`. Jobs that have
+    ended, or whose cancellation was requested before, do not change. If `more` is true, repeat the request.
     """
     dry_run, limit = wanted.pop("dry_run"), wanted.pop("limit")
     wanted.pop("all", None)

@@ -1,4 +1,4 @@
-"""Post, show, cancel and hurry jobs."""
+"""Routes to post, show, cancel and immediately run one job."""
 
 from __future__ import annotations
 
@@ -34,35 +34,35 @@ blueprint = Blueprint("jobs", __name__, url_prefix=PREFIX, description="Requests
 _IDEMPOTENCY_KEY = {
     "in": "header",
     "name": HEADER,
-    "description": "For 24 hours the same body gets the same answer again, and never makes a second job.",
+    "description": "A request that is repeated with the same key and body within 24 hours returns the first job again.",
     "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": PATTERN},
 }
 _POSTED = {
-    "Location": {"schema": {"type": "string"}, "description": "Where the job is to be seen."},
-    "Idempotency-Replayed": {"schema": {"type": "string", "enum": ["true"]}, "description": "There on a replay."},
+    "Location": {"schema": {"type": "string"}, "description": "The URL of the job."},
+    "Idempotency-Replayed": {"schema": {"type": "string", "enum": ["true"]}, "description": "Present on a replay."},
 }
 _WAITED = _POSTED | {
-    "Preference-Applied": {"schema": {"type": "string"}, "description": "How long was waited at most: `wait=10`."}
+    "Preference-Applied": {"schema": {"type": "string"}, "description": "The longest wait that was applied: `wait=10`."}
 }
 
 
 @blueprint.route("/jobs", methods=["POST"])
 @requires("jobs:write", people=False)
 @blueprint.arguments(JobRequest())
-@blueprint.response(202, AcceptedJob, headers=_POSTED, description="Accepted: it is stored, and will be run.")
+@blueprint.response(202, AcceptedJob, headers=_POSTED, description="Accepted: the job is stored and will run.")
 @blueprint.alt_response(
     200,
     schema=EndedJob(partial=True),
     headers=_WAITED,
-    description="A live job has the same `unique_key`: this one. Or it was waited for, and here is how it ended.",
+    description="A live job with the same `unique_key` exists: this one. Or, with `Prefer: wait`, the job has ended.",
 )
 @blueprint.alt_response(429, schema=ErrorEnvelope, description=QUOTA_USED_UP)
 @blueprint.doc(parameters=[_IDEMPOTENCY_KEY, PREFER], operationId="post_job")
 def post_job(wanted: dict[str, Any]) -> Response:
     """Post a job.
 
-    It is stored when this answers, and is then run to an end exactly once, whatever dies. With `Prefer: wait=10` the
-    answer comes when it has ended, or after ten seconds as usual; at once, where too many wait already.
+    The job is stored before the answer is sent, and then reaches its end exactly once, whatever fails. With
+    `Prefer: wait=10` the answer comes when the job has ended, or after ten seconds; at once if too many requests wait.
     """
     accepted = accept_job(
         services(),
@@ -99,10 +99,11 @@ def _answer(accepted: Accepted, ended: dict[str, Any] | None = None) -> Response
 @blueprint.response(200, JobDetails)
 @blueprint.doc(operationId="show_job")
 def show_one_job(wanted: dict[str, Any], job_id: UUID) -> dict[str, Any]:
-    """Show all of a job.
+    """Show a job.
 
-    Where it is and why, its arguments, attempts and result. Another producer's job is answered with 404. With `wait`
-    the answer comes when it has ended, after that many seconds at the latest; at once, where too many wait already.
+    Includes its state and the reason why it waits, its arguments, attempts and result. The job of another producer is
+    not found (404). With `wait` the answer comes when the job has ended, or after that many seconds; at once if too
+    many requests wait.
     """
     if wanted["wait"]:
         with services().database.transaction() as session:
@@ -119,15 +120,15 @@ def _show(session: Session, job: Job) -> dict[str, Any]:
 
 @blueprint.route("/jobs/<uuid:job_id>/cancel", methods=["POST"])
 @requires("jobs:write")
-@blueprint.response(200, ChangedJob, description="It is cancelled, now or before.")
-@blueprint.alt_response(202, schema=ChangedJob, description="It runs: its worker is asked to end it.")
-@blueprint.alt_response(409, schema=ErrorEnvelope, description="It has succeeded, or is dead.")
+@blueprint.response(200, ChangedJob, description="The job is cancelled, now or earlier.")
+@blueprint.alt_response(202, schema=ChangedJob, description="The job is running: its worker is asked to end it.")
+@blueprint.alt_response(409, schema=ErrorEnvelope, description="The job has succeeded, or is dead.")
 @blueprint.doc(operationId="cancel_job")
 def cancel_one_job(job_id: UUID) -> tuple[Job, int]:
     """Cancel a job.
 
-    One that waits ends at once. One that runs is told so, and its process is ended when it does not return within a
-    grace; what it did in Postgres is undone. It may still succeed, if it was about to.
+    A job that waits ends at once. A running job is asked to end; its process is killed if it does not return within a
+    grace period, and its changes in Postgres are rolled back. It may still succeed, if it was about to.
     """
     with services().database.transaction() as session:
         job = cancel_job(session, job_id, actor=current_principal().name, producer_id=current_principal().sees)
@@ -136,13 +137,15 @@ def cancel_one_job(job_id: UUID) -> tuple[Job, int]:
 
 @blueprint.route("/jobs/<uuid:job_id>/retry", methods=["POST"])
 @requires("jobs:write")
-@blueprint.response(200, ChangedJob, description="It is due now.")
-@blueprint.alt_response(409, schema=ErrorEnvelope, description="It runs or has ended; the message says what to do.")
+@blueprint.response(200, ChangedJob, description="The job is due now.")
+@blueprint.alt_response(
+    409, schema=ErrorEnvelope, description="The job is running or has ended; the message says what to do."
+)
 @blueprint.doc(operationId="retry_job")
 def retry_one_job(job_id: UUID) -> Job:
-    """Let a job that waits for its time, or for its next attempt, run now.
+    """Run a job immediately that is scheduled, or that waits for its next attempt.
 
-    A dead one is put back to work by redriving its dead letter.
+    To run a dead job again, redrive its dead letter.
     """
     with services().database.transaction() as session:
         return run_job_now(session, job_id, actor=current_principal().name, producer_id=current_principal().sees)

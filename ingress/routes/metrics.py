@@ -1,4 +1,4 @@
-"""What this process and the queues are doing, for Prometheus."""
+"""Route of the metrics of this process and of the queues, for Prometheus."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gristmill.ingress.access.access_rules import requires
 from gristmill.ingress.http.api import Blueprint
 from gristmill.ingress.services import services
 
-blueprint = Blueprint("metrics", __name__, description="For Prometheus.")
+blueprint = Blueprint("metrics", __name__, description="Metrics for Prometheus.")
 _TEXT: Final = {"type": "string"}
 
 
@@ -22,7 +22,7 @@ _TEXT: Final = {"type": "string"}
 def show_metrics() -> Response:
     """Show metrics.
 
-    Requests by route and status, what waits in this process, and depth, age, rate and dead letters of each queue. They
-    are this process's own and, of the queues, everybody's: give Prometheus a key with the scope `queues:read`.
+    Includes requests by route and status, jobs and requests that wait in this process, and depth, age, rate and dead
+    letters of each queue. Give Prometheus a key with the scope `queues:read`.
     """
     return Response(generate_latest(services().metrics.registry), content_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""Producers and their keys, for administrators."""
+"""Routes for administrators to manage producers and their keys."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from gristmill.shared.producers.models import ApiKey, Producer
 
 blueprint = OptionalBodyBlueprint(
-    "producers", __name__, url_prefix=PREFIX, description="Who may post jobs, and their keys."
+    "producers", __name__, url_prefix=PREFIX, description="Applications that may post jobs, and their keys."
 )
 
 
@@ -44,7 +44,7 @@ blueprint = OptionalBodyBlueprint(
 @blueprint.response(200, ProducerPage)
 @blueprint.doc(operationId="list_producers")
 def list_all_producers(wanted: dict[str, Any]) -> dict[str, Any]:
-    """List the producers by name."""
+    """List producers by name."""
     return read_page(
         services().database,
         wanted,
@@ -61,9 +61,9 @@ def list_all_producers(wanted: dict[str, Any]) -> dict[str, Any]:
 @blueprint.alt_response(409, schema=ErrorEnvelope, description="The name is taken.")
 @blueprint.doc(operationId="create_producer")
 def create_one_producer(wanted: dict[str, Any]) -> Producer:
-    """Make a producer.
+    """Create a producer.
 
-    It has no key yet: `POST /api/v1/producers/{producer_id}/keys` makes one.
+    It has no key yet: `POST /api/v1/producers/{producer_id}/keys` creates one.
     """
     _check_tasks(wanted)
     with services().database.transaction() as session:
@@ -84,10 +84,13 @@ def show_producer(producer_id: UUID) -> Producer:
 @requires("admin")
 @blueprint.arguments(ProducerChange(), required=False)
 @blueprint.response(200, ProducerAnswer)
-@blueprint.alt_response(409, schema=ErrorEnvelope, description="The last good admin key would go.")
+@blueprint.alt_response(409, schema=ErrorEnvelope, description="This would leave no valid admin key.")
 @blueprint.doc(operationId="change_producer")
 def change_one_producer(wanted: dict[str, Any], producer_id: UUID) -> Producer:
-    """Change what a producer may do; what is left out stays. It holds within seconds everywhere."""
+    """Change the permissions of a producer.
+
+    Fields that are left out keep their values. The change takes effect within seconds.
+    """
     _check_tasks(wanted)
     with services().database.transaction() as session:
         return change_producer(session, producer_id, actor=current_principal().name, changes=wanted)
@@ -98,7 +101,7 @@ def change_one_producer(wanted: dict[str, Any], producer_id: UUID) -> Producer:
 @blueprint.response(200, KeyList)
 @blueprint.doc(operationId="list_keys")
 def list_keys_of_producer(producer_id: UUID) -> dict[str, Any]:
-    """List a producer's last hundred keys, newest first; of each only its public half."""
+    """List the last hundred keys of a producer, newest first, by their public halves."""
     with services().database.transaction() as session:
         return {"items": list_keys(session, get_producer(session, producer_id)), "next_cursor": None}
 
@@ -109,7 +112,7 @@ def list_keys_of_producer(producer_id: UUID) -> dict[str, Any]:
 @blueprint.response(201, NewKey)
 @blueprint.doc(operationId="create_key")
 def create_key_of_producer(wanted: dict[str, Any], producer_id: UUID) -> dict[str, Any]:
-    """Make a key. Its token is in this answer and nowhere else."""
+    """Create a key. Its token is shown in this answer only."""
     with services().database.transaction() as session:
         key, token = issue_key(
             session, producer_id, actor=current_principal().name, lifetime=_seconds(wanted["expires_in"])
@@ -121,10 +124,10 @@ def create_key_of_producer(wanted: dict[str, Any], producer_id: UUID) -> dict[st
 @requires("admin")
 @blueprint.arguments(RotateRequest(), required=False)
 @blueprint.response(201, NewKey)
-@blueprint.alt_response(409, schema=ErrorEnvelope, description="It was revoked.")
+@blueprint.alt_response(409, schema=ErrorEnvelope, description="The key was revoked.")
 @blueprint.doc(operationId="rotate_key")
 def rotate_one_key(wanted: dict[str, Any], producer_id: UUID, key_id: str) -> dict[str, Any]:
-    """Make a new key in the place of another, which goes on for a while."""
+    """Rotate a key: create its successor, and expire the old one after an overlap."""
     with services().database.transaction() as session:
         key, token = rotate_key(
             session,
@@ -139,11 +142,11 @@ def rotate_one_key(wanted: dict[str, Any], producer_id: UUID, key_id: str) -> di
 
 @blueprint.route("/producers/<uuid:producer_id>/keys/<key_id>/revoke", methods=["POST"])
 @requires("admin")
-@blueprint.response(200, KeyAnswer, description="It is worthless, now or before.")
-@blueprint.alt_response(409, schema=ErrorEnvelope, description="It is the last good admin key.")
+@blueprint.response(200, KeyAnswer, description="The key is revoked, now or earlier.")
+@blueprint.alt_response(409, schema=ErrorEnvelope, description="It is the last valid admin key.")
 @blueprint.doc(operationId="revoke_key")
 def revoke_one_key(producer_id: UUID, key_id: str) -> ApiKey:
-    """Make a key worthless, within seconds everywhere."""
+    """Revoke a key, within seconds everywhere."""
     with services().database.transaction() as session:
         return revoke(session, producer_id, key_id, actor=current_principal().name)
 

@@ -1,4 +1,4 @@
-"""Look at queues, pause them, and let them go on."""
+"""Routes to list, show, pause and resume queues."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 _NAME: Final = [{"in": "path", "name": "name", "schema": {"type": "string", "enum": list(QUEUES)}}]
-blueprint = Blueprint("queues", __name__, url_prefix=PREFIX, description="Where jobs wait for a worker.")
+blueprint = Blueprint("queues", __name__, url_prefix=PREFIX, description="Queues, in which jobs wait for a worker.")
 
 
 @blueprint.route("/queues", methods=["GET"])
@@ -27,7 +27,7 @@ blueprint = Blueprint("queues", __name__, url_prefix=PREFIX, description="Where 
 def list_queues() -> dict[str, Any]:
     """List the queues.
 
-    What waits, runs and is dead in each, how fast it comes and goes, who consumes it, and whether it is paused.
+    Includes for each its jobs by state, rates, number of workers, and whether it is paused.
     """
     with services().database.transaction() as session:
         return {"items": [_show(depth) for depth in list_depths(session)], "next_cursor": None}
@@ -41,38 +41,38 @@ def show_queue(name: str) -> dict[str, Any]:
     """Show a queue."""
     check_queue(name)
     with services().database.transaction() as session:
-        return _look(session, name)
+        return _show_queue(session, name)
 
 
 @blueprint.route("/queues/<name>/pause", methods=["POST"], parameters=_NAME)
 @requires("queues:write")
 @blueprint.arguments(PauseRequest())
-@blueprint.response(200, QueueAnswer, description="It is paused, now or before.")
+@blueprint.response(200, QueueAnswer, description="The queue is paused, now or earlier.")
 @blueprint.doc(operationId="pause_queue")
 def pause_one_queue(wanted: dict[str, Any], name: str) -> dict[str, Any]:
     """Pause a queue.
 
-    Its jobs are accepted and not started until it is resumed. What runs goes on to its end, and what waits too long
-    expires. Jobs of high priority wait in `priority_queue`, whatever their task. Of a queue that is paused already, the
-    first name and reason stand.
+    Its jobs are accepted and not started until the queue is resumed. Running jobs continue, and jobs that wait too long
+    expire. Jobs of high priority wait in `priority_queue`, whatever their task. If the queue is paused already, the
+    first name and reason stay.
     """
     with services().database.transaction() as session:
         pause_queue(session, name, actor=current_principal().name, reason=wanted["reason"])
-        return _look(session, name)
+        return _show_queue(session, name)
 
 
 @blueprint.route("/queues/<name>/resume", methods=["POST"], parameters=_NAME)
 @requires("queues:write")
-@blueprint.response(200, QueueAnswer, description="It goes on, or was not paused.")
+@blueprint.response(200, QueueAnswer, description="The queue is resumed, or was not paused.")
 @blueprint.doc(operationId="resume_queue")
 def resume_one_queue(name: str) -> dict[str, Any]:
-    """Let a queue go on: what has waited runs at once."""
+    """Resume a queue. The jobs that waited start at once."""
     with services().database.transaction() as session:
         resume_queue(session, name, actor=current_principal().name)
-        return _look(session, name)
+        return _show_queue(session, name)
 
 
-def _look(session: Session, name: str) -> dict[str, Any]:
+def _show_queue(session: Session, name: str) -> dict[str, Any]:
     (depth,) = list_depths(session, [name])
     return _show(depth)
 

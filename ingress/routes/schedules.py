@@ -1,4 +1,4 @@
-"""Make, change, delete and show schedules; run them now, and for times that have passed."""
+"""Routes to manage schedules, to run them immediately, and to backfill past times."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ blueprint: Blueprint = OptionalBodyBlueprint(
 )
 _SHIPPED: Final = frozenset(each.name for each in SCHEDULES)
 _NAME: Final = [{"in": "path", "name": "name", "schema": {"type": "string", "pattern": NAME}}]
-_PLACE: Final = {"Location": {"schema": {"type": "string"}, "description": "Where the job is to be seen."}}
+_PLACE: Final = {"Location": {"schema": {"type": "string"}, "description": "The URL of the job."}}
 
 
 @blueprint.route("/schedules", methods=["GET"])
@@ -54,7 +54,7 @@ _PLACE: Final = {"Location": {"schema": {"type": "string"}, "description": "Wher
 @blueprint.response(200, SchedulePage)
 @blueprint.doc(operationId="list_schedules")
 def list_all_schedules(wanted: dict[str, Any]) -> dict[str, Any]:
-    """List the schedules by name."""
+    """List schedules by name."""
     return read_page(
         services().database,
         wanted,
@@ -70,7 +70,7 @@ def list_all_schedules(wanted: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, ScheduleAnswer)
 @blueprint.doc(operationId="show_schedule")
 def show_schedule(name: str) -> dict[str, Any]:
-    """Show a schedule, with the times at which it is due next."""
+    """Show a schedule, with the next times at which it is due."""
     with services().database.transaction() as session:
         return _show(get_schedule(session, name))
 
@@ -78,14 +78,14 @@ def show_schedule(name: str) -> dict[str, Any]:
 @blueprint.route("/schedules/<name>", methods=["PUT"], parameters=_NAME)
 @requires("schedules:write")
 @blueprint.arguments(ScheduleRequest())
-@blueprint.response(200, ScheduleAnswer, description="It was there, and is so now.")
-@blueprint.alt_response(201, schema=ScheduleAnswer, description="It is new.")
+@blueprint.response(200, ScheduleAnswer, description="The schedule was replaced.")
+@blueprint.alt_response(201, schema=ScheduleAnswer, description="The schedule was created.")
 @blueprint.doc(operationId="put_schedule")
 def put_schedule(wanted: dict[str, Any], name: str) -> tuple[dict[str, Any], int]:
-    """Make a schedule, or let it be as given.
+    """Create or replace a schedule.
 
-    The answer shows when it is due next: look at it. A cron rule goes by the wall clock of its time zone; a time that
-    daylight saving leaves out is made up for when that hour ends, and one that comes twice is due once.
+    Check `next_fires` in the answer. A cron rule follows the wall clock of its time zone. A time that daylight saving
+    skips is due when the skipped hour ends, and a time that occurs twice is due once.
     """
     _check_name(name)
     with services().database.transaction() as session:
@@ -101,10 +101,10 @@ def put_schedule(wanted: dict[str, Any], name: str) -> tuple[dict[str, Any], int
 @blueprint.response(200, ScheduleAnswer)
 @blueprint.doc(operationId="change_schedule")
 def change_one_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
-    """Change some of a schedule; `"enabled": false` switches it off.
+    """Change fields of a schedule; `"enabled": false` switches it off.
 
-    What it would have been due while it was off is not made up for; a backfill does that. A schedule of the code does
-    not follow the code any more, once it was changed.
+    Times that were due while it was off are not made up for; backfill them. A schedule that comes with the code stops
+    following the code once it is changed.
     """
     with services().database.transaction() as session:
         return _show(change_schedule(session, name, wanted, principal=current_principal(), demo=_demo()))
@@ -113,10 +113,12 @@ def change_one_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
 @blueprint.route("/schedules/<name>", methods=["DELETE"], parameters=_NAME)
 @requires("schedules:write")
 @blueprint.response(204)
-@blueprint.alt_response(409, schema=ErrorEnvelope, description="It comes with the code: switch it off instead.")
+@blueprint.alt_response(
+    409, schema=ErrorEnvelope, description="The schedule comes with the code: switch it off instead."
+)
 @blueprint.doc(operationId="delete_schedule")
 def delete_one_schedule(name: str) -> None:
-    """Delete a schedule and the record of its fires; their jobs stay."""
+    """Delete a schedule and its fires. Their jobs remain."""
     with services().database.transaction() as session:
         delete_schedule(session, name, principal=current_principal(), shipped=_SHIPPED)
 
@@ -127,7 +129,7 @@ def delete_one_schedule(name: str) -> None:
 @blueprint.response(200, FirePage)
 @blueprint.doc(operationId="list_fires")
 def list_fires_of_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
-    """List when a schedule was fired, the latest first, with what became of each job."""
+    """List the fires of a schedule, the latest first, with the state of each job."""
 
     def list_rows(session: Session, limit: int, before: datetime | None) -> list[tuple[Fire, str | None]]:
         get_schedule(session, name)
@@ -141,14 +143,16 @@ def list_fires_of_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
 @blueprint.route("/schedules/<name>/run", methods=["POST"], parameters=_NAME)
 @requires("schedules:write")
 @blueprint.arguments(RunRequest(), required=False)
-@blueprint.response(202, RunAnswer, headers=_PLACE, description="Its job is accepted.")
-@blueprint.alt_response(200, schema=RunAnswer, headers=_PLACE, description="That time had this job before.")
-@blueprint.alt_response(409, schema=ErrorEnvelope, description="Its last job has not ended, or its task is gone.")
+@blueprint.response(202, RunAnswer, headers=_PLACE, description="The job is accepted.")
+@blueprint.alt_response(200, schema=RunAnswer, headers=_PLACE, description="This time had the job already.")
+@blueprint.alt_response(
+    409, schema=ErrorEnvelope, description="Its last job has not ended, or its task does not exist any more."
+)
 @blueprint.doc(operationId="run_schedule")
 def run_one_schedule(wanted: dict[str, Any], name: str) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """Fire a schedule now, also one that is switched off.
+    """Run a schedule immediately, even one that is switched off.
 
-    Give `fire_at` to be able to ask again: the same time gives the same job.
+    Send `fire_at` to make the request safe to repeat: the same time returns the same job.
     """
     with services().database.transaction() as session:
         run = run_schedule(session, name, principal=current_principal(), fire_at=wanted.get("fire_at"))
@@ -160,13 +164,13 @@ def run_one_schedule(wanted: dict[str, Any], name: str) -> tuple[dict[str, Any],
 @requires("schedules:write")
 @blueprint.arguments(BackfillRequest())
 @blueprint.response(200, BackfillAnswer)
-@blueprint.alt_response(409, schema=ErrorEnvelope, description="Its task is gone.")
+@blueprint.alt_response(409, schema=ErrorEnvelope, description="Its task does not exist any more.")
 @blueprint.doc(operationId="backfill_schedule")
 def backfill_one_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
-    """Make the jobs of times that have passed and have none.
+    """Backfill a schedule: create the jobs of past times that have none.
 
-    They were missed, left out, or before the schedule was made. Asking again makes none twice; when there are more
-    times than `limit`, `next_from` says where to go on. Each is made, whatever `overlap` says.
+    The request is safe to repeat: no time gets a second job. If there are more times than `limit`, continue with
+    `next_from`. Every time gets a job, whatever `overlap` says.
     """
     with services().database.transaction() as session:
         done = backfill_schedule(session, name, principal=current_principal(), **wanted)
@@ -185,9 +189,7 @@ def _demo() -> bool:
 
 def _check_name(name: str) -> None:
     if re.fullmatch(NAME, name) is None:
-        msg = (
-            f"{name[:100]!r} is no name for a schedule: small letters, digits, dots, dashes and underscores, up to 100"
-        )
+        msg = f"{name[:100]!r} is not a valid name: use up to 100 lower-case letters, digits, dots, dashes, underscores"
         raise InvalidError(msg, {"name": [f"must match {NAME}"]})
 
 

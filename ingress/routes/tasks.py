@@ -1,4 +1,4 @@
-"""The tasks that can be posted."""
+"""Routes to list and show tasks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gristmill.ingress.services import services
 from gristmill.shared.errors import NotFoundError
 from gristmill.shared.task import registry
 
-blueprint = Blueprint("tasks", __name__, url_prefix=PREFIX, description="What the platform can do.")
+blueprint = Blueprint("tasks", __name__, url_prefix=PREFIX, description="Tasks, of which jobs can be posted.")
 
 
 @blueprint.route("/tasks", methods=["GET"])
@@ -22,7 +22,7 @@ blueprint = Blueprint("tasks", __name__, url_prefix=PREFIX, description="What th
 def list_tasks() -> dict[str, Any]:
     """List the tasks.
 
-    Each with the JSON Schema of its arguments, its queue, retry policy and time limit.
+    Includes for each the JSON Schema of its arguments, its queue, retry policy and time limit.
     """
     shown = [describe_task(task) for task in registry if services().settings.demo_tasks or not task.demo]
     return {"items": shown, "next_cursor": None}

@@ -1,4 +1,4 @@
-"""What people see of themselves."""
+"""Route to show the signed-in user."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gristmill.shared.people.queries import get_shown_user
 if TYPE_CHECKING:
     from gristmill.shared.people.queries import ShownUser
 
-blueprint = Blueprint("users", __name__, url_prefix=PREFIX, description="People.")
+blueprint = Blueprint("users", __name__, url_prefix=PREFIX, description="Users.")
 
 
 @blueprint.route("/users/me", methods=["GET"])
@@ -22,6 +22,6 @@ blueprint = Blueprint("users", __name__, url_prefix=PREFIX, description="People.
 @blueprint.response(200, UserAnswer)
 @blueprint.doc(operationId="show_me")
 def show_me() -> ShownUser:
-    """Show who has signed in."""
+    """Show the signed-in user."""
     with services().database.transaction() as session:
         return get_shown_user(session, current_person().user_id)

@@ -1,4 +1,4 @@
-"""The secrets that callbacks are signed with: a producer's own, and for administrators anybody's."""
+"""Routes to list, create and delete the secrets that sign callbacks: a producer's own, or any for administrators."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from gristmill.shared.producers.models import WebhookSecret
 
 blueprint = OptionalBodyBlueprint(
-    "webhook_secrets", __name__, url_prefix=PREFIX, description="What callbacks are signed with."
+    "webhook_secrets", __name__, url_prefix=PREFIX, description="Secrets that sign callbacks."
 )
-_TOO_MANY = "Secrets that were replaced still go on; wait, or delete all of them."
+_TOO_MANY = "Too many replaced secrets are still valid: wait, or delete all of them."
 
 
 @blueprint.route("/webhook-secret", methods=["GET"])
@@ -30,7 +30,7 @@ _TOO_MANY = "Secrets that were replaced still go on; wait, or delete all of them
 @blueprint.response(200, SecretList)
 @blueprint.doc(operationId="list_webhook_secrets")
 def list_own_secrets() -> dict[str, Any]:
-    """List the secrets that sign your callbacks now, newest first, without the secrets themselves."""
+    """List the secrets that sign your callbacks, newest first, without their values."""
     return _list(current_producer().producer_id)
 
 
@@ -41,9 +41,9 @@ def list_own_secrets() -> dict[str, Any]:
 @blueprint.alt_response(409, schema=ErrorEnvelope, description=_TOO_MANY)
 @blueprint.doc(operationId="make_webhook_secret")
 def make_own_secret(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Make the secret that signs your callbacks, or replace it. It is in this answer and nowhere else.
+    """Create or replace the secret that signs your callbacks. Its value is shown in this answer only.
 
-    Each callback then has two signatures until the old secret is over: take the new one into use meanwhile.
+    Until the old secret expires, each callback has two signatures: deploy the new secret within that time.
     """
     return _make(current_producer().producer_id, wanted)
 
@@ -53,9 +53,9 @@ def make_own_secret(wanted: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, Forgotten)
 @blueprint.doc(operationId="delete_webhook_secrets")
 def delete_own_secrets() -> dict[str, Any]:
-    """Forget your secrets at once.
+    """Delete your secrets at once.
 
-    What is still to be called back becomes a dead letter, unless there is a new secret by then.
+    Pending callbacks become dead letters, unless a new secret exists when they are delivered.
     """
     return _forget(current_producer().producer_id)
 
@@ -65,7 +65,7 @@ def delete_own_secrets() -> dict[str, Any]:
 @blueprint.response(200, SecretList)
 @blueprint.doc(operationId="list_webhook_secrets_of_producer")
 def list_secrets_of_producer(producer_id: UUID) -> dict[str, Any]:
-    """List the secrets that sign a producer's callbacks now, newest first, without the secrets themselves."""
+    """List the secrets that sign a producer's callbacks, newest first, without their values."""
     return _list(producer_id)
 
 
@@ -76,7 +76,7 @@ def list_secrets_of_producer(producer_id: UUID) -> dict[str, Any]:
 @blueprint.alt_response(409, schema=ErrorEnvelope, description=_TOO_MANY)
 @blueprint.doc(operationId="make_webhook_secret_of_producer")
 def make_secret_of_producer(wanted: dict[str, Any], producer_id: UUID) -> dict[str, Any]:
-    """Make the secret that signs a producer's callbacks, or replace it. It is in this answer and nowhere else."""
+    """Create or replace the secret that signs a producer's callbacks. Its value is shown in this answer only."""
     return _make(producer_id, wanted)
 
 
@@ -85,7 +85,7 @@ def make_secret_of_producer(wanted: dict[str, Any], producer_id: UUID) -> dict[s
 @blueprint.response(200, Forgotten)
 @blueprint.doc(operationId="delete_webhook_secrets_of_producer")
 def delete_secrets_of_producer(producer_id: UUID) -> dict[str, Any]:
-    """Forget a producer's secrets at once."""
+    """Delete a producer's secrets at once."""
     return _forget(producer_id)
 
 

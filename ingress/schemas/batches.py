@@ -1,4 +1,4 @@
-"""Batches of jobs as they are posted and answered."""
+"""Schemas of batches of jobs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_ENTRIES: Final = 1_000
 
 
 def is_key(value: Any) -> bool:
-    """Say whether `value` is an idempotency key."""
+    """Return whether `value` is a valid idempotency key."""
     return isinstance(value, str) and is_valid_key(value)
 
 
@@ -26,12 +26,12 @@ def _check_key(key: str) -> None:
 
 
 class BatchEntry(JobRequest):
-    """What `POST /jobs` takes, and the key that stands in its header there."""
+    """The body of `POST /jobs`, with the idempotency key that is a header there."""
 
     idempotency_key = fields.String(
         validate=_check_key,
         metadata={
-            "description": "What the header `Idempotency-Key` is for a single job; not together with that header.",
+            "description": "Like the header `Idempotency-Key` of a single job. Not together with that header.",
             "minLength": 1,
             "maxLength": LONGEST,
             "pattern": PATTERN,
@@ -40,7 +40,7 @@ class BatchEntry(JobRequest):
 
 
 class Entries(fields.List[Any]):
-    """A list of objects. That they are is seen at a glance; what is not is refused by the way of marshmallow."""
+    """A list of objects: one pass accepts it, and marshmallow reports what is not an object."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> list[Any]:
         if type(value) is list and all(type(entry) is dict for entry in value):
@@ -54,14 +54,14 @@ class BatchRequest(Schema):
         required=True,
         validate=Length(1, MOST_ENTRIES),
         metadata={
-            "description": "Each as `POST /api/v1/jobs` takes it, with an `idempotency_key` if you like. "
-            "One that cannot be accepted is answered with its error and does not disturb the others.",
+            "description": "Each like the body of `POST /api/v1/jobs`, with an optional `idempotency_key`. "
+            "The result of an entry that cannot be accepted is its error; the others are not affected.",
             "example": [{"task": "email.send", "args": {}, "idempotency_key": "order-7"}],
         },
     )
     atomic = Flag(
         load_default=False,
-        metadata={"description": "All or nothing: with one entry that cannot be accepted, none is."},
+        metadata={"description": "All or nothing: if one entry cannot be accepted, none is."},
     )
 
 
@@ -71,14 +71,16 @@ class EntryError(ErrorBody):
 
 
 class EntryResult(AcceptedJob):
-    """A job that was accepted, or `error` alone."""
+    """An accepted job, or `error` alone."""
 
-    error = fields.Nested(EntryError, metadata={"description": "Why it was not accepted; then nothing else is here."})
+    error = fields.Nested(
+        EntryError, metadata={"description": "The reason why the entry was not accepted. It is then the only field."}
+    )
 
 
 class BatchAnswer(Schema):
     results = fields.List(
         fields.Nested(EntryResult(partial=True)),
         required=True,
-        metadata={"description": "One for each entry, in order."},
+        metadata={"description": "One result for each entry, in order."},
     )

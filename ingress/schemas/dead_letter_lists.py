@@ -1,4 +1,4 @@
-"""Dead letters by a filter: listed, counted, grouped, redriven."""
+"""Schemas of dead letters by a filter: listed, counted, grouped, redriven."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ from gristmill.ingress.schemas.lists import (
 )
 from gristmill.shared.queues import QUEUES
 
-MOST_AT_ONCE: Final = 10_000  # letters a request: some seconds of work; who has more asks again
+MOST_AT_ONCE: Final = 10_000  # dead letters a request: some seconds of work; the rest takes further requests
 _RESOLUTIONS: Final = ["open", "redriven", "discarded", "all"]
 
 
 class DeadLetterFilter(Schema):
-    """Which dead letters; what several fields say must all be true."""
+    """A filter of dead letters; all fields must match."""
 
     task = short_text(200)
     queue = fields.String(validate=OneOf(list(QUEUES)))
     reason = fields.String(validate=OneOf(REASONS))
-    fingerprint = short_text(64, metadata={"description": "Of a group: the same for failures of the same kind."})
+    fingerprint = short_text(
+        64, metadata={"description": "The fingerprint of a group: equal for failures of the same kind."}
+    )
     created_after = Time()
     created_before = Time()
 
@@ -52,7 +54,7 @@ class DeadLetterCount(DeadLetterWhereFilter):
     resolution = fields.String(
         load_default="all",
         validate=OneOf(_RESOLUTIONS),
-        metadata={"description": "All of them, unless this or `where` says otherwise."},
+        metadata={"description": "Default: dead letters with any resolution, unless `where` restricts it."},
     )
 
 
@@ -76,7 +78,9 @@ class DeadLetterGroupAnswer(Schema):
     count = fields.Integer(required=True)
     first_seen = Time(required=True)
     last_seen = Time(required=True)
-    sample = fields.Nested(DeadLetterAnswer, required=True, metadata={"description": "The latest of them."})
+    sample = fields.Nested(
+        DeadLetterAnswer, required=True, metadata={"description": "The latest dead letter of the group."}
+    )
 
 
 class DeadLetterGroups(Page):
@@ -86,14 +90,14 @@ class DeadLetterGroups(Page):
 class RedriveManyRequest(DeadLetterWhereFilter):
     """At least one of the filters, or `all`."""
 
-    all = Flag(metadata={"description": "Without a filter: yes, really all open ones."})
+    all = Flag(metadata={"description": "Instead of a filter: confirms that all open dead letters are meant."})
     dry_run = Flag(
         load_default=False,
-        metadata={"description": "Only say how many they are, and show some."},
+        metadata={"description": "Change nothing; return the number of matching dead letters and a sample."},
     )
     rate = Seconds(
         validate=Range(0.01, 10_000),
-        metadata={"description": "Jobs a second: their start is spread from now on. Without it all start at once."},
+        metadata={"description": "Jobs a second, over which the starts are spread. Default: all start at once."},
     )
     limit = Whole(load_default=MOST_AT_ONCE, validate=Range(1, MOST_AT_ONCE))
 
@@ -105,7 +109,7 @@ class RedriveManyRequest(DeadLetterWhereFilter):
 
 class RedriveManyAnswer(Schema):
     dry_run = fields.Boolean(required=True)
-    matched = fields.Integer(required=True, metadata={"description": "Open dead letters that fitted."})
+    matched = fields.Integer(required=True, metadata={"description": "Matching open dead letters."})
     redriven = fields.Integer(required=True)
     skipped = fields.Integer(required=True)
     skipped_because = fields.Dict(
@@ -113,10 +117,14 @@ class RedriveManyAnswer(Schema):
         values=fields.Integer(),
         required=True,
         metadata={
-            "description": "How many, by `unique_key` (a live job has it), `unknown_task`, `no_job` (it never was one) "
-            "and `resolved` (somebody else was faster)."
+            "description": "The number by reason: `unique_key` (a live job has it), `unknown_task`, "
+            "`no_job` (it never was a job) or `resolved` (in the meantime)."
         },
     )
-    more = fields.Boolean(required=True, metadata={"description": "Further ones fit: ask again."})
-    until = Time(required=True, allow_none=True, metadata={"description": "When the last of them is due."})
-    sample = fields.List(fields.Nested(DeadLetterAnswer), required=True, metadata={"description": "Of a dry run."})
+    more = fields.Boolean(required=True, metadata={"description": "More dead letters match: repeat the request."})
+    until = Time(
+        required=True, allow_none=True, metadata={"description": "The time at which the last redriven job is due."}
+    )
+    sample = fields.List(
+        fields.Nested(DeadLetterAnswer), required=True, metadata={"description": "Matching dead letters, in a dry run."}
+    )

@@ -1,4 +1,4 @@
-"""Dead letters as they are shown and acted on."""
+"""Schemas of one dead letter: shown, redriven, discarded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ REASONS: Final = [str(reason) for reason in DeadReason]
 
 class DeadLetterAnswer(Schema):
     id = fields.UUID(required=True)
-    job_id = fields.UUID(required=True, allow_none=True, metadata={"description": "None: it never was a job."})
+    job_id = fields.UUID(
+        required=True, allow_none=True, metadata={"description": "Null for a message that never was a job."}
+    )
     task = fields.String(required=True, allow_none=True)
     queue = fields.String(required=True)
     reason = fields.String(required=True, validate=OneOf(REASONS))
@@ -24,7 +26,9 @@ class DeadLetterAnswer(Schema):
     fingerprint = fields.String(required=True)
     attempt = fields.Integer(required=True, metadata={"description": "The number of the last attempt."})
     created_at = Time(required=True)
-    resolution = fields.String(required=True, allow_none=True, metadata={"description": "redriven, discarded or null"})
+    resolution = fields.String(
+        required=True, allow_none=True, metadata={"description": "`redriven`, `discarded`, or null while it is open."}
+    )
     resolved_at = Time(required=True, allow_none=True)
     resolved_by = fields.String(required=True, allow_none=True)
     note = fields.String(required=True, allow_none=True)
@@ -32,17 +36,17 @@ class DeadLetterAnswer(Schema):
 
 class RawBody(Schema):
     base64 = fields.String(required=True)
-    excerpt = fields.String(required=True, metadata={"description": "Its beginning, as far as it can be printed."})
+    excerpt = fields.String(required=True, metadata={"description": "The beginning of the body, as printable text."})
     bytes = fields.Integer(required=True)
 
 
 class DeadLetterDetails(DeadLetterAnswer):
     attempts = fields.List(fields.Nested(AttemptAnswer), required=True)
     broker = fields.Dict(
-        required=True, allow_none=True, metadata={"description": "What the broker told, such as `x-death`."}
+        required=True, allow_none=True, metadata={"description": "Headers of the broker, such as `x-death`."}
     )
     raw_body = fields.Nested(
-        RawBody, required=True, allow_none=True, metadata={"description": "Of a message that never was a job."}
+        RawBody, required=True, allow_none=True, metadata={"description": "The body of a message that never was a job."}
     )
 
 
@@ -50,8 +54,8 @@ class RedriveRequest(Schema):
     args = fields.Dict(
         keys=fields.String(),
         metadata={
-            "description": "All arguments anew, as the schema of the task says, instead of what the job has. A secret "
-            "one that is given as it is shown, `[sealed]`, stays."
+            "description": "All arguments, which replace those of the job; see the schema of the task. A secret "
+            "argument sent as `[sealed]` keeps its value."
         },
     )
 

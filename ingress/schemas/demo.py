@@ -1,4 +1,4 @@
-"""What demo tasks did, as it is answered."""
+"""Schemas of the effects of demo tasks."""
 
 from __future__ import annotations
 
@@ -20,4 +20,6 @@ class DemoEffectAnswer(Schema):
 class DemoEffects(Schema):
     key = fields.String(required=True)
     count = fields.Integer(required=True)
-    items = fields.List(fields.Nested(DemoEffectAnswer), required=True, metadata={"description": "The first hundred."})
+    items = fields.List(
+        fields.Nested(DemoEffectAnswer), required=True, metadata={"description": "The first hundred effects."}
+    )

@@ -1,4 +1,4 @@
-"""Health as it is answered."""
+"""Schemas of the liveness and readiness probes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class Alive(Schema):
 
 
 class CheckAnswer(Schema):
-    status = fields.String(required=True, metadata={"description": "ok, degraded or failed"})
+    status = fields.String(required=True, metadata={"description": "`ok`, `degraded` or `failed`"})
     latency_ms = fields.Float(required=True)
     cause = fields.String()
 
 
 class ReadyAnswer(Schema):
-    status = fields.String(required=True, metadata={"description": "ready, degraded or unready"})
+    status = fields.String(required=True, metadata={"description": "`ready`, `degraded` or `unready`"})
     checks = fields.Dict(keys=fields.String(), values=fields.Nested(CheckAnswer), required=True)
-    error = fields.Nested(ErrorBody, metadata={"description": "There when unready."})
+    error = fields.Nested(ErrorBody, metadata={"description": "Present if `unready`."})

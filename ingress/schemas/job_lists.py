@@ -1,4 +1,4 @@
-"""Jobs by a filter: listed, counted, cancelled."""
+"""Schemas of jobs by a filter: listed, counted, cancelled."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gristmill.shared.states import State
 
 
 class JobFilter(Schema):
-    """Which jobs; what several fields say must all be true."""
+    """A filter of jobs; all fields must match."""
 
     state = fields.String(validate=OneOf([str(state) for state in State]))
     task = short_text(LONGEST_TASK)
@@ -54,10 +54,10 @@ class JobPage(Page):
 class CancelManyRequest(JobCount):
     """At least one of the filters, or `all`."""
 
-    all = Flag(metadata={"description": "Without a filter: yes, really all that have not ended."})
+    all = Flag(metadata={"description": "Instead of a filter: confirms that all jobs that have not ended are meant."})
     dry_run = Flag(
         load_default=False,
-        metadata={"description": "Only say how many they are, and show some."},
+        metadata={"description": "Change nothing; return the number of matching jobs and a sample."},
     )
     limit = Whole(load_default=MOST_AT_ONCE, validate=Range(1, MOST_AT_ONCE))
 
@@ -70,13 +70,18 @@ class CancelManyRequest(JobCount):
 class CancelManyAnswer(Schema):
     dry_run = fields.Boolean(required=True)
     matched = fields.Integer(
-        required=True, metadata={"description": "Jobs that fitted and had neither ended nor been asked to end."}
+        required=True,
+        metadata={"description": "Matching jobs that had not ended and whose cancellation had not been requested."},
     )
-    cancelled = fields.Integer(required=True, metadata={"description": "They waited, and have ended."})
+    cancelled = fields.Integer(required=True, metadata={"description": "Jobs that waited and are cancelled."})
     asked = fields.Integer(
         required=True,
-        metadata={"description": "They run: their workers are asked to end them. Some may still succeed."},
+        metadata={"description": "Running jobs whose workers are asked to end them. Some may still succeed."},
     )
-    skipped = fields.Integer(required=True, metadata={"description": "They moved meanwhile, and fit no more."})
-    more = fields.Boolean(required=True, metadata={"description": "Further ones fit: ask again."})
-    sample = fields.List(fields.Nested(ListedJob), required=True, metadata={"description": "Of a dry run."})
+    skipped = fields.Integer(
+        required=True, metadata={"description": "Jobs that moved in the meantime and no longer match."}
+    )
+    more = fields.Boolean(required=True, metadata={"description": "More jobs match: repeat the request."})
+    sample = fields.List(
+        fields.Nested(ListedJob), required=True, metadata={"description": "Matching jobs, in a dry run."}
+    )

@@ -1,4 +1,4 @@
-"""Jobs as they are posted, answered, shown and listed."""
+"""Schemas of jobs: posted, accepted, shown, listed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gristmill.shared.operating.wait_reason import REASONS
 from gristmill.shared.states import State
 
 LONGEST_TASK: Final = 200
-MOST_SECONDS: Final = 3_600  # that may be asked for; the server waits less
+MOST_SECONDS: Final = 3_600  # that a request may ask for; the server waits less
 LONGEST_UNIQUE_KEY: Final = 255
 LONGEST_TAG: Final = 64
 MOST_TAGS: Final = 20
@@ -28,28 +28,30 @@ class JobRequest(PlainFirst):
 
     task = short_text(LONGEST_TASK, required=True, metadata={"example": "email.send"})
     args = fields.Dict(
-        keys=fields.String(), load_default=dict, metadata={"description": "As the schema of the task says."}
+        keys=fields.String(), load_default=dict, metadata={"description": "The arguments; see the schema of the task."}
     )
-    run_at = Time(metadata={"description": "Not before; in the past means now. At most a year ahead."})
+    run_at = Time(metadata={"description": "The earliest start, at most a year ahead. A past time means now."})
     delay = Seconds(
         validate=Range(0, FURTHEST.total_seconds()),
-        metadata={"description": "Seconds from now; instead of `run_at`."},
+        metadata={"description": "Seconds from now until the earliest start; instead of `run_at`."},
     )
     priority = fields.String(load_default="normal", validate=OneOf(PRIORITIES))
     expires_at = Time(
-        metadata={"description": "No longer wanted after this; by default `run_at` and the queue's time to live."}
+        metadata={
+            "description": "The job expires if it has not started by then. Default: `run_at` plus the queue's limit."
+        }
     )
     max_attempts = Whole(validate=Range(1, MOST_ATTEMPTS))
     unique_key = short_text(
         LONGEST_UNIQUE_KEY,
-        metadata={"description": "While a live job of the task has this key, it is answered with 200 instead."},
+        metadata={"description": "While a live job of the task has this key, that job is returned with 200."},
     )
     callback_url = fields.String(
         validate=http_url,
         metadata={
             "format": "uri",
-            "description": "Told when the job has ended, by one signed POST (Standard Webhooks) that is tried for "
-            "hours. Needs a secret: `POST /api/v1/webhook-secret`.",
+            "description": "Receives one signed POST (Standard Webhooks) when the job has ended; retried for hours. "
+            "Needs a secret: `POST /api/v1/webhook-secret`.",
             "example": "https://shop.example.com/hooks/gristmill",
         },
     )
@@ -59,13 +61,13 @@ class JobRequest(PlainFirst):
 
     @validates_schema
     def check_start(self, data: dict[str, Any], **_kwargs: Any) -> None:
-        """Refuse two starts; `gristmill.ingress.accepting.start_and_expiry` looks at what the clock decides."""
+        """Refuse two starts; `gristmill.ingress.accepting.start_and_expiry` checks the times against the clock."""
         if "run_at" in data and "delay" in data:
             raise ValidationError("Give run_at or delay, not both.", "delay")
 
 
 class JobAnswer(Schema):
-    """What a job is, without what it works on."""
+    """A job without its arguments and result."""
 
     id = fields.UUID(required=True)
     task = fields.String(required=True)
@@ -78,7 +80,7 @@ class JobAnswer(Schema):
 
 
 class AcceptedJob(JobAnswer):
-    duplicate = fields.Boolean(metadata={"description": "There, and true, when a live job has the same `unique_key`."})
+    duplicate = fields.Boolean(metadata={"description": "Present, and true, if a live job has the same `unique_key`."})
 
 
 class ListedJob(JobAnswer):
@@ -91,7 +93,7 @@ class ListedJob(JobAnswer):
 
 class ChangedJob(ListedJob):
     cancel_requested_at = Time(
-        allow_none=True, metadata={"description": "There while it runs: its worker is about to end it."}
+        allow_none=True, metadata={"description": "Present while the job runs and its worker is asked to end it."}
     )
 
 
@@ -99,13 +101,14 @@ class AttemptError(Schema):
     type = fields.String(allow_none=True)
     code = fields.String(allow_none=True)
     message = fields.String(allow_none=True)
-    traceback = fields.String(allow_none=True, metadata={"description": "For keys with the scope admin."})
+    traceback = fields.String(allow_none=True, metadata={"description": "Only for the scope admin."})
 
 
 class AttemptAnswer(Schema):
     attempt = fields.Integer(required=True)
     outcome = fields.String(
-        required=True, metadata={"description": "running, succeeded, failed, lost, snoozed, given_back or cancelled"}
+        required=True,
+        metadata={"description": "`running`, `succeeded`, `failed`, `lost`, `snoozed`, `given_back` or `cancelled`"},
     )
     worker = fields.String(allow_none=True)
     started_at = Time(allow_none=True)
@@ -117,21 +120,21 @@ class JobDetails(ListedJob):
     args = fields.Dict(
         required=True,
         allow_none=True,
-        metadata={"description": "Secret ones are shown as [sealed]; null for a key that may not see payloads."},
+        metadata={"description": "The arguments; secret ones are shown as `[sealed]`. Null if payloads are not shown."},
     )
     result = fields.Raw(allow_none=True)
     waiting_for = fields.String(
         allow_none=True,
         metadata={
-            "description": "While it is alive: the first thing that it waits for, in a sentence.",
+            "description": "The first reason why a live job has not ended, in a sentence.",
             "example": "the queue email_queue is paused by ada since 2030-01-01T12:00:00Z (the mail server moves)",
         },
     )
     waiting_evidence = fields.Dict(
         allow_none=True,
         metadata={
-            "description": f"What `waiting_for` was read from: `reason`, one of {', '.join(REASONS)}, and the times, "
-            "numbers and names that go with it.",
+            "description": f"The facts behind `waiting_for`: `reason`, one of {', '.join(REASONS)}, and the times, "
+            "numbers and names that belong to it.",
             "example": {"reason": "queue_paused", "paused_by": "ada", "paused_at": "2030-01-01T12:00:00Z"},
         },
     )
@@ -144,15 +147,17 @@ class JobDetails(ListedJob):
     children = fields.List(
         fields.UUID(),
         required=True,
-        metadata={"description": "The first hundred; the delivery of its callback is one of them."},
+        metadata={
+            "description": "The first hundred jobs that this job enqueued, including the delivery of its callback."
+        },
     )
     trace_id = fields.String(allow_none=True)
 
 
 class EndedJob(JobDetails):
-    """A job that was waited for."""
+    """A job that ended while the request waited."""
 
-    duplicate = fields.Boolean(metadata={"description": "There, and true, when a live job has the same `unique_key`."})
+    duplicate = fields.Boolean(metadata={"description": "Present, and true, if a live job has the same `unique_key`."})
 
 
 class JobWait(Schema):
@@ -160,5 +165,5 @@ class JobWait(Schema):
         load_default=0.0,
         allow_nan=False,
         validate=Range(0, MOST_SECONDS),
-        metadata={"description": f"Seconds to wait for its end, {LONGEST_WAIT:g} at most."},
+        metadata={"description": f"Seconds to wait for the end of the job, {LONGEST_WAIT:g} at most."},
     )

@@ -1,4 +1,4 @@
-"""What all lists share: pages, counts, and the filter of a body."""
+"""Schema parts that all lists share: page limits, cursors, filters and counts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DESCRIBED_BY: Final = "x-described-by"  # a component that the document refers t
 
 
 def limit_field() -> fields.Integer:
-    """Return a field for how many entries a page has, in a query: there all is text."""
+    """Return a field for the size of a page, in a query, where every value is text."""
     return fields.Integer(load_default=20, validate=Range(1, MOST_OF_A_PAGE))
 
 
@@ -37,20 +37,22 @@ class Page(Schema):
 
 
 def where_field(component: str) -> fields.Raw:
-    """Return a field for a filter; `gristmill.shared.filters.parse` reads it, and `component` describes it."""
+    """Return a field for a filter that `gristmill.shared.filters.parse` reads and `component` describes."""
     return fields.Raw(metadata={DESCRIBED_BY: component})
 
 
 class CountAnswer(Schema):
-    count = fields.Integer(required=True, metadata={"description": f"How many there are, {MOST_COUNTED:,} at most."})
-    more = fields.Boolean(required=True, metadata={"description": "There are more than `count`."})
+    count = fields.Integer(
+        required=True, metadata={"description": f"The number of matching rows, {MOST_COUNTED:,} at most."}
+    )
+    more = fields.Boolean(required=True, metadata={"description": "Whether there are more than `count`."})
 
 
 def refuse_everything_by_mistake(choice: Schema, data: dict[str, Any], everything: str) -> None:
-    """Refuse a body that chooses nothing and does not say `all`, or does both.
+    """Refuse a body with neither a filter nor `all`, or with both.
 
     Raises:
-        ValidationError: says what to give.
+        ValidationError: says what to send.
     """
     filters = choice.fields.keys()
     if filters & data.keys() and data.get("all"):

@@ -1,4 +1,4 @@
-"""People: how they register and sign in, and what they see of themselves."""
+"""Schemas of registration, sign-in, tokens and users."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PASSWORD: Final = {"format": "password", "pattern": STORABLE, "writeOnly": True
 
 def _must_be_true(value: bool) -> None:
     if not value:
-        raise ValidationError("Must be true: without it there is no account.")
+        raise ValidationError("Must be true to create an account.")
 
 
 class RegisterRequest(Schema):
@@ -33,12 +33,14 @@ class RegisterRequest(Schema):
             **_PASSWORD,
             "minLength": SHORTEST,
             "maxLength": LONGEST,
-            "description": "With an upper-case letter and a digit.",
+            "description": "At least one upper-case letter and one digit.",
         },
     )
     full_name = short_text(LONGEST_NAME, required=True, metadata={"example": "Ada Lovelace"})
     terms_accepted = Flag(
-        required=True, validate=_must_be_true, metadata={"enum": [True], "example": True, "description": "Always true."}
+        required=True,
+        validate=_must_be_true,
+        metadata={"enum": [True], "example": True, "description": "Must be true."},
     )
 
 
@@ -54,22 +56,24 @@ class RefreshRequest(Schema):
         metadata={
             "pattern": STORABLE,
             "writeOnly": True,
-            "description": "The newest of the session; it is good for this one time.",
+            "description": "The latest refresh token of the session; it can be used once.",
         },
     )
 
 
 class TokensAnswer(Schema):
-    """What is shown once, and stored nowhere."""
+    """The tokens of a session; they are shown once and not stored."""
 
-    access_token = fields.String(required=True, metadata={"description": "A JWT; `Authorization: Bearer …`."})
+    access_token = fields.String(
+        required=True, metadata={"description": "A JWT; send it as `Authorization: Bearer …`."}
+    )
     token_type = fields.String(required=True, validate=OneOf(["Bearer"]))
-    expires_in = fields.Integer(required=True, metadata={"description": "Seconds that the access token is good for."})
+    expires_in = fields.Integer(required=True, metadata={"description": "Seconds for which the access token is valid."})
     refresh_token = fields.String(
-        required=True, metadata={"description": "For `POST /api/v1/auth/refresh`; keep it as you keep a password."}
+        required=True, metadata={"description": "For `POST /api/v1/auth/refresh`; store it like a password."}
     )
     refresh_expires_in = fields.Integer(
-        required=True, metadata={"description": "Seconds that the refresh token is good for, if it is not used."}
+        required=True, metadata={"description": "Seconds for which the refresh token is valid, if it is not used."}
     )
 
 

@@ -1,4 +1,4 @@
-"""Producers and their keys."""
+"""Schemas of producers and their keys."""
 
 from __future__ import annotations
 
@@ -33,25 +33,27 @@ class _Wanted(Schema):
         short_text(200),
         allow_none=True,
         validate=Length(max=MOST_TASKS),
-        metadata={"description": "The only tasks it may post; null is all."},
+        metadata={"description": "The only tasks whose jobs it may post; null allows every task."},
     )
     quota = Whole(
         allow_none=True,
         validate=Range(1, MOST_IN_FLIGHT),
-        metadata={"description": "The most jobs it may have in flight; null is any number."},
+        metadata={"description": "The most jobs it may have in flight; null for no limit."},
     )
     rate = fields.Float(
         allow_none=True,
         allow_nan=False,
         validate=Range(0.01, 100_000),
-        metadata={"description": "Requests a second that it may make, in the mean; null is any number."},
+        metadata={"description": "Requests a second that it may make on average; null for no limit."},
     )
     burst = Whole(
         allow_none=True,
         validate=Range(1, 1_000_000),
-        metadata={"description": "Requests at once, where it has a `rate`; null is those of one second."},
+        metadata={
+            "description": "Requests that it may make at once; needs a `rate`. Null allows as many as in one second."
+        },
     )
-    sees_payloads = Flag(metadata={"description": "Whether it is shown arguments and results."})
+    sees_payloads = Flag(metadata={"description": "Whether arguments and results are shown to it."})
 
 
 class ProducerRequest(_Wanted):
@@ -61,7 +63,7 @@ class ProducerRequest(_Wanted):
 
 class ProducerChange(_Wanted):
     scopes = _scopes()
-    enabled = Flag(metadata={"description": "False: none of its keys is good meanwhile."})
+    enabled = Flag(metadata={"description": "False: none of its keys is valid until it is enabled again."})
 
 
 class ProducerAnswer(Schema):
@@ -91,7 +93,7 @@ class KeyRequest(Schema):
         allow_none=True,
         load_default=None,
         validate=Range(1, 3650 * _DAY),
-        metadata={"description": "Seconds that it is good for; null is until it is revoked."},
+        metadata={"description": "Seconds until the key expires; null for a key without expiry."},
     )
 
 
@@ -99,20 +101,20 @@ class RotateRequest(KeyRequest):
     overlap = Whole(
         load_default=_DAY,
         validate=Range(0, 90 * _DAY),
-        metadata={"description": "Seconds that the old key goes on."},
+        metadata={"description": "Seconds for which the old key stays valid."},
     )
 
 
 class KeyAnswer(Schema):
-    id = fields.String(required=True, metadata={"description": "Its public half."})
+    id = fields.String(required=True, metadata={"description": "The public half of the key."})
     created_at = Time(required=True)
     expires_at = Time(required=True, allow_none=True)
     revoked_at = Time(required=True, allow_none=True)
-    last_used_at = Time(required=True, allow_none=True, metadata={"description": "To a minute."})
+    last_used_at = Time(required=True, allow_none=True, metadata={"description": "Accurate to a minute."})
 
 
 class NewKey(KeyAnswer):
-    token = fields.String(required=True, metadata={"description": "The key; it is not shown again."})
+    token = fields.String(required=True, metadata={"description": "The key. It is not shown again."})
 
 
 class KeyList(Page):

@@ -1,4 +1,4 @@
-"""Queues as they are shown, and paused."""
+"""Schemas of queues: shown, paused."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from marshmallow import Schema, fields
 from gristmill.ingress.schemas.fields import Time, short_text
 from gristmill.shared.database.bounded import MOST_COUNTED
 
-LONGEST_REASON = 500  # characters: it stands in a sentence that producers read
+LONGEST_REASON = 500  # characters: producers read it in a sentence
 
 
 class PauseRequest(Schema):
     reason = short_text(
         LONGEST_REASON,
         required=True,
-        metadata={"description": "Why; whoever waits reads it.", "example": "The mail server moves."},
+        metadata={"description": "The reason; producers whose jobs wait read it.", "example": "The mail server moves."},
     )
 
 
@@ -27,46 +27,48 @@ class PauseAnswer(Schema):
 class QueueAnswer(Schema):
     name = fields.String(required=True)
     purpose = fields.String(required=True)
-    ready = fields.Integer(required=True, metadata={"description": "Jobs that are due and wait."})
-    scheduled = fields.Integer(required=True, metadata={"description": "Jobs whose time has not come."})
+    ready = fields.Integer(required=True, metadata={"description": "Jobs that are due and wait for a worker."})
+    scheduled = fields.Integer(required=True, metadata={"description": "Jobs that are not due yet."})
     retrying = fields.Integer(
-        required=True, metadata={"description": "Jobs that failed and wait for the time of their next attempt."}
+        required=True, metadata={"description": "Jobs that failed and wait for their next attempt."}
     )
     running = fields.Integer(required=True)
-    dead_letters = fields.Integer(required=True, metadata={"description": "Open ones."})
+    dead_letters = fields.Integer(required=True, metadata={"description": "Open dead letters."})
     more = fields.List(
         fields.String(),
         required=True,
         metadata={
-            "description": f"Which of these numbers are beyond {MOST_COUNTED}, where counting ends: as they were at "
-            "`counted_at`, or more than they say when that is null."
+            "description": f"Names of the counts beyond {MOST_COUNTED}, where exact counting ends. They are as of "
+            "`counted_at`; if that is null, they are lower bounds."
         },
     )
     counted_at = Time(required=True, allow_none=True)
     oldest_due_at = Time(required=True, allow_none=True)
     oldest_waiting_seconds = fields.Float(
-        required=True, allow_none=True, metadata={"description": "How long the first in line has been due."}
+        required=True,
+        allow_none=True,
+        metadata={"description": "Seconds for which the oldest waiting job has been due."},
     )
     accepted_a_minute = fields.Float(
         required=True,
-        metadata={"description": "Jobs that came in: over the last minute, or its last instants if many."},
+        metadata={"description": "Jobs accepted a minute, over the last minute or, at high rates, a part of it."},
     )
     started_a_minute = fields.Integer(
-        required=True, metadata={"description": "Attempts begun in the last minute, as workers told seconds ago."}
+        required=True, metadata={"description": "Attempts started in the last minute, as workers reported seconds ago."}
     )
     workers = fields.Integer(
-        required=True, metadata={"description": "Processes that consume it, each one job at a time. 0: nobody does."}
+        required=True, metadata={"description": "Worker processes that consume the queue, each one job at a time."}
     )
     worker_seen_at = Time(required=True, allow_none=True)
     last_started_at = Time(required=True, allow_none=True)
     paused = fields.Nested(
-        PauseAnswer, required=True, allow_none=True, metadata={"description": "There while jobs are not started."}
+        PauseAnswer, required=True, allow_none=True, metadata={"description": "Present while the queue is paused."}
     )
     dead_letter_queue = fields.String(required=True)
     time_to_live = fields.Float(
         required=True,
         allow_none=True,
-        metadata={"description": "Seconds that a job waits here at most; null: for ever."},
+        metadata={"description": "Seconds after which a waiting job expires; null for never."},
     )
 
 

@@ -1,4 +1,4 @@
-"""Schedules as they are made, changed, shown and run."""
+"""Schemas of schedules: created, changed, shown, run, backfilled."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ from gristmill.shared.schedules.backfill import MOST_AT_ONCE
 NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,99}$"
 _YEAR: Final = 366 * 86_400.0
 _CRON: Final = {
-    "description": "Five fields: minute, hour, day of month, month, day of week; on the wall clock of `timezone`.",
+    "description": "Five fields: minute, hour, day of month, month, day of week; in the time zone `timezone`.",
     "example": "30 6 * * MON-FRI",
 }
-_ZONE: Final = {"description": "For instance Europe/Berlin.", "example": "Europe/Berlin"}
-_ARGS: Final = {"description": "As the schema of the task says; `{fire_at}` stands for the time it is due."}
-_CATCH_UP: Final = {"description": "Of what was missed while no beat ran: none, the last, or all of it."}
-_OVERLAP: Final = {"description": "skip: leave a time out while a job of an earlier one has not ended."}
+_ZONE: Final = {"description": "A time zone of the IANA database.", "example": "Europe/Berlin"}
+_ARGS: Final = {
+    "description": "The arguments; see the schema of the task. `{fire_at}` is replaced by the time of the fire."
+}
+_CATCH_UP: Final = {"description": "Which times are made up for that were missed while no beat ran."}
+_OVERLAP: Final = {"description": "`skip` omits a time while the job of an earlier time has not ended."}
 
 
 class SchedulePatch(Schema):
-    """At least one field; giving `cron` takes `every` away, and the other way round."""
+    """At least one field; `cron` replaces `every`, and vice versa."""
 
     contract: ClassVar[dict[str, Any]] = {"minProperties": 1, "not": {"required": ["cron", "every"]}}
 
     cron = short_text(200, metadata=_CRON)
-    every = Seconds(validate=Range(1, _YEAR), metadata={"description": "Seconds; instead of `cron`."})
+    every = Seconds(validate=Range(1, _YEAR), metadata={"description": "A period in seconds; instead of `cron`."})
     timezone = short_text(100, metadata=_ZONE)
     task = short_text(200, metadata={"example": "processing.aggregate_hour"})
     args = fields.Dict(keys=fields.String(), metadata=_ARGS)
@@ -74,12 +76,15 @@ class ScheduleAnswer(Schema):
     catch_up = fields.String(required=True)
     overlap = fields.String(required=True)
     enabled = fields.Boolean(required=True)
-    next_fires = fields.List(Time(), required=True, metadata={"description": "The next five; none while it is off."})
+    next_fires = fields.List(
+        Time(), required=True, metadata={"description": "The next five times; empty while the schedule is off."}
+    )
     from_code = fields.Boolean(
-        required=True, metadata={"description": "It comes with the code, and follows it until somebody changes it."}
+        required=True,
+        metadata={"description": "Whether it comes with the code; it follows the code until it is changed."},
     )
     changed_by = fields.String(
-        required=True, allow_none=True, metadata={"description": "Who made or changed it last, by hand."}
+        required=True, allow_none=True, metadata={"description": "The principal that created or last changed it."}
     )
     created_at = Time(required=True)
     updated_at = Time(required=True)
@@ -101,12 +106,16 @@ class SchedulePage(Page):
 
 class FireAnswer(Schema):
     fire_at = Time(required=True)
-    cause = fields.String(required=True, metadata={"description": "due, run or backfill"})
+    cause = fields.String(required=True, metadata={"description": "`due`, `run` or `backfill`"})
     job_id = fields.UUID(
-        required=True, allow_none=True, metadata={"description": "null: left out, since an earlier job had not ended."}
+        required=True,
+        allow_none=True,
+        metadata={"description": "Null if the time was omitted because an earlier job had not ended."},
     )
     state = fields.String(
-        required=True, allow_none=True, metadata={"description": "Of the job; null when there is none any more."}
+        required=True,
+        allow_none=True,
+        metadata={"description": "The state of the job; null if the job does not exist any more."},
     )
     created_at = Time(required=True)
 
@@ -116,9 +125,7 @@ class FirePage(Page):
 
 
 class RunRequest(Schema):
-    fire_at = Time(
-        metadata={"description": "The time it is run for: the same one gives the same job again. By default now."}
-    )
+    fire_at = Time(metadata={"description": "The time of the fire; the same time returns the same job. Default: now."})
 
 
 class RunAnswer(Schema):
@@ -128,17 +135,21 @@ class RunAnswer(Schema):
 
 
 class BackfillRequest(Schema):
-    start = Time(required=True, data_key="from", metadata={"description": "At most a year ago."})
-    end = Time(required=True, data_key="to", metadata={"description": "The first time that is not among them."})
+    start = Time(required=True, data_key="from", metadata={"description": "The first time, at most a year ago."})
+    end = Time(required=True, data_key="to", metadata={"description": "The end of the span, exclusive."})
     limit = Whole(load_default=100, validate=Range(1, MOST_AT_ONCE))
-    dry_run = Flag(load_default=False, metadata={"description": "Only say which times they are."})
+    dry_run = Flag(load_default=False, metadata={"description": "Change nothing; return the times only."})
 
 
 class BackfillAnswer(Schema):
     dry_run = fields.Boolean(required=True)
-    times = fields.List(Time(), required=True, metadata={"description": "That get a job, oldest first."})
-    jobs = fields.List(fields.UUID(), required=True, metadata={"description": "Theirs, in the same order."})
-    already = fields.Integer(required=True, metadata={"description": "Times of the span that had their job before."})
+    times = fields.List(Time(), required=True, metadata={"description": "The times that get a job, oldest first."})
+    jobs = fields.List(
+        fields.UUID(), required=True, metadata={"description": "The jobs of these times, in the same order."}
+    )
+    already = fields.Integer(required=True, metadata={"description": "The number of times that had their job already."})
     next_from = Time(
-        required=True, allow_none=True, metadata={"description": "There are more: go on with this as `from`."}
+        required=True,
+        allow_none=True,
+        metadata={"description": "The `from` of the next request, if there are more times; else null."},
     )

@@ -1,4 +1,4 @@
-"""The secrets that callbacks are signed with."""
+"""Schemas of the secrets that sign callbacks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class SecretRequest(Schema):
     overlap = Whole(
         load_default=_DAY,
         validate=Range(0, 90 * _DAY),
-        metadata={"description": "Seconds for which the old secret goes on, if there is one: both sign meanwhile."},
+        metadata={"description": "Seconds for which the old secret stays valid; until then both sign each callback."},
     )
 
 
@@ -24,14 +24,16 @@ class SecretAnswer(Schema):
     id = fields.UUID(required=True)
     created_at = Time(required=True)
     expires_at = Time(
-        required=True, allow_none=True, metadata={"description": "When it ends; null for the current one."}
+        required=True,
+        allow_none=True,
+        metadata={"description": "The time at which it expires; null for the current secret."},
     )
 
 
 class NewSecret(SecretAnswer):
     secret = fields.String(
         required=True,
-        metadata={"description": "`whsec_` and base64; it is not shown again.", "example": "whsec_MfKQ9r8"},
+        metadata={"description": "`whsec_` and base64. It is not shown again.", "example": "whsec_MfKQ9r8"},
     )
 
 
@@ -41,4 +43,4 @@ class SecretList(Schema):
 
 
 class Forgotten(Schema):
-    forgotten = fields.Integer(required=True, metadata={"description": "How many there were."})
+    forgotten = fields.Integer(required=True, metadata={"description": "The number of deleted secrets."})
