@@ -1,4 +1,4 @@
-"""A circuit breaker: what one call learned of a service that is away, the next calls of the process need not ask."""
+"""Back off from a service that is away, with a circuit breaker for all calls of the process."""
 
 from __future__ import annotations
 
