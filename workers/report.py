@@ -56,7 +56,16 @@ class ProcessReporter:
 
     def _write(self, *, stopped: bool = False, jobs_a_minute: int = 0) -> None:
         self._next = time.monotonic() + REPORT_EVERY
-        report = StatusReport(
+        try:
+            with self._database.transaction(asynchronous_commit=True) as session:
+                write_report(session, self._made(stopped, jobs_a_minute))
+        except DATABASE_ERRORS as error:
+            log.debug("report.not_written", error=type(error).__name__)
+            return
+        self._is_known, self._acted = True, False
+
+    def _made(self, stopped: bool, jobs_a_minute: int) -> StatusReport:
+        return StatusReport(
             name=self._name,
             kind=self._kind,
             queue=self._queue,
@@ -67,10 +76,3 @@ class ProcessReporter:
             children=self._children,
             jobs_a_minute=jobs_a_minute,
         )
-        try:
-            with self._database.transaction(asynchronous_commit=True) as session:
-                write_report(session, report)
-        except DATABASE_ERRORS as error:
-            log.debug("report.not_written", error=type(error).__name__)
-            return
-        self._is_known, self._acted = True, False

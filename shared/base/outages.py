@@ -37,7 +37,7 @@ _OF_WRONG_VALUES: Final = (
     *(psycopg2.DataError, psycopg2.IntegrityError, psycopg2.NotSupportedError, psycopg2.ProgrammingError),
 )
 _POOL_GAVE_UP: Final = "This connection is closed"  # SQLAlchemy, when each connection was dead that left the pool
-_postgres: Final = Breaker()  # one for the process: a hint that comes in an outage does not begin to ask anew
+_postgres: Final = Breaker()  # one for the process: a hint that comes in an outage does not start with a first try
 
 
 def is_away(error: BaseException) -> bool:

@@ -99,7 +99,7 @@ class Child:
             log.warning("hint.given_back", task=task.name, error=type(error).__name__)
             raise Reject("the database is away; the hint goes back into the queue", requeue=True) from error
         if dead and len(job_ids) == 1:
-            raise Reject("the job is dead; its letter is in Postgres", requeue=False)
+            raise Reject("the job is dead; its dead letter is in Postgres", requeue=False)
 
 
 def run(settings: Settings, *, queue: str, concurrency: int) -> None:

@@ -1,4 +1,4 @@
-"""Call handlers: each with its context, its arguments and its time limit; and look at what they return."""
+"""Call handlers, each with its context, its arguments and its time limit, and check what they return."""
 
 from __future__ import annotations
 

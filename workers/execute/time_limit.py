@@ -1,4 +1,4 @@
-"""The time limit of a handler, kept by a timer of the child process itself."""
+"""Limit the time of a handler by a timer of the child process itself."""
 
 from __future__ import annotations
 

@@ -90,8 +90,7 @@ class LostHints:
         with self._database.transaction() as session:
             control = find_control(session, queue)
             if control.paused_at is not None:
-                self._unhinted_when_empty.pop(queue, None)
-                self._overtaken.pop(queue, None)
+                self._unhinted_when_empty[queue] = self._overtaken[queue] = set()
                 return 0
             empty = find_unhinted(session, queue, grace=GRACE, limit=MOST_SUSPECTS) if ready == 0 else set()
             overtaken = _find_overtaken(session, queue, control.released_at)

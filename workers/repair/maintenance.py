@@ -57,7 +57,14 @@ class Maintenance:
         Raises:
             BaseException: what ended a loop that should not have ended; the others are stopped, too.
         """
-        loops: dict[str, Loop] = {
+        self._run_in_threads(self._loops())
+        self._reporter.stop()
+        self._database.dispose()
+        if self._problems:
+            raise self._problems[0]
+
+    def _loops(self) -> dict[str, Loop]:
+        return {
             "reconciler": (self._reconcile, DATABASE_ERRORS),
             "repairs": (self._repair, DATABASE_ERRORS),
             "counts": (self._count_long_queues, DATABASE_ERRORS),
@@ -65,11 +72,6 @@ class Maintenance:
             "recorder": (self._record, EITHER_AWAY),
             "pruner": (self._prune, DATABASE_ERRORS),
         }
-        self._run_in_threads(loops)
-        self._reporter.stop()
-        self._database.dispose()
-        if self._problems:
-            raise self._problems[0]
 
     def _run_in_threads(self, loops: dict[str, Loop]) -> None:
         threads = [threading.Thread(target=self._loop, args=(name, *loop), name=name) for name, loop in loops.items()]

@@ -53,8 +53,7 @@ def _take_over(session: Session, job: leases.Overdue) -> None:
         return
     log.warning("job.taken_over", job_id=str(job.id), attempt=job.attempt, worker=job.worker)
     task = registry.find(job.task)
-    lost = f"Worker {job.worker} was lost in attempt {job.attempt}: it was killed, ran out of memory or past its limit"
-    error = WorkerLostError(lost)
+    error = _lost(job)
     settle_failure(
         session,
         job,
@@ -62,4 +61,10 @@ def _take_over(session: Session, job: leases.Overdue) -> None:
         error=error,
         failure=describe(error, task=job.task),
         outcome=AttemptOutcome.LOST,
+    )
+
+
+def _lost(job: leases.Overdue) -> WorkerLostError:
+    return WorkerLostError(
+        f"Worker {job.worker} was lost in attempt {job.attempt}: it was killed, ran out of memory or past its limit"
     )

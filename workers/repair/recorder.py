@@ -139,20 +139,26 @@ def read_dead_hint(queue: Queue, message: Any) -> DeadHint:
     headers = message.headers if isinstance(message.headers, dict) else {}
     body = message.body if isinstance(message.body, bytes) else str(message.body).encode(errors="replace")
     job_ids, problem = _read_ids(message, body)
-    deaths = headers.get("x-death")
-    first = deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
-    revivals = headers.get(REVIVALS)
-    task = headers.get("task")
+    deaths, task = headers.get("x-death"), headers.get("task")
     return DeadHint(
         queue=queue,
         task=_text(task) if isinstance(task, str) else None,
         body=body,
         problem=None if problem is None else _text(problem),
         job_ids=job_ids,
-        reason=str(first.get("reason", "unknown")),
-        revivals=min(revivals, MOST_REVIVALS) if isinstance(revivals, int) and revivals >= 0 else 0,
+        reason=_reason(deaths),
+        revivals=_revivals(headers.get(REVIVALS)),
         broker=_plain({"x-death": deaths, "properties": message.properties}),
     )
+
+
+def _reason(deaths: Any) -> str:
+    first = deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
+    return str(first.get("reason", "unknown"))
+
+
+def _revivals(header: Any) -> int:
+    return min(header, MOST_REVIVALS) if isinstance(header, int) and header >= 0 else 0
 
 
 def _read_ids(message: Any, body: bytes) -> tuple[tuple[UUID, ...], str | None]:
