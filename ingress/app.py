@@ -50,6 +50,24 @@ from gristmill.shared.database.connect import Database
 from gristmill.shared.settings import Settings
 
 LARGEST_BODY: Final = 256 * 1024  # bytes; a job's arguments refer to large objects, they do not contain them
+# In the order of the OpenAPI document; the demo routes follow where the demo tasks are on.
+_ROUTES: Final = (
+    jobs,
+    events,
+    job_lists,
+    batches,
+    dead_letters,
+    dead_letter_lists,
+    queues,
+    schedules,
+    producers,
+    webhook_secrets,
+    auth,
+    users,
+    task_routes,
+    health,
+    metrics,
+)
 
 
 class Ingress(Flask):
@@ -94,24 +112,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
     api = make_api(app, metadata.version("gristmill"))
-    for module in (
-        jobs,
-        events,
-        job_lists,
-        batches,
-        dead_letters,
-        dead_letter_lists,
-        queues,
-        schedules,
-        producers,
-        webhook_secrets,
-        auth,
-        users,
-        task_routes,
-        health,
-        metrics,
-        *([demo] if settings.demo_tasks else []),
-    ):
+    for module in (*_ROUTES, *([demo] if settings.demo_tasks else [])):
         api.register_blueprint(module.blueprint)
     app.register_blueprint(docs.blueprint)
     refuse_undeclared_routes(app)

@@ -61,7 +61,23 @@ def accept_batch(
         if key is not None:
             _refuse_misuse(replays.values())
         outcomes = [replays.get(number) for number in range(len(entries))]
-    shared_terms = SharedTerms(services, principal, traceparent=traceparent)
+    jobs = _prepare_new(SharedTerms(services, principal, traceparent=traceparent), entries, keys, outcomes)
+    if atomic:
+        _refuse_errors(outcomes)
+    if jobs:
+        results = services.batches.submit(list(jobs.values()), atomic=atomic)
+        for number, result in zip(jobs, results, strict=True):
+            outcomes[number] = result
+    return _one_answer_or_all(outcomes, atomic=atomic)
+
+
+def _prepare_new(
+    shared_terms: SharedTerms,
+    entries: Sequence[Entry],
+    keys: Mapping[int, IdempotencyKey],
+    outcomes: list[Outcome | None],
+) -> dict[int, NewJob]:
+    """Return the jobs of the entries without an outcome, by number; an entry that is not valid gets its error."""
     jobs: dict[int, NewJob] = {}
     for number, entry in enumerate(entries):
         if outcomes[number] is not None:
@@ -72,13 +88,7 @@ def accept_batch(
             outcomes[number] = error
         else:
             jobs[number] = job.with_idempotency_key(*keys[number]) if number in keys else job
-    if atomic:
-        _refuse_errors(outcomes)
-    if jobs:
-        results = services.batches.submit(list(jobs.values()), atomic=atomic)
-        for number, result in zip(jobs, results, strict=True):
-            outcomes[number] = result
-    return _one_answer_or_all(outcomes, atomic=atomic)
+    return jobs
 
 
 def _keys_of(entries: Sequence[Entry], key: str | None, body: Any) -> dict[int, IdempotencyKey]:

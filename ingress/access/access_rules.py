@@ -18,7 +18,7 @@ _ATTRIBUTE: Final = "access_rule"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessRule:
-    """Who may use a route; without producers and people it is public.
+    """The callers that may use a route; without producers and people it is public.
 
     Attributes:
         scopes: one of them is required, if there are any.
@@ -32,7 +32,7 @@ class AccessRule:
 
     @property
     def is_public(self) -> bool:
-        """Whether the route needs no authentication."""
+        """True if the route needs no authentication."""
         return not (self.producers or self.people)
 
 

@@ -21,11 +21,9 @@ TOO_OFTEN: Final = "Too many requests from this address; `Retry-After` says when
 
 
 def limited(count: Callable[[RateCounters, str], RateStatus], counted_as: str) -> Callable[[View], View]:
-    """Limit how often in a minute one address may use a route. The request is counted before its body is read.
+    """Limit how often in a minute one address may use a route; `count` counts one request, named `counted_as`.
 
-    Args:
-        count: counts one request of an address.
-        counted_as: the name of what is counted, as a plural.
+    The request is counted before its body is read.
     """
 
     def wrap(view: View) -> View:

@@ -36,6 +36,16 @@ _WITH_BODY: Final = {
 }
 _KEY: Final = "key"
 _PERSON: Final = "person"
+_SECURITY_SCHEMES: Final = {
+    _KEY: {"type": "http", "scheme": "bearer", "description": "An API key: `gm_<id>_<secret>`."},
+    _PERSON: {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "The access token of a signed-in user. The roles `admin` and `operator` have the scope of the "
+        "same name; `member` has none.",
+    },
+}
 _WITH_ID: Final = {"404": "It does not exist, or belongs to another producer."}
 
 
@@ -46,28 +56,25 @@ def prepare_document(app: Flask, api: Api, *, demo_tasks: bool) -> None:
     document["info"]["description"] = (
         "A job platform: an accepted job reaches its end exactly once, and its state is visible at any time."
     )
-    document["components"]["schemas"] |= where_components()
-    for (schema, *_), name in api.ma_plugin.converter.refs.items():  # rules that fields alone cannot express
-        component = document["components"]["schemas"][name]
-        component |= getattr(schema, "contract", {})
-        for field, described in component.get("properties", {}).items():
-            if DESCRIBED_BY in described:
-                component["properties"][field] = {"$ref": f"#/components/schemas/{described[DESCRIBED_BY]}"}
-    schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
-    schemes[_KEY] = {"type": "http", "scheme": "bearer", "description": "An API key: `gm_<id>_<secret>`."}
-    schemes[_PERSON] = {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "JWT",
-        "description": "The access token of a signed-in user. The roles `admin` and `operator` have the scope of the "
-        "same name; `member` has none.",
-    }
+    _complete_schemas(document["components"]["schemas"], api)
+    document["components"].setdefault("securitySchemes", {}).update(_SECURITY_SCHEMES)
     for rule in app.url_map.iter_rules():
         path = document["paths"].get(_PARAMETER.sub(r"{\1}", rule.rule), {})
         for method in (rule.methods or set()) & {name.upper() for name in path}:
             _complete(path[method.lower()], access_rule_of(app, rule.endpoint) or AccessRule(), rule.arguments)
     _write_tasks(document, tasks)
     app.extensions[_DOCUMENT] = orjson.dumps(document, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+
+
+def _complete_schemas(schemas: dict[str, Any], api: Api) -> None:
+    """Add the filters, and the rules that fields alone cannot express."""
+    schemas |= where_components()
+    for (schema, *_), name in api.ma_plugin.converter.refs.items():
+        component = schemas[name]
+        component |= getattr(schema, "contract", {})
+        for field, described in component.get("properties", {}).items():
+            if DESCRIBED_BY in described:
+                component["properties"][field] = {"$ref": f"#/components/schemas/{described[DESCRIBED_BY]}"}
 
 
 def document_of(app: Flask) -> bytes:

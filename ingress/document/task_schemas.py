@@ -12,6 +12,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 if TYPE_CHECKING:
     from marshmallow import Schema
 
+    from gristmill.shared.retry import RetryPolicy
     from gristmill.shared.task import Task
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -28,20 +29,23 @@ _FORMATS: Final = {
 
 def describe_task(task: Task) -> dict[str, Any]:
     """Return the answer of `GET /api/v1/tasks/{name}`."""
-    policy = task.retry
     return {
         "name": task.name,
         "summary": task.summary,
         "queue": task.queue.name,
         "effects": task.effects,
         "time_limit": task.time_limit.total_seconds(),
-        "retry": {
-            "max_attempts": policy.max_attempts,
-            "first_delay": policy.first_delay.total_seconds(),
-            "factor": policy.factor,
-            "max_delay": policy.max_delay.total_seconds(),
-        },
+        "retry": _describe_retry(task.retry),
         "args": {"$schema": DIALECT} | args_schema(task),
+    }
+
+
+def _describe_retry(policy: RetryPolicy) -> dict[str, Any]:
+    return {
+        "max_attempts": policy.max_attempts,
+        "first_delay": policy.first_delay.total_seconds(),
+        "factor": policy.factor,
+        "max_delay": policy.max_delay.total_seconds(),
     }
 
 
