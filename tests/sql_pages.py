@@ -22,7 +22,7 @@ from gristmill.shared.states import MOVES, Move
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "sql"
 MOVES_MODULES = ("moves.attempt", "moves.by_hand", "moves.failed", "moves.give_back", "moves.unclaimed")
-MODULES = ("insert", *MOVES_MODULES, "leases", "outbox")
+MODULES = ("insert_statement", *MOVES_MODULES, "leases", "outbox")
 CLAUSE = re.compile(
     r"(?:WITH|SELECT|FROM|WHERE|UPDATE|SET|INSERT|DELETE|VALUES|RETURNING|ORDER|GROUP|ON|FOR|LIMIT|JOIN|LATERAL|DO)\b"
 )

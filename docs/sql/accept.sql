@@ -1,4 +1,4 @@
--- accept: shared/jobs/insert.py
+-- accept: shared/jobs/insert_statement.py
 
 WITH terms AS (
     SELECT t.*, start.due_at, statement_timestamp() AS created_at,

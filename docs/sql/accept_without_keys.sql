@@ -1,4 +1,4 @@
--- accept_without_keys: shared/jobs/insert.py
+-- accept_without_keys: shared/jobs/insert_statement.py
 
 WITH terms AS (
     SELECT t.*, start.due_at, statement_timestamp() AS created_at,

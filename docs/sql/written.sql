@@ -1,4 +1,4 @@
--- written: shared/jobs/insert.py
+-- written: shared/jobs/insert_statement.py
 
 SELECT id, task, queue, CASE WHEN run_at > created_at THEN 'scheduled' ELSE 'queued' END AS state, priority,
     run_at, expires_at, created_at

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from gristmill.shared.errors import InvalidError
-from gristmill.shared.jobs.idempotency import find_by_keys
+from gristmill.shared.jobs.idempotency import find_stored_answers
 from gristmill.shared.jobs.insert import replay
 
 if TYPE_CHECKING:
@@ -66,6 +66,6 @@ def find_replays(
 ) -> list[Accepted | IdempotencyConflictError | None]:
     """Return the stored answer of each key, in order; None for a key that is new in the last 24 hours."""
     with services.database.transaction() as session:
-        stored = find_by_keys(session, {(producer_id, key.name) for key in keys})
+        stored = find_stored_answers(session, {(producer_id, key.name) for key in keys})
     found = [stored.get((producer_id, key.name)) for key in keys]
     return [replay(one, key.name, key.body) if one else None for key, one in zip(keys, found, strict=True)]

@@ -24,7 +24,7 @@ from gristmill.ingress.schemas.dead_letter_lists import (
 )
 from gristmill.ingress.schemas.lists import CountAnswer
 from gristmill.ingress.services import services
-from gristmill.shared.database.bounded import Count
+from gristmill.shared.database.bounded_count import Count
 from gristmill.shared.dead_letters.queries import count_letters, list_letters
 from gristmill.shared.dead_letters.queries_groups import Place, list_groups
 

@@ -21,7 +21,7 @@ from gristmill.ingress.schemas.job_lists import (
 )
 from gristmill.ingress.schemas.lists import CountAnswer
 from gristmill.ingress.services import services
-from gristmill.shared.database.bounded import Count
+from gristmill.shared.database.bounded_count import Count
 from gristmill.shared.operating.queries_job_lists import count_jobs, list_jobs
 
 blueprint = OptionalBodyBlueprint("job_lists", __name__, url_prefix=PREFIX, description="Jobs by a filter.")

@@ -8,7 +8,7 @@ from marshmallow import Schema, ValidationError, fields
 from marshmallow.validate import Range
 
 from gristmill.ingress.http.cursor import BY_ID, Cursor
-from gristmill.shared.database.bounded import MOST_COUNTED
+from gristmill.shared.database.bounded_count import MOST_COUNTED
 
 MOST_OF_A_PAGE: Final = 100
 DESCRIBED_BY: Final = "x-described-by"  # a component that the document refers to instead of the field

@@ -1,1 +1,1 @@
-"""The audit log."""
+"""Audit: a log of the acts of people and producers."""

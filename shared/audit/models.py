@@ -1,4 +1,4 @@
-"""The log of what operators and producers did by hand."""
+"""The table of the audit log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gristmill.shared.database.columns import Base, CreatedAt, PrimaryKey
 
 
 class AuditEntry(Base):
-    """Who did what to what, and when."""
+    """An act by a person or a producer: the actor, the action, its subject and the time."""
 
     __tablename__ = "audit_log"
 

@@ -1,4 +1,4 @@
-"""The log of what people and producers did by hand."""
+"""Write and list entries of the audit log."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def record_act(session: Session, *, actor: str, action: str, subject: str, **details: Any) -> None:
-    """Write down an act in the transaction that does it.
+    """Write an entry in the transaction that performs the act.
 
     Args:
         session: the caller's.
         actor: a producer's name, or `cli:<user>`.
         action: such as `job.cancel`.
-        subject: what it was done to, such as `job:<id>`.
-        details: what JSON can hold; None is left out. No secrets.
+        subject: the object of the act, such as `job:<id>`.
+        details: JSON values; None is left out. No secrets.
     """
     session.execute(insert(AuditEntry).values(actor=actor, action=action, subject=subject, details=_plain(details)))
 
@@ -32,6 +32,6 @@ def _plain(details: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def list_acts(session: Session, subject: str, *, limit: int = 100) -> Sequence[AuditEntry]:
-    """Return the last acts on a subject, newest first."""
+    """Return the latest entries about a subject, newest first."""
     query = select(AuditEntry).where(AuditEntry.subject == subject).order_by(AuditEntry.id.desc()).limit(limit)
     return session.scalars(query).all()

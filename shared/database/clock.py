@@ -1,4 +1,4 @@
-"""The database's clock: the only one that decides."""
+"""Read the clock of the database, the only one that decides."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ _NOW: Final = text("SELECT clock_timestamp()")
 
 
 def read_clock(session: Session) -> datetime:
-    """Return the database's time, in UTC; it moves on within a transaction."""
+    """Return the database's time, in UTC. It advances within a transaction."""
     now: datetime = session.execute(_NOW).scalar_one()
     return now

@@ -1,4 +1,4 @@
-"""The way to Postgres: one engine a process, short transactions, a deadline on every wait."""
+"""Connect to Postgres: one engine for each process, short transactions, a deadline for every wait."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 SECRET_KEY = "secret_key"  # noqa: S105  a name, not a secret: where a session's info carries the key that seals arguments
 COMMITS_BY_ITSELF = "commits_by_itself"  # in the info of a session whose statements are a transaction each
-CONNECT_TIMEOUT = 5  # seconds; a host that does not answer a SYN is away, waiting longer holds a request thread
-IDLE_IN_TRANSACTION_TIMEOUT = 60  # seconds; a client that vanished in mid-transaction gives its locks back by then
+CONNECT_TIMEOUT = 5  # seconds; a host that does not answer a SYN is away, and a longer wait holds a request thread
+IDLE_IN_TRANSACTION_TIMEOUT = 60  # seconds; then a client that vanished in mid-transaction loses its locks
 KEEPALIVES = {"keepalives": 1, "keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3}
 TCP_USER_TIMEOUT = 20_000  # milliseconds until unacknowledged data means that the other side is gone
 
@@ -61,21 +61,21 @@ def connect_options(settings: Settings, application_name: str) -> dict[str, Any]
 
 
 def listening(settings: Settings, channel: str, *, application_name: str) -> PostgresConnection:
-    """Return a connection to the database itself, past a pooler, that listens on `channel`; the caller closes it.
+    """Open a connection that listens on `channel`, past any pooler. The caller closes it.
 
     Raises:
         psycopg2.Error: the database is away.
     """
     options = connect_options(settings, application_name)
-    ear: PostgresConnection = psycopg2.connect(libpq_url(settings.direct_url.reveal()), **options)
+    connection: PostgresConnection = psycopg2.connect(libpq_url(settings.direct_url.reveal()), **options)
     try:
-        ear.set_session(autocommit=True)
-        with ear.cursor() as cursor:
+        connection.set_session(autocommit=True)
+        with connection.cursor() as cursor:
             cursor.execute(f"LISTEN {channel}")
     except BaseException:
-        ear.close()
+        connection.close()
         raise
-    return ear
+    return connection
 
 
 def _in_milliseconds(value: object) -> str:
@@ -85,14 +85,14 @@ def _in_milliseconds(value: object) -> str:
 
 
 def _refuse_hung_up(driver: Any, _record: object, _proxy: object) -> None:
-    """Have the pool take another connection when this one can be read: on an idle one that is its end.
+    """Replace a pooled connection whose socket is readable: on an idle connection that means the server closed it.
 
     Raises:
         DisconnectionError: for the pool.
     """
-    look = select.poll()  # select() knows no file numbers beyond 1,023
-    look.register(driver.fileno(), select.POLLIN)
-    if look.poll(0):
+    poll = select.poll()  # select() knows no file numbers beyond 1,023
+    poll.register(driver.fileno(), select.POLLIN)
+    if poll.poll(0):
         raise DisconnectionError("the server has hung up")
 
 
@@ -110,8 +110,9 @@ class Database:
         settings: where the database is, and the limits of every wait.
         application_name: what Postgres shows in pg_stat_activity.
         pool_size: connections kept; as many again may be opened for a while.
-        pre_ping: ask a connection whether it is alive each time it leaves the pool. Without it only its socket is
-            looked at, which shows that the server has hung up, but not that it is gone: for who can repeat a statement.
+        pre_ping: test a connection with a statement each time it leaves the pool. Otherwise only its socket is tested,
+            which detects a server that has closed the connection, but not one that is gone. That is enough for callers
+            that can repeat a statement.
     """
 
     def __init__(
@@ -145,7 +146,7 @@ class Database:
 
     @property
     def session_info(self) -> dict[str, Any]:
-        """What a session must carry so that `enqueue` works in it."""
+        """The `info` that a session must carry so that `enqueue` works in it."""
         return {SECRET_KEY: self.settings.secret_key}
 
     @contextmanager
@@ -153,8 +154,8 @@ class Database:
         """Open a session whose end is the commit; an exception rolls back.
 
         Args:
-            asynchronous_commit: return before the commit is on disk. Only for what may be forgotten in a crash of
-                the database server, such as the count of an attempt that then did not happen.
+            asynchronous_commit: return before the commit is on disk. Use it only for changes that a crash of the
+                database server may lose, such as the count of an attempt that then did not happen.
         """
         with self.session() as session, session.begin():
             if asynchronous_commit:
@@ -163,10 +164,10 @@ class Database:
 
     @contextmanager
     def autocommit(self) -> Iterator[Session]:
-        """Open a session in which each statement commits by itself, for moves of one statement: one round trip."""
+        """Open a session in which each statement commits by itself: one round trip for a move of one statement."""
         with self.engine.connect() as connection:
-            # On the driver, not as SQLAlchemy's isolation level: resetting that asks the server once more, and where
-            # the connection was cut meanwhile, the error hides the answer and its place in the pool is lost for good.
+            # On the driver, not as SQLAlchemy's isolation level: to reset that, SQLAlchemy sends one more statement. If
+            # the connection was cut meanwhile, its error hides the result, and the pool loses the slot for good.
             driver: Any = connection.connection.dbapi_connection
             driver.autocommit = True
             session = self.session(connection)
@@ -187,8 +188,8 @@ def opened(settings: Settings, *, application_name: str) -> Iterator[Database]:
     """Open the database with a pool of one connection, and dispose of it afterwards.
 
     Args:
-        settings: They name the database.
-        application_name: Shown by `pg_stat_activity`.
+        settings: they name the database.
+        application_name: shown by `pg_stat_activity`.
     """
     database = Database(settings, application_name=application_name, pool_size=1)
     try:

@@ -1,4 +1,4 @@
-"""Statements of the hot path: handed to the driver as they are, in the transaction of the session that asks."""
+"""Execute statements of the hot path by the driver itself, in the transaction of the session."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _Row = TypeVar("_Row", bound=tuple[Any, ...])
 class Direct:
     """A statement that is compiled once, when its module is imported.
 
-    `Session.execute` takes three times as long as the driver does: it looks the compiled statement up, makes a context
-    for it, and describes the columns of its answer anew each time. Here the driver's own rows come back. Transaction,
-    connection and errors are the session's, as with `Session.execute`.
+    `Session.execute` takes three times as long as the driver does: each time it looks the compiled statement up, makes
+    a context for it, and describes the columns of the result. A direct statement returns the driver's own rows. Its
+    transaction, connection and errors are the session's, as with `Session.execute`.
 
     Args:
         statement: with `:name` for each value.
@@ -42,22 +42,22 @@ class Direct:
 
 
 def array_of(numbers: Iterable[int]) -> str:
-    """Return numbers as Postgres reads an array: one value to quote and to parse, however many they are."""
+    """Return numbers as the text of a Postgres array: one value to quote and to parse, however many numbers."""
     return f"{{{','.join(map(str, numbers))}}}"
 
 
 def array_of_ids(ids: Iterable[UUID]) -> str:
-    """Return ids as Postgres reads an array. Without their dashes: those take Python longer than the rest."""
+    """Return ids as the text of a Postgres array, without dashes: those would take longer than all the rest."""
     return f"{{{','.join([one.hex for one in ids])}}}"
 
 
 def in_order_of_ids(rows: Iterable[_Row]) -> list[_Row]:
-    """Return rows that begin with an id in the order in which Postgres sorts their ids."""
+    """Sort rows by the id in their first column, as Postgres sorts ids."""
     return sorted(rows, key=lambda row: row[0].int)
 
 
 def rows_of(connection: Connection, sql: str, values: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Execute what the driver reads, and return its rows.
+    """Execute a statement in the syntax of the driver, and return its rows.
 
     Raises:
         sqlalchemy.exc.DBAPIError: as `Session.execute` raises it.
@@ -70,16 +70,16 @@ def rows_of(connection: Connection, sql: str, values: Mapping[str, Any] | Sequen
         cursor.execute(sql, values)
         return list(cursor.fetchall())
     except BaseException as error:  # noqa: BLE001  it is raised again
-        # Its only place that tells a cut connection, and empties the pool of its like. Without a statement it lets
-        # an error pass that is not the driver's, the time limit of a handler for instance.
-        told = sql if isinstance(error, psycopg2.Error) else None
-        connection._handle_dbapi_exception(error, told, values, cursor, None)  # noqa: SLF001  as said
+        # Only this method recognizes a cut connection, and removes others like it from the pool. Called without a
+        # statement, it lets an error pass that is not the driver's, for instance the time limit of a handler.
+        statement = sql if isinstance(error, psycopg2.Error) else None
+        connection._handle_dbapi_exception(error, statement, values, cursor, None)  # noqa: SLF001  as said
     finally:
         cursor.close()
 
 
 def _is_plain(connection: Connection) -> bool:
-    """Say whether SQLAlchemy would do nothing but execute: its transaction goes on, and nobody listens."""
+    """Return whether SQLAlchemy would only execute: a transaction is active, and no event has a listener."""
     transaction = connection.get_transaction()
-    listened = connection._has_events or connection.engine._has_events  # noqa: SLF001  as its own execution asks
-    return transaction is not None and transaction.is_active and not listened
+    has_listeners = connection._has_events or connection.engine._has_events  # noqa: SLF001  as its own execution asks
+    return transaction is not None and transaction.is_active and not has_listeners

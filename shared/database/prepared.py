@@ -1,4 +1,4 @@
-"""Statements that a connection plans once, where each statement commits by itself."""
+"""Prepare statements that a connection plans once, in sessions that commit each statement by itself."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 _BIND: Final = re.compile(r"(?<![:\w\\]):([a-z_]\w*)")
-_KNOWN: Final = "prepared statements"  # in what a connection carries as long as it lasts
-# invalid_sql_statement_name, duplicate_prepared_statement: a pooler between us and the server gave us another session.
+_PREPARED: Final = "prepared statements"  # key of a connection's info, which lasts as long as the connection
+# invalid_sql_statement_name, duplicate_prepared_statement: a pooler has switched this connection to another session.
 # feature_not_supported: "cached plan must not change result type", after a migration.
-_NOT_HERE: Final = frozenset({"26000", "42P05", "0A000"})
+_PLAN_IS_GONE: Final = frozenset({"26000", "42P05", "0A000"})
 
 
 class Prepared:
-    """A statement with a name under which a session of the server keeps its plan.
+    """A statement that a session of the server plans once and keeps under a name.
 
-    Planning takes longer than writing a few rows does, and psycopg2 plans each time. In a transaction the statement is
-    executed as it is: there an error could not be survived.
+    Planning takes longer than writing a few rows, and psycopg2 plans each time. Inside a transaction the statement is
+    executed without a kept plan, because an error about the plan would end the transaction.
 
     Args:
-        name: of no other statement.
+        name: unique among all prepared statements.
         statement: with `:name` for each value, and without a percent sign.
-        types: of the values, in Postgres' words.
+        types: the Postgres type of each value, by its name.
     """
 
     def __init__(self, name: str, statement: TextClause, types: Mapping[str, str]) -> None:
@@ -42,24 +42,24 @@ class Prepared:
         numbered = _BIND.sub(lambda found: f"${self._order.index(found[1]) + 1}", statement.text)
         self._prepare = f"PREPARE {name} ({', '.join(types.values())}) AS {numbered}"
         self._execute = f"EXECUTE {name} ({', '.join(['%s'] * len(types))})"
-        assert "%" not in self._prepare, name  # noqa: S101  the driver would take it for a value's place
+        assert "%" not in self._prepare, name  # noqa: S101  the driver would read it as a placeholder
 
     def rows(self, session: Session, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """Return what the statement answers, the columns in their order."""
+        """Execute the statement and return its rows, the columns in their order."""
         if not session.info.get(COMMITS_BY_ITSELF):
             return self._direct.rows(session, values)
         connection = session.connection()
         try:
             return self._rows_by_plan(connection, values)
         except DBAPIError as error:
-            if getattr(error.orig, "pgcode", None) not in _NOT_HERE:
+            if getattr(error.orig, "pgcode", None) not in _PLAN_IS_GONE:
                 raise
-            connection.info[_KNOWN].discard(self._name)
+            connection.info[_PREPARED].discard(self._name)
             return self._direct.rows(session, values)
 
     def _rows_by_plan(self, connection: Connection, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        known: set[str] = connection.info.setdefault(_KNOWN, set())
-        if self._name not in known:
+        prepared: set[str] = connection.info.setdefault(_PREPARED, set())
+        if self._name not in prepared:
             connection.exec_driver_sql(self._prepare)
-            known.add(self._name)
+            prepared.add(self._name)
         return rows_of(connection, self._execute, [values[name] for name in self._order])

@@ -1,4 +1,4 @@
-"""Read the result of a statement: rows as objects with the names of their columns, or the number of rows it moved."""
+"""Convert the result of a statement: rows to objects, or the number of rows it has changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Made = TypeVar("Made")
 
 
 def rows_moved(result: Result[Any]) -> int:
-    """Return the number of rows that an INSERT, UPDATE or DELETE has touched."""
+    """Return the number of rows that an INSERT, UPDATE or DELETE has changed."""
     assert isinstance(result, CursorResult)  # noqa: S101  what Session.execute returns for a statement without ORM rows
     return int(result.rowcount)
 

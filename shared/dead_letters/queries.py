@@ -9,8 +9,9 @@ from uuid import UUID
 
 from sqlalchemy import and_, func, select, tuple_, update
 
-from gristmill.shared.database.bounded import Count, count_rows, patiently
+from gristmill.shared.database.bounded_count import Count, count_rows
 from gristmill.shared.database.rows import rows_as
+from gristmill.shared.database.timeouts import statement_timeout
 from gristmill.shared.dead_letters.models import DeadLetter
 from gristmill.shared.errors import InvalidError, NotFoundError
 from gristmill.shared.filters.comparisons import Equal
@@ -61,7 +62,7 @@ def list_letters(
             msg = "The dead letter of this cursor no longer exists: start again without a cursor"
             raise InvalidError(msg, {"cursor": [msg]})
         query = query.where(tuple_(*_AGE) < (last.created_at, last.id))
-    with patiently(session):
+    with statement_timeout(session):
         return session.scalars(query).all()
 
 
@@ -95,7 +96,7 @@ def list_redrivable(
     )
     if after is not None:
         query = query.where(tuple_(*_AGE) > (after.created_at, after.id))
-    with patiently(session):
+    with statement_timeout(session):
         return rows_as(Redrivable, session.execute(query))
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from gristmill.shared.database.bounded import patiently
+from gristmill.shared.database.timeouts import statement_timeout
 from gristmill.shared.dead_letters.models import DeadLetter
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def list_groups(
     query = select(groups).order_by(*(column.desc() for column in places)).limit(limit)
     if after is not None:
         query = query.where(tuple_(*places) < (after.count, after.last_seen, after.sample))
-    with patiently(session):
+    with statement_timeout(session):
         rows = session.execute(query).all()
     samples = session.scalars(select(DeadLetter).where(DeadLetter.id.in_([row.sample for row in rows])))
     by_id = {letter.id: letter for letter in samples}

@@ -1,4 +1,4 @@
-"""Accept jobs: check them against their task, and write them with their hints in the caller's transaction."""
+"""Enqueue jobs: check their arguments, and write them with their hints in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from uuid_utils.compat import uuid7
 from gristmill.shared.base.sealing import seal
 from gristmill.shared.database.connect import SECRET_KEY
 from gristmill.shared.errors import IdempotencyConflictError, InvalidArgsError, QuotaExceededError
-from gristmill.shared.jobs.insert import Accepted, find_known, insert_jobs
-from gristmill.shared.jobs.quota import measure_room
+from gristmill.shared.jobs.insert import Accepted, find_repeated, insert_jobs
+from gristmill.shared.jobs.quota import remaining_quota
 from gristmill.shared.jobs.terms import NewJob, Terms
 from gristmill.shared.queues import PRIORITY_QUEUE
 from gristmill.shared.task import Task, registry
@@ -31,13 +31,13 @@ Refusal = IdempotencyConflictError | QuotaExceededError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
-    """What a producer may say about a job beside its task and arguments.
+    """Options of a job, beside its task and arguments.
 
     Attributes:
-        run_at: not before this time; in the past means now. Instead of `delay`.
-        delay: not before this long after it was accepted.
-        expires_at: no longer wanted after this time; by default run_at plus the time to live of its queue.
-        unique_key: while a live job of the same producer and task has this key, no second one is made.
+        run_at: the job is due at this time; a time in the past means now. Excludes `delay`.
+        delay: the job is due this long after it was accepted.
+        expires_at: the job is not begun after this time; by default run_at plus the time to live of its queue.
+        unique_key: while a live job of the same producer and task has this key, no second one is created.
     """
 
     run_at: datetime | None = None
@@ -58,7 +58,7 @@ class JobOptions:
 
 
 def terms_of(task: Task, options: JobOptions, *, quota: int | None = None) -> Terms:
-    """Return what jobs of `task` that are posted with these options have in common."""
+    """Return the terms that all jobs of `task` with these options share."""
     queue = PRIORITY_QUEUE if options.priority == "high" else task.queue
     columns = {
         "task": task.name,
@@ -80,7 +80,7 @@ def terms_of(task: Task, options: JobOptions, *, quota: int | None = None) -> Te
 
 
 def prepare(task: Task, args: Mapping[str, Any], options: JobOptions, *, secret_key: Secret) -> NewJob:
-    """Check `args` (as JSON knows them) against the task and return the job to be written. Touches nothing.
+    """Check `args` (JSON values) against the schema of the task, and return the job to be written. Writes nothing.
 
     Raises:
         InvalidArgsError: the arguments do not fit the task's schema.
@@ -89,10 +89,10 @@ def prepare(task: Task, args: Mapping[str, Any], options: JobOptions, *, secret_
 
 
 def prepare_on(terms: Terms, task: Task, args: Mapping[str, Any], *, secret_key: Secret) -> NewJob:
-    """Do what `prepare` does for one of many jobs that are posted alike: what they share is worked out only once.
+    """Prepare one of many jobs that share their terms, which are computed only once.
 
     Args:
-        terms: made by `terms_of` for this task.
+        terms: returned by `terms_of` for this task.
 
     Raises:
         InvalidArgsError: the arguments do not fit the task's schema.
@@ -102,9 +102,9 @@ def prepare_on(terms: Terms, task: Task, args: Mapping[str, Any], *, secret_key:
 
 
 def accept(session: Session, jobs: list[NewJob]) -> list[Accepted | Refusal]:
-    """Write `jobs` with their hints, by one statement; they exist when the caller's transaction commits.
+    """Write `jobs` and their hints by one statement; they exist once the caller's transaction commits.
 
-    A quota is exact, also between processes: those who write for a producer with one do so one after the other.
+    A quota is exact, also between processes: transactions that write for a producer with a quota take turns.
 
     Returns:
         One result for each, in order: the job, the earlier job of the same idempotency or unique key, or (as a value)
@@ -118,13 +118,13 @@ def accept(session: Session, jobs: list[NewJob]) -> list[Accepted | Refusal]:
 
 
 def _beyond_quota(session: Session, jobs: list[NewJob], quotas: Mapping[UUID, int]) -> dict[UUID, QuotaExceededError]:
-    """Return, by id, the refusals of those `jobs` that there is no room for."""
+    """Return, by id, the refusals of those `jobs` that exceed a quota."""
     refused: dict[UUID, QuotaExceededError] = {}
-    for producer, room in measure_room(session, quotas).items():
-        theirs = [job for job in jobs if job.producer_id == producer]
-        if len(theirs) > room:
-            known = find_known(session, theirs)  # these make no new job
-            new = [job.id for job in theirs if job.id not in known]
+    for producer, room in remaining_quota(session, quotas).items():
+        own = [job for job in jobs if job.producer_id == producer]
+        if len(own) > room:
+            repeated = find_repeated(session, own)  # these add no job
+            new = [job.id for job in own if job.id not in repeated]
             refused |= {job_id: _quota_exceeded(quotas[producer]) for job_id in new[room:]}
     return refused
 
@@ -139,7 +139,7 @@ def enqueue(session: Session, task: Task | str, options: JobOptions | None = Non
 
     Args:
         session: from `Database.transaction()` or `ctx.session`.
-        args: the task's arguments; UUIDs, datetimes and the like are written as JSON writes them.
+        args: the arguments of the task; UUIDs, datetimes and similar values are encoded as JSON strings.
 
     Returns:
         The id of the job, or of the live job with the same unique key.

@@ -1,4 +1,4 @@
-"""What an idempotency key or a unique key already stands for: the answers that are given again."""
+"""Look up the answers stored for idempotency keys, and the live jobs that hold unique keys."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from sqlalchemy import RowMapping
     from sqlalchemy.orm import Session
 
-KeyOf = tuple[UUID, str]  # producer and Idempotency-Key
-TwinOf = tuple[str, str, UUID | None]  # task, unique key and producer
+ProducerKey = tuple[UUID, str]  # producer and Idempotency-Key
+UniqueKey = tuple[str, str, UUID | None]  # task, unique key and producer
 
-# The times and the state are those that were answered then: the job has moved on, and a redrive gives it a new expiry.
-_BY_KEY = text(
+# The times and the state are those of the first answer: the job has moved since, and a redrive sets a new expiry.
+_FIND_ANSWERS = text(
     """
     SELECT k.producer_id, k.key, k.body_hash, k.job_id AS id, j.task, j.queue, k.state, j.priority, k.run_at,
            k.job_expires_at AS expires_at, k.created_at, k.duplicate
@@ -32,7 +32,7 @@ _BY_KEY = text(
     """
 )
 
-_LIVE_TWINS = text(
+_FIND_DUPLICATES = text(
     f"""
     SELECT DISTINCT j.id, j.task, j.queue, j.state, j.priority, j.run_at, j.expires_at, j.created_at, j.unique_key,
            j.producer_id
@@ -44,7 +44,7 @@ _LIVE_TWINS = text(
     """
 )
 
-_POINT_KEYS_AT = text(
+_REDIRECT_KEYS = text(
     """
     UPDATE idempotency_keys k
     SET job_id = twin.id, state = twin.state, run_at = twin.run_at, created_at = twin.created_at,
@@ -56,7 +56,7 @@ _POINT_KEYS_AT = text(
     """
 )
 
-# Expired keys are harmless (the next use takes them over): they only take room.
+# Expired keys do no harm (the next use overwrites them); they only take space.
 _PRUNE = text(
     """
     DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
@@ -68,24 +68,24 @@ _ANSWERED: Final = ("id", "state", "run_at", "created_at", "expires_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Earlier:
-    """What a producer's key stands for: the fingerprint of the body it came with, and what was answered."""
+class StoredAnswer:
+    """The answer to the first request with an idempotency key, and the fingerprint of that request's body."""
 
     body_hash: str
     answer: RowMapping
 
 
-def find_by_keys(session: Session, keys: Collection[KeyOf]) -> dict[KeyOf, Earlier]:
-    """Return what those of `keys` stand for that were used in the last 24 hours."""
+def find_stored_answers(session: Session, keys: Collection[ProducerKey]) -> dict[ProducerKey, StoredAnswer]:
+    """Return the answers to those of `keys` that were used in the last 24 hours."""
     producers, names = [str(producer) for producer, _ in keys], [key for _, key in keys]
-    rows = session.execute(_BY_KEY, {"producers": producers, "keys": names}).mappings()
-    return {(row["producer_id"], row["key"]): Earlier(body_hash=row["body_hash"], answer=row) for row in rows}
+    rows = session.execute(_FIND_ANSWERS, {"producers": producers, "keys": names}).mappings()
+    return {(row["producer_id"], row["key"]): StoredAnswer(body_hash=row["body_hash"], answer=row) for row in rows}
 
 
-def find_live_twins(session: Session, wanted: Collection[TwinOf]) -> dict[TwinOf, RowMapping]:
-    """Return the live jobs that have one of these unique keys."""
+def find_live_duplicates(session: Session, wanted: Collection[UniqueKey]) -> dict[UniqueKey, RowMapping]:
+    """Return the live jobs that hold one of these unique keys."""
     rows = session.execute(
-        _LIVE_TWINS,
+        _FIND_DUPLICATES,
         {
             "tasks": [task for task, _, _ in wanted],
             "unique_keys": [key for _, key, _ in wanted],
@@ -95,15 +95,15 @@ def find_live_twins(session: Session, wanted: Collection[TwinOf]) -> dict[TwinOf
     return {(row["task"], row["unique_key"], row["producer_id"]): row for row in rows}
 
 
-def point_keys_at(session: Session, twins: Mapping[KeyOf, RowMapping]) -> None:
-    """Let idempotency keys that were just written stand for the live jobs that were found instead."""
+def redirect_keys(session: Session, duplicates: Mapping[ProducerKey, RowMapping]) -> None:
+    """Make idempotency keys that were just written refer to the live jobs that were found instead."""
     rows: list[dict[str, Any]] = [
-        {"producer_id": producer, "key": key} | {name: twin[name] for name in _ANSWERED}
-        for (producer, key), twin in twins.items()
+        {"producer_id": producer, "key": key} | {name: job[name] for name in _ANSWERED}
+        for (producer, key), job in duplicates.items()
     ]
-    session.execute(_POINT_KEYS_AT, {"twins": orjson.dumps(rows).decode()})
+    session.execute(_REDIRECT_KEYS, {"twins": orjson.dumps(rows).decode()})
 
 
 def prune_keys(session: Session, *, limit: int) -> int:
-    """Delete at most `limit` keys whose 24 hours are over, those first that nobody else is at; return how many."""
+    """Delete at most `limit` keys whose 24 hours are over, except those that others have locked; return how many."""
     return rows_moved(session.execute(_PRUNE, {"limit": limit}))

@@ -1,4 +1,4 @@
-"""How many jobs a producer has in flight, counted so that nobody adds one meanwhile."""
+"""Count the jobs that a producer has in flight, under a lock that keeps others from adding any."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gristmill.shared.states import LIVE, sql_list
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-# In the order of the keys: two flushes with the same producers wait for each other instead of deadlocking.
+# In the order of the keys: two transactions with the same producers wait for each other instead of deadlocking.
 _LOCK = text(
     """
     SELECT pg_advisory_xact_lock(key) FROM (
@@ -23,8 +23,8 @@ _LOCK = text(
     """
 )
 
-# It reads at most as many index entries as the quota allows and callbacks wait, however long the history is. These do
-# not count: a receiver that is down for a night must not keep its producer from posting.
+# Reads at most as many index entries as the quota allows, plus the waiting callbacks, however long the history is.
+# Callbacks do not count: a receiver that is down for a night must not keep its producer from posting.
 _COUNT = text(
     f"""
     SELECT wanted.producer_id, (
@@ -38,13 +38,14 @@ _COUNT = text(
 )
 
 
-def measure_room(session: Session, quotas: Mapping[UUID, int]) -> dict[UUID, int]:
-    """Return how many more jobs each producer may have in flight; its others wait until the caller's transaction ends.
+def remaining_quota(session: Session, quotas: Mapping[UUID, int]) -> dict[UUID, int]:
+    """Return how many more jobs each producer may have in flight, and block other transactions that ask for them.
 
-    The wait is in a statement of its own: the count must see what was committed meanwhile.
+    They wait until the caller's transaction ends. The lock has a statement of its own, because the count must see what
+    was committed during the wait.
 
     Args:
-        quotas: the most that each may have.
+        quotas: the largest number of jobs in flight, by producer.
     """
     producers = [str(producer) for producer in quotas]
     session.execute(_LOCK, {"producers": producers})

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import select, text, union_all
 
-from gristmill.shared.database.bounded import Count, count_rows, patiently
+from gristmill.shared.database.bounded_count import Count, count_rows
+from gristmill.shared.database.timeouts import statement_timeout
 from gristmill.shared.filters.comparisons import Among, Equal, Leaf, Null
 from gristmill.shared.filters.fields import JOBS
 from gristmill.shared.filters.specification import And
@@ -38,7 +39,7 @@ def list_jobs(session: Session, wanted: Specification, *, limit: int, before: UU
         select(Job).where(half.condition(), *earlier).order_by(Job.id.desc()).limit(limit) for half in _halves(wanted)
     ]
     page = select(Job).from_statement(union_all(*pages).order_by(text("id DESC")).limit(limit))
-    with patiently(session):
+    with statement_timeout(session):
         return session.scalars(page if len(pages) > 1 else pages[0]).all()
 
 
@@ -70,7 +71,7 @@ def find_cancellable(session: Session, wanted: Specification, *, limit: int) -> 
     """
     # Ordered by Postgres they might be looked for along the primary key, through all that has ended.
     query = select(Job.id).where((wanted & CANCELLABLE).condition()).limit(limit)
-    with patiently(session):
+    with statement_timeout(session):
         return sorted(session.scalars(query))
 
 

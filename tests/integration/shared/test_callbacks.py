@@ -16,7 +16,7 @@ from gristmill.shared.jobs import moves
 from gristmill.shared.jobs.callbacks import EVENTS, RETRY, TASK
 from gristmill.shared.jobs.enqueue import JobOptions
 from gristmill.shared.jobs.models import Job
-from gristmill.shared.jobs.quota import measure_room
+from gristmill.shared.jobs.quota import remaining_quota
 from gristmill.shared.operating.cancel import cancel_job
 from gristmill.shared.producers.queries import create_producer
 from gristmill.shared.states import FINAL, MOVES, DeadReason, Move, State
@@ -174,8 +174,8 @@ def test_a_delivery_takes_no_room_of_its_producers_quota(database: Database) -> 
         producer = create_producer(session, "p", ["jobs:write"], quota=2).id
     job = insert(database, State.RUNNING, Move.SUCCEED, producer_id=producer)
     with database.transaction() as session:
-        assert measure_room(session, {producer: 2}) == {producer: 1}
+        assert remaining_quota(session, {producer: 2}) == {producer: 1}
         moves.succeed(session, [(job, 1, None)])
     assert len(deliveries(database, job)) == 1
     with database.transaction() as session:
-        assert measure_room(session, {producer: 2}) == {producer: 2}
+        assert remaining_quota(session, {producer: 2}) == {producer: 2}

@@ -15,7 +15,7 @@ from gristmill.shared.audit.models import AuditEntry
 from gristmill.shared.audit.queries import list_acts
 from gristmill.shared.base.sealing import unseal
 from gristmill.shared.context import Context
-from gristmill.shared.database.bounded import Count
+from gristmill.shared.database.bounded_count import Count
 from gristmill.shared.database.connect import Database
 from gristmill.shared.dead_letters.models import DeadLetter
 from gristmill.shared.dead_letters.queries import count_letters, list_letters

@@ -83,7 +83,7 @@ def test_the_query_of_a_list_is_the_same_filter(client: FlaskClient, mine: Heade
 def test_a_count_ends_at_its_bound(
     client: FlaskClient, mine: Headers, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gristmill.shared.database.bounded.MOST_COUNTED", 2)
+    monkeypatch.setattr("gristmill.shared.database.bounded_count.MOST_COUNTED", 2)
     post(client, mine, 2)
     assert ask("jobs/count", mine) == {"count": 2, "more": False}
     post(client, mine)
@@ -95,7 +95,7 @@ def test_a_filter_that_takes_too_long_is_refused_and_told_how_to_be_faster(
     client: FlaskClient, mine: Headers, ask: Ask, path: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert client.get("/api/v1/jobs", headers=mine).status_code == 200  # so that the key needs no look
-    monkeypatch.setattr("gristmill.shared.database.bounded.PATIENCE", 0.2)
+    monkeypatch.setattr("gristmill.shared.database.timeouts.STATEMENT_SECONDS", 0.2)
     with jobs_locked(database, reads=True):
         error = ask(path, mine, 422, where=EVERYBODYS)["error"]
     assert error["code"] == "FILTER_TOO_SLOW_001"

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from gristmill import tasks
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.enqueue import JobOptions, accept, prepare
-from gristmill.shared.jobs.idempotency import find_by_keys, prune_keys
+from gristmill.shared.jobs.idempotency import find_stored_answers, prune_keys
 from gristmill.shared.jobs.insert import Accepted
 from gristmill.shared.jobs.terms import NewJob
 from gristmill.shared.producers.queries import create_producer
@@ -105,4 +105,4 @@ def test_expired_keys_are_pruned_in_bites_that_spare_what_others_hold(database: 
         assert prune_keys(session, limit=3) == 1
         assert prune_keys(session, limit=3) == 0
         keys = [(producer_id, key) for key in ("new", "old1")]
-        assert set(find_by_keys(session, keys)) == {(producer_id, "new")}
+        assert set(find_stored_answers(session, keys)) == {(producer_id, "new")}
