@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import Schema, fields
 
 from gristmill.ingress.schemas.fields import Time, short_text
-from gristmill.shared.database.bounded import MOST_COUNTED
+from gristmill.shared.database.bounded_count import MOST_COUNTED
 
 LONGEST_REASON = 500  # characters: producers read it in a sentence
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import text
 
-from gristmill.shared.database.bounded import MOST_COUNTED
+from gristmill.shared.database.bounded_count import MOST_COUNTED
 from gristmill.shared.operating.queries_process_reports import ProcessStatus, list_processes
 from gristmill.shared.queues import QUEUES
 from gristmill.shared.states import LIVE, WAITING, State, sql_list
