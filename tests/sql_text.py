@@ -4,7 +4,7 @@ import ast
 import re
 
 STATEMENT = re.compile(
-    r"\b(?:SELECT\b|INSERT INTO|UPDATE \w+ SET|DELETE FROM|LISTEN \w|NOTIFY \w|WITH \w+ AS \(|SET LOCAL"
+    r"\b(?:SELECT\b|INSERT INTO|UPDATE \w+ SET|DELETE FROM|WITH \w+ AS \(|SET LOCAL|SHOW \w"
     r"|CREATE |ALTER |DROP )"
 )
 BUILDERS = {"select", "insert", "update", "delete", "text"}

@@ -11,13 +11,14 @@ from bench.growth.history import RARE_PRINT, RARE_PRODUCER, RARE_QUEUE, RARE_TAG
 from bench.growth.operations import FEW, PRODUCER, QUEUE, Operation, accepted
 from gristmill.shared.database.clock import read_clock
 from gristmill.shared.dead_letters import queries_broker_letters as letters
+from gristmill.shared.dead_letters.filter import OPEN, choose_letters
 from gristmill.shared.dead_letters.queries import count_letters, list_letters, list_redrivable
 from gristmill.shared.dead_letters.queries_groups import list_groups
-from gristmill.shared.filters.everyday import OPEN, choose_jobs, choose_letters
 from gristmill.shared.jobs import find as jobs
 from gristmill.shared.jobs import hints, idempotency
 from gristmill.shared.operating import queries_queue_depths as depths
 from gristmill.shared.operating import queries_why_waiting as why_waiting
+from gristmill.shared.operating.job_filter import choose_jobs
 from gristmill.shared.operating.queries_job_lists import count_jobs, list_jobs
 from gristmill.shared.states import State
 

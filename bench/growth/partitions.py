@@ -11,9 +11,9 @@ from uuid import UUID
 from bench.growth.history import write_history
 from bench.growth.operations import FEW, LEASE, WORKER
 from bench.stack import say
-from gristmill.shared.filters.everyday import choose_jobs
 from gristmill.shared.jobs import leases, moves
 from gristmill.shared.jobs.find import get_job
+from gristmill.shared.operating.job_filter import choose_jobs
 from gristmill.shared.operating.queries_job_lists import list_jobs
 
 if TYPE_CHECKING:

@@ -111,10 +111,10 @@ def _transaction(settings: "Settings") -> "Iterator[Session]":
 
 
 def _check_postgres(settings: "Settings") -> str:
-    from sqlalchemy import text
+    from gristmill.shared.database.server import read_server_version
 
     with _transaction(settings) as session:
-        version = session.execute(text("SHOW server_version")).scalar_one()
+        version = read_server_version(session)
     return f"{version} at {_address(settings.database_url.reveal())}"
 
 

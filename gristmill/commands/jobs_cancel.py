@@ -90,7 +90,7 @@ def _preview(wanted: "Specification") -> None:
 
 def _cancel_many(wanted: "Specification") -> None:
     from gristmill.shared.database.clock import read_clock
-    from gristmill.shared.filters.everyday import choose_jobs
+    from gristmill.shared.operating.job_filter import choose_jobs
 
     cancelled = asked = 0
     with open_database() as database:

@@ -101,9 +101,8 @@ def as_jobs(options: dict[str, Any]) -> "Specification":
     Raises:
         InvalidError: `--where` is not a filter.
     """
-    from gristmill.shared.filters.everyday import choose_jobs
-    from gristmill.shared.filters.fields import JOBS
     from gristmill.shared.filters.parse import read_filter
+    from gristmill.shared.operating.job_filter import JOBS, choose_jobs
 
     where, named = _apart(options)
     chosen = choose_jobs(**named)
@@ -116,8 +115,7 @@ def as_letters(options: dict[str, Any], **more: Any) -> "Specification":
     Raises:
         InvalidError: `--where` is not a filter.
     """
-    from gristmill.shared.filters.everyday import choose_letters
-    from gristmill.shared.filters.fields import LETTERS
+    from gristmill.shared.dead_letters.filter import LETTERS, choose_letters
     from gristmill.shared.filters.parse import read_filter
 
     where, named = _apart(options)

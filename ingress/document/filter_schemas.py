@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from gristmill.shared.filters.fields import JOBS, LETTERS, Catalogue, Field
+from gristmill.shared.dead_letters.filter import LETTERS
+from gristmill.shared.filters.fields import Catalogue, Field
 from gristmill.shared.filters.parse import MOST_TERMS, MOST_VALUES
+from gristmill.shared.operating.job_filter import JOBS
 
 _CATALOGUES: Final = {"JobWhere": JOBS, "DeadLetterWhere": LETTERS}
 _RULES: Final = (

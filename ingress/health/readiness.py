@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 
 import redis
 import structlog
-from sqlalchemy import text
 
 from gristmill import migrations
+from gristmill.shared.database.server import ping
+from gristmill.shared.database.timeouts import limit_statements
 
 if TYPE_CHECKING:
     from gristmill.shared.database.connect import Database
@@ -95,12 +96,11 @@ class Readiness:
 
     def _ask_postgres(self) -> None:
         with self._database.transaction() as session:
-            session.execute(text("SET LOCAL statement_timeout = '1s'"))
-            session.execute(text("SELECT 1"))
+            ping(session, seconds=1)
 
     def _compare_migrations(self) -> None:
         with self._database.transaction() as session:
-            session.execute(text("SET LOCAL statement_timeout = '1s'"))
+            limit_statements(session, seconds=1)
             found, needed = migrations.current(session), migrations.head()
         if found != needed:
             raise NotMigratedError(found, needed)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gristmill.ingress.operating.dead_letter_details import show_listed_dead_letter
 from gristmill.ingress.operating.time_budget import within_time_budget
+from gristmill.shared.dead_letters.filter import OPEN
 from gristmill.shared.dead_letters.queries import count_letters, list_letters
 from gristmill.shared.dead_letters.redrive_many import RedriveProgress, redrive_matching
-from gristmill.shared.filters.everyday import OPEN
 
 if TYPE_CHECKING:
     from gristmill.shared.database.connect import Database

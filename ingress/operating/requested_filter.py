@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from gristmill.shared.dead_letters.filter import LETTERS, choose_letters
 from gristmill.shared.filters.comparisons import Equal
-from gristmill.shared.filters.everyday import choose_jobs, choose_letters
-from gristmill.shared.filters.fields import JOBS, LETTERS, Catalogue
+from gristmill.shared.filters.fields import Catalogue
 from gristmill.shared.filters.parse import read_filter
+from gristmill.shared.operating.job_filter import JOBS, choose_jobs
 
 if TYPE_CHECKING:
     from gristmill.shared.base.principal import Principal

@@ -20,6 +20,11 @@ STATEMENT_SECONDS: Final = 8.0  # longer than a wait for a lock, shorter than mo
 _SET_TIMEOUT = text("SELECT set_config('statement_timeout', :milliseconds, true)")
 
 
+def limit_statements(session: Session, *, seconds: float) -> None:
+    """Give each statement `seconds`, until the transaction ends."""
+    session.execute(_SET_TIMEOUT, {"milliseconds": f"{seconds * 1000:.0f}ms"})
+
+
 @contextmanager
 def statement_timeout(session: Session) -> Iterator[None]:
     """Limit each statement that applies a filter to `STATEMENT_SECONDS`; the limit lasts until the transaction ends.
@@ -27,7 +32,7 @@ def statement_timeout(session: Session) -> Iterator[None]:
     Raises:
         FilterTooSlowError: a statement of the block took longer.
     """
-    session.execute(_SET_TIMEOUT, {"milliseconds": f"{STATEMENT_SECONDS * 1000:.0f}ms"})
+    limit_statements(session, seconds=STATEMENT_SECONDS)
     try:
         yield
     except OperationalError as error:

@@ -12,11 +12,10 @@ from sqlalchemy import and_, func, select, tuple_, update
 from gristmill.shared.database.bounded_count import Count, count_rows
 from gristmill.shared.database.rows import rows_as
 from gristmill.shared.database.timeouts import statement_timeout
+from gristmill.shared.dead_letters.filter import LETTERS, OPEN, choose_letters
 from gristmill.shared.dead_letters.models import DeadLetter
 from gristmill.shared.errors import InvalidError, NotFoundError
 from gristmill.shared.filters.comparisons import Equal
-from gristmill.shared.filters.everyday import OPEN, choose_letters
-from gristmill.shared.filters.fields import LETTERS
 from gristmill.shared.filters.specification import And
 from gristmill.shared.jobs.models import Job
 from gristmill.shared.states import State

@@ -12,12 +12,11 @@ from uuid import UUID
 from gristmill.shared.audit.queries import record_act
 from gristmill.shared.base.crashpoints import crash_point
 from gristmill.shared.database.clock import read_clock
+from gristmill.shared.dead_letters.filter import LETTERS, OPEN
 from gristmill.shared.dead_letters.queries import Redrivable, list_redrivable
 from gristmill.shared.dead_letters.redrive import redrive_if_unique
 from gristmill.shared.errors import ConflictError
 from gristmill.shared.filters.comparisons import Less
-from gristmill.shared.filters.everyday import OPEN
-from gristmill.shared.filters.fields import LETTERS
 from gristmill.shared.jobs import moves
 from gristmill.shared.task import registry
 

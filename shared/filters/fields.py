@@ -1,4 +1,4 @@
-"""Fields by which jobs and dead letters can be filtered."""
+"""Fields of a table that can be filtered by, and the kinds that several tables share."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from dataclasses import field as with_default
 from typing import TYPE_CHECKING, Any, Final
 
 from gristmill.shared.base.principal import ADMIN, OPERATOR
-from gristmill.shared.dead_letters.models import DeadLetter
-from gristmill.shared.filters.kinds import ChoiceKind, IdKind, Kind, NumberKind, TagsKind, TextKind, TimeKind
-from gristmill.shared.jobs.models import Job
+from gristmill.shared.filters.kinds import ChoiceKind, IdKind, Kind, TextKind, TimeKind
 from gristmill.shared.queues import QUEUES
-from gristmill.shared.states import DeadReason, State
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -53,75 +50,15 @@ class Field:
         return empty
 
 
-@dataclass(frozen=True, slots=True)
-class OfItsJob(Field):
-    """A column of the job of a dead letter; empty when there is no job."""
-
-    def of(self, entity: Any) -> Any:
-        return None if entity.job is None else getattr(entity.job, self.column.key)
-
-    def where(self, test: Test) -> ColumnElement[bool]:
-        return DeadLetter.job.has(test(self.column))
-
-    def is_empty(self) -> ColumnElement[bool]:
-        return ~self.where(lambda column: column.is_not(None))
-
-
 Catalogue = dict[str, Field]
 
+TEXT: Final = TextKind()
+TIME: Final = TimeKind()
+ID: Final = IdKind()
+QUEUE: Final = ChoiceKind(tuple(QUEUES))
+SEES_ALL: Final = frozenset({ADMIN, OPERATOR})  # the scopes of those who may filter by the producer
 
-def _catalogue(model: type[Job | DeadLetter], kinds: dict[str, Kind]) -> Catalogue:
+
+def catalogue_of(model: type[Any], kinds: dict[str, Kind]) -> Catalogue:
+    """Return the fields of `model` by their names, each with its kind."""
     return {name: Field(name, kind, getattr(model, name)) for name, kind in kinds.items()}
-
-
-_WORDS: Final = TextKind()
-_TIME: Final = TimeKind()
-_ID: Final = IdKind()
-_QUEUE: Final = ChoiceKind(tuple(QUEUES))
-_SEES_ALL: Final = frozenset({ADMIN, OPERATOR})
-
-JOBS: Final = _catalogue(
-    Job,
-    {
-        "id": _ID,
-        "task": _WORDS,
-        "queue": _QUEUE,
-        "state": ChoiceKind(tuple(State)),
-        "priority": ChoiceKind(("normal", "high")),
-        "attempt": NumberKind(),
-        "max_attempts": NumberKind(),
-        "tags": TagsKind(),
-        "unique_key": _WORDS,
-        "worker": _WORDS,
-        "parent_id": _ID,
-        "created_at": _TIME,
-        "run_at": _TIME,
-        "expires_at": _TIME,
-        "started_at": _TIME,
-        "finished_at": _TIME,
-        "cancel_requested_at": _TIME,
-    },
-) | {"producer_id": Field("producer_id", _ID, Job.producer_id, _SEES_ALL)}
-
-LETTERS: Final = _catalogue(
-    DeadLetter,
-    {
-        "id": _ID,
-        "job_id": _ID,
-        "task": _WORDS,
-        "queue": _QUEUE,
-        "reason": ChoiceKind(tuple(DeadReason)),
-        "fingerprint": _WORDS,
-        "error_type": _WORDS,
-        "error_code": _WORDS,
-        "error_message": _WORDS,
-        "created_at": _TIME,
-        "resolution": ChoiceKind(("redriven", "discarded")),
-        "resolved_at": _TIME,
-        "resolved_by": _WORDS,
-    },
-) | {
-    "attempt": Field("attempt", NumberKind(), DeadLetter.attempts),  # the number of the last one, as the API shows it
-    "tags": OfItsJob("tags", TagsKind(), Job.tags),
-    "producer_id": OfItsJob("producer_id", _ID, Job.producer_id, _SEES_ALL),
-}

@@ -10,9 +10,9 @@ from sqlalchemy import select, text, union_all
 from gristmill.shared.database.bounded_count import Count, count_rows
 from gristmill.shared.database.timeouts import statement_timeout
 from gristmill.shared.filters.comparisons import Among, Equal, Leaf, Null
-from gristmill.shared.filters.fields import JOBS
 from gristmill.shared.filters.specification import And
 from gristmill.shared.jobs.models import Job
+from gristmill.shared.operating.job_filter import JOBS
 from gristmill.shared.states import FINAL, LIVE
 
 if TYPE_CHECKING:

@@ -8,11 +8,10 @@ from typing import Final
 
 from marshmallow import Schema, fields
 from marshmallow.validate import Length, Range
-from sqlalchemy import insert
 
 from gristmill.shared.context import Context
 from gristmill.shared.task import task
-from gristmill.tasks.demo.models import DemoEffect
+from gristmill.tasks.demo.queries import insert_demo_effect
 
 LONGEST_LINGER: Final = 30  # seconds
 
@@ -34,6 +33,6 @@ class LingerArgs(Schema):
 )
 def linger(ctx: Context, *, seconds: float, key: str) -> dict[str, str]:
     """Insert a row as `demo.effect` does, then work for a while. Repeating is harmless for the same reason."""
-    ctx.session.execute(insert(DemoEffect).values(key=key, job_id=ctx.job_id, attempt=ctx.attempt))
+    insert_demo_effect(ctx.session, key=key, job_id=ctx.job_id, attempt=ctx.attempt)
     time.sleep(seconds)
     return {"key": key}

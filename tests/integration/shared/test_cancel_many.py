@@ -12,12 +12,11 @@ from sqlalchemy import text
 from gristmill import tasks  # noqa: F401  fills the registry
 from gristmill.shared.audit.queries import list_acts
 from gristmill.shared.database.connect import Database
-from gristmill.shared.filters.everyday import choose_jobs
-from gristmill.shared.filters.fields import JOBS
 from gristmill.shared.filters.parse import read_filter
 from gristmill.shared.filters.specification import EVERYTHING, Specification
 from gristmill.shared.jobs import moves
 from gristmill.shared.operating.cancel_many import CancelProgress, cancel_matching
+from gristmill.shared.operating.job_filter import JOBS, choose_jobs
 from gristmill.shared.states import FINAL, LIVE, WAITING, State
 from tests.eventually import eventually
 from tests.factories import FAILURE, begin, find, insert_job, post_many, states

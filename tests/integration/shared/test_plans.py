@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 from bench.growth.explaining import explained
 from gristmill.services.postgres import Postgres
 from gristmill.shared.database.connect import Database
+from gristmill.shared.dead_letters.filter import choose_letters
 from gristmill.shared.dead_letters.queries import list_letters
-from gristmill.shared.filters.everyday import choose_jobs, choose_letters
-from gristmill.shared.filters.fields import JOBS
 from gristmill.shared.filters.parse import read_filter
 from gristmill.shared.filters.specification import EVERYTHING, Specification
+from gristmill.shared.operating.job_filter import JOBS, choose_jobs
 from gristmill.shared.operating.queries_job_lists import find_cancellable, list_jobs
 from tests.factories import own_database, reached
 

@@ -17,13 +17,13 @@ from gristmill.shared.base.sealing import unseal
 from gristmill.shared.context import Context
 from gristmill.shared.database.bounded_count import Count
 from gristmill.shared.database.connect import Database
+from gristmill.shared.dead_letters.filter import choose_letters
 from gristmill.shared.dead_letters.models import DeadLetter
 from gristmill.shared.dead_letters.queries import count_letters, list_letters
 from gristmill.shared.dead_letters.queries_groups import list_groups
 from gristmill.shared.dead_letters.redrive import discard_one, redrive_one
 from gristmill.shared.dead_letters.redrive_many import redrive_matching
 from gristmill.shared.errors import ConflictError, InvalidArgsError, NotFoundError, UnknownTaskError
-from gristmill.shared.filters.everyday import choose_letters
 from gristmill.shared.filters.specification import Specification
 from gristmill.shared.jobs import moves
 from gristmill.shared.jobs.enqueue import JobOptions

@@ -16,13 +16,15 @@ from sqlalchemy import insert, select, true
 from sqlalchemy.orm import Session, selectinload
 
 from gristmill.shared.database.connect import Database
+from gristmill.shared.dead_letters.filter import LETTERS
 from gristmill.shared.dead_letters.models import DeadLetter
 from gristmill.shared.filters.comparisons import OPERATORS, Leaf
-from gristmill.shared.filters.fields import JOBS, LETTERS, Catalogue, Field
+from gristmill.shared.filters.fields import Catalogue, Field
 from gristmill.shared.filters.kinds import ChoiceKind, IdKind, NumberKind, TagsKind, TextKind
 from gristmill.shared.filters.parse import read_filter
 from gristmill.shared.filters.specification import EVERYTHING, And, Not, Or, Specification
 from gristmill.shared.jobs.models import Job
+from gristmill.shared.operating.job_filter import JOBS
 from gristmill.shared.states import FINAL, State
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

@@ -15,8 +15,8 @@ from flask.testing import FlaskClient
 from gristmill.ingress.app import create_app
 from gristmill.ingress.document.task_schemas import args_schema, describe_task, example_of
 from gristmill.shared.errors import InvalidError
-from gristmill.shared.filters.fields import JOBS
 from gristmill.shared.filters.parse import read_filter
+from gristmill.shared.operating.job_filter import JOBS
 from gristmill.shared.settings import Settings
 from gristmill.shared.task import Task, registry
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.dialects import postgresql
 
 from gristmill.shared.filters.ages import CreatedAfter, CreatedBefore
-from gristmill.shared.filters.fields import JOBS
+from gristmill.shared.operating.job_filter import JOBS
 
 FIELD = JOBS["created_at"]
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -10,10 +10,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gristmill.shared.base.principal import ADMIN, OPERATOR
+from gristmill.shared.dead_letters.filter import LETTERS
 from gristmill.shared.errors import InvalidError
-from gristmill.shared.filters.fields import JOBS, LETTERS
 from gristmill.shared.filters.like import is_like
 from gristmill.shared.filters.parse import DEEPEST, MOST_TERMS, MOST_VALUES, read_filter
+from gristmill.shared.operating.job_filter import JOBS
 
 ROOT = Path(__file__).parents[3]
 GOOD = {"field": "state", "eq": "queued"}
