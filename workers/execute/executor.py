@@ -16,7 +16,7 @@ from gristmill.shared.dead_letters.queries_broker_letters import insert_malforme
 from gristmill.shared.errors import FenceLostError
 from gristmill.shared.jobs import leases, moves
 from gristmill.shared.jobs.failure import fingerprint, without_variables
-from gristmill.shared.jobs.hints import find_standing
+from gristmill.shared.jobs.hints import find_states
 from gristmill.shared.operating.queries_pause import hold_refused
 from gristmill.shared.outcomes import Cancel, Discard, Snooze
 from gristmill.shared.states import WAITING
@@ -116,7 +116,7 @@ class Executor:
         """
         for job_id in moves.expire(session, list(ids)):
             log.warning("job.expired", job_id=str(job_id))
-        standing = find_standing(session, list(ids))
+        standing = find_states(session, list(ids))
         waiting = [job_id for job_id, job in standing.items() if job.state in WAITING]
         if waiting and (held := hold_refused(session, waiting)):
             log.info("hint.held", queue=self._queue, hints=len(held))

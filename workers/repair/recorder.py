@@ -85,7 +85,7 @@ class Recorder:
 
 def record(session: Session, letter: Letter) -> None:
     """Write down one dead message: revive its jobs that are live, add evidence to those that are dead."""
-    standing = hints.find_standing(session, letter.job_ids)
+    standing = hints.find_states(session, letter.job_ids)
     unknown = [job_id for job_id in letter.job_ids if job_id not in standing]
     problem = letter.problem or (f"no job has the id {unknown[0]}" if unknown else None)
     if problem is not None:
