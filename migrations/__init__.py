@@ -1,4 +1,8 @@
-"""The schema's history: Alembic revisions, and the way to apply them."""
+"""Apply the revisions of the schema by Alembic.
+
+Revisions are numbered in the order in which they were begun. None with the numbers 0007, 0012 or 0014 to 0025 was ever
+committed, so these are gaps; each revision names the one before it.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,13 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
-from gristmill.shared.database.connect import driver_url
-
 
 def alembic_config(database_url: str) -> Config:
-    """Return Alembic's configuration for `database_url`; there is no alembic.ini that could differ from it."""
+    """Return the configuration of Alembic for `database_url`. There is no alembic.ini that could differ from it."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["database_url"] = database_url
@@ -23,7 +25,7 @@ def alembic_config(database_url: str) -> Config:
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
-    """Bring the schema to `revision`. Several processes may call it at once: one works, the others find it done."""
+    """Upgrade the schema to `revision`. Several processes may call this at once: one upgrades, the others wait."""
     command.upgrade(alembic_config(database_url), revision)
 
 
@@ -35,19 +37,9 @@ def head() -> str:
 
 
 def current(session: Session) -> str | None:
-    """Return the revision that the database has, None when it has none."""
+    """Return the revision of the database, None when it has none."""
     try:
         with session.begin_nested():
             return session.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
     except ProgrammingError:
         return None
-
-
-def database_is_current(database_url: str) -> bool:
-    """Say whether the database has the revision that this code needs."""
-    engine = create_engine(driver_url(database_url))
-    try:
-        with Session(engine) as session:
-            return current(session) == head()
-    finally:
-        engine.dispose()

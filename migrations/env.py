@@ -1,4 +1,4 @@
-"""How Alembic runs a revision here: one at a time, in one transaction, with a limit on every wait."""
+"""Run revisions in one transaction, one process at a time, with a limit on every wait."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from gristmill.migrations.models import Base
 from gristmill.shared.database.connect import driver_url
 
 MIGRATION_LOCK = 0x6772697374  # "grist": the advisory lock that lets one process migrate at a time
-LOCK_TIMEOUT = "5s"  # a migration that waits for a table lock blocks every statement behind it: give up and try again
+LOCK_TIMEOUT = "5s"  # a migration that waits for a table lock blocks every statement behind it: fail and try again
 STATEMENT_TIMEOUT = "15min"
 
 
 def run() -> None:
-    """Apply revisions on a connection of our own."""
+    """Apply the revisions on a connection of its own."""
     engine = create_engine(driver_url(context.config.attributes["database_url"]), poolclass=pool.NullPool)
     with engine.connect() as connection:
         connection.execute(text("SELECT set_config('statement_timeout', '60s', false)"))

@@ -1,4 +1,4 @@
-"""Every table of the platform, so that one import knows the whole schema."""
+"""Import the tables of the whole platform, so that the metadata of `Base` is complete."""
 
 from gristmill.shared.audit.models import AuditEntry
 from gristmill.shared.database.columns import Base

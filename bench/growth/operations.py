@@ -107,7 +107,7 @@ def _replayed(database: Database) -> list[NewJob]:
 
 
 def _fence(session: Session, ids: list[UUID]) -> object:
-    return leases.fence(session, [(job_id, 1) for job_id in ids], patience=LEASE)
+    return leases.fence(session, [(job_id, 1) for job_id in ids], timeout=LEASE)
 
 
 def _overdue(database: Database) -> list[UUID]:
@@ -170,6 +170,6 @@ OPERATIONS: Final = [
     Operation(name="run now", ready=_scheduled, act=moves.run_now),
     Operation(name="redrive", ready=lettered, act=lambda session, letter: redrive_one(session, letter, actor=WORKER)),
     Operation(
-        name="reconcile: leases that are over", ready=_overdue, act=lambda s, _: leases.claim_overdue(s, limit=FEW)
+        name="reconcile: leases that are over", ready=_overdue, act=lambda s, _: leases.lock_overdue(s, limit=FEW)
     ),
 ]

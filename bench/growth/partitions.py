@@ -90,7 +90,7 @@ def _acts(ids: list[UUID]) -> dict[str, Callable[[Session], Any]]:
     return {
         f"claim {FEW}": claim,
         f"claim and settle {FEW}": lambda s: moves.succeed(s, [(job.id, job.attempt, None) for job in claim(s)]),
-        "leases that are over": lambda session: leases.claim_overdue(session, limit=FEW),
+        "leases that are over": lambda session: leases.lock_overdue(session, limit=FEW),
         "show a job": lambda session: get_job(session, ids[0]),
         "list all jobs": lambda session: list_jobs(session, choose_jobs(), limit=50),
         "list jobs of a task": lambda session: list_jobs(session, choose_jobs(task="email.send"), limit=50),

@@ -1,8 +1,8 @@
 -- fence: shared/jobs/leases.py
 
 SELECT place
-FROM (SELECT set_config('idle_in_transaction_session_timeout', :patience, true),
-        set_config('statement_timeout', :patience, true)) AS limits,
+FROM (SELECT set_config('idle_in_transaction_session_timeout', :timeout, true),
+        set_config('statement_timeout', :timeout, true)) AS limits,
     (SELECT CAST(:ids AS uuid[]) AS ids, CAST(:attempts AS int[]) AS attempts,
         CAST(:keys AS bigint[]) AS keys) AS mine,
     jobs,

@@ -1,5 +1,5 @@
 -- fence_one: shared/jobs/leases.py
 
-SELECT id, set_config('idle_in_transaction_session_timeout', :patience, true),
-    set_config('statement_timeout', :patience, true)
+SELECT id, set_config('idle_in_transaction_session_timeout', :timeout, true),
+    set_config('statement_timeout', :timeout, true)
 FROM jobs WHERE id = :id AND attempt = :attempt AND state || '' = 'running' AND pg_try_advisory_xact_lock(:key);

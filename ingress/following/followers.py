@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from gristmill.shared.database.connect import listening
-from gristmill.shared.jobs.follow import watch
+from gristmill.shared.jobs.follow import request_notification
 from gristmill.shared.jobs.move_statement import MOVED_CHANNEL
 from gristmill.shared.states import FINAL
 
@@ -65,7 +65,7 @@ class Follower:
         """Ask the moves of the job to notify, for `seconds`. Return False when it has ended, or does not exist."""
         self._marked_until = time.monotonic() + seconds
         with self._followers.database.transaction() as session:
-            return watch(session, self.job_id, seconds=seconds)
+            return request_notification(session, self.job_id, seconds=seconds)
 
     def keep_mark(self) -> None:
         """Renew the mark of a long stream."""

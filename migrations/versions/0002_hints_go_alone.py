@@ -1,4 +1,4 @@
-"""Hints that go alone, and how often the broker gave up on one; the recently dead."""
+"""Hints outside of bundles, the count of hints that the broker gave up on, and an index of dead jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Open dead letters by age; whether the answer to an idempotency key was a duplicate."""
+"""An index of open dead letters by age, and a mark of idempotency keys whose answer was a duplicate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a producer may do, and its keys."""
+"""Permissions of producers, and their API keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queues that are paused, and what the processes say of themselves."""
+"""Paused queues, and the reports of processes about themselves."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take the revision back: what is held is to be published, as if nothing had been paused."""
+    """Take the revision back: held hints return to the outbox, as if no queue had been paused."""
     op.execute(
         "INSERT INTO outbox (job_id, task, queue, due_at, alone, revivals) "
         "SELECT job_id, task, queue, due_at, alone, revivals FROM held_hints ORDER BY due_at, job_id"

@@ -1,4 +1,4 @@
-"""Until when somebody waits for the end of a job."""
+"""The time until which somebody follows a job."""
 
 from __future__ import annotations
 

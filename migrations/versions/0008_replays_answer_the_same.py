@@ -1,4 +1,4 @@
-"""An idempotency key remembers the expiry that was answered: a redrive gives the job another one."""
+"""The expiry in the answer of an idempotency key, since a redrive sets a new one for the job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A producer's jobs in flight are counted without reading its history: what a quota costs."""
+"""An index that counts the jobs of a producer in flight, for its quota, without reading its history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many requests a second a producer may make."""
+"""The number of requests a second that a producer may make."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Lists go by indexes of what has ended, in which a job is entered once; a hint is found by its job.
+"""Indexes of ended jobs for lists, and an index of hints by their job.
 
-On a table of ten million jobs each index of `jobs` takes some ten seconds, in which nothing is accepted. Who cannot
-wait makes them before, with CREATE INDEX CONCURRENTLY and the same names: those that are there are left as they are.
+On a table of ten million jobs, each index of `jobs` takes some ten seconds during which no job is accepted. To avoid
+that, create the indexes beforehand with CREATE INDEX CONCURRENTLY and the same names: existing ones are left alone.
 """
 
 from __future__ import annotations

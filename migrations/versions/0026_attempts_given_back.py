@@ -1,4 +1,4 @@
-"""An attempt may be given back by a worker that was told to stop before it began it."""
+"""The outcome of attempts that a stopping worker gives back before it begins them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take the revision back; such attempts become what they are most like."""
+    """Take the revision back: such attempts become the outcome that they resemble most."""
     op.execute("UPDATE attempts SET outcome = 'snoozed' WHERE outcome = 'given_back'")
     _allow(_BEFORE)
 

@@ -1,4 +1,4 @@
-"""Sessions that have ended are found to be deleted, however many there are."""
+"""An index of ended sessions, for their deletion."""
 
 from __future__ import annotations
 

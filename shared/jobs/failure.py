@@ -1,4 +1,4 @@
-"""What is kept of an error: bounded, free of secrets, with a fingerprint that groups equal failures."""
+"""Describe an error for storage: bounded, free of secrets, with a fingerprint that groups equal failures."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from gristmill.shared.base.redaction import hide_assigned_secrets
 from gristmill.shared.errors import GristmillError, PermanentError, TransientError
 
 MESSAGE_LIMIT: Final = 2_000  # characters: a server's whole reply, not a page of it
-TRACEBACK_LIMIT: Final = 16_000  # characters; the innermost frames, which tell most, are kept
+TRACEBACK_LIMIT: Final = 16_000  # characters; the innermost frames are kept, since they say most
 _VARIABLE: Final = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|\d+|'[^']*'|\"[^\"]*\"", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """The evidence of one failed attempt, fit to be stored and shown."""
+    """The description of one failed attempt, fit to be stored and shown."""
 
     type: str
     code: str
@@ -28,7 +28,7 @@ class Failure:
 
 
 def describe(error: BaseException, *, task: str) -> Failure:
-    """Return what is kept of `error`. The fingerprint is stable over line numbers, ids, counts and quoted values."""
+    """Describe `error` for storage. Line numbers, ids, counts and quoted values do not change the fingerprint."""
     error_type = type(error).__qualname__
     message = _clean(_text_of(error)[: 2 * MESSAGE_LIMIT])[:MESSAGE_LIMIT]
     frames = tracebacks.extract_tb(error.__traceback__)
@@ -45,20 +45,20 @@ def describe(error: BaseException, *, task: str) -> Failure:
 
 
 def _text_of(error: BaseException) -> str:
-    """Return what an error says; one that cannot say it must not hide that its job has failed."""
+    """Return the text of an error. One whose `__str__` raises must not hide that its job has failed."""
     try:
         return str(error)
-    except Exception as problem:  # noqa: BLE001  a handler's error is code of anybody's
+    except Exception as problem:  # noqa: BLE001  anybody may have written the error's class
         return f"its text cannot be shown: {type(problem).__qualname__} in __str__"
 
 
 def _code_of(error: BaseException) -> str:
-    """Return the code of an error of ours, the type of any other: a library's `code` means something else."""
+    """Return the code of a platform error, the type of any other: the `code` of a library means something else."""
     return error.code if isinstance(error, GristmillError) else type(error).__qualname__
 
 
 def without_variables(text: str) -> str:
-    """Return `text` with what differs between equal failures (ids, counts, quoted values) left out."""
+    """Return `text` without the parts that differ between equal failures: ids, counts, quoted values."""
     return _VARIABLE.sub("?", text)
 
 
@@ -68,9 +68,9 @@ def fingerprint(*parts: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """Blank what looks like a secret, and drop what Postgres cannot store (NUL, lone surrogates).
+    """Mask what looks like a secret, and replace what Postgres cannot store (NUL, lone surrogates).
 
-    Twice what is kept is looked at, so that a secret on the edge is still told by what stands before and behind it.
+    Callers pass twice the length that is kept, so that a secret at the edge is recognized by the text around it.
     """
     shown = hide_assigned_secrets(text)
     return shown.replace("\x00", "\\x00").encode(errors="replace").decode()

@@ -1,4 +1,4 @@
-"""The end of a job: its final move, and with it the job that calls its producer back, where one is wanted."""
+"""Execute a move into a final state, and enqueue the callback of the job in the same transaction."""
 
 from __future__ import annotations
 
@@ -20,40 +20,38 @@ if TYPE_CHECKING:
     from gristmill.shared.database.direct import Direct
 
 
-def end(session: Session, move: Direct, values: Mapping[str, Any]) -> set[Any]:
-    """Execute a move into a final state and return the first column of those that moved, their ids mostly.
+def execute_final_move(session: Session, move: Direct, values: Mapping[str, Any]) -> set[Any]:
+    """Execute a move into a final state and return the first column of the rows that moved, mostly their ids.
 
-    The delivery of a callback is enqueued in the same transaction: it is neither lost nor doubled, since the move is
-    not either. Jobs without a callback cost nothing: the move itself says whether there is one.
+    The delivery of a callback is enqueued in the same transaction, so that it is neither lost nor doubled, like the
+    move itself. Jobs without a callback cost nothing: the statement of the move returns whether there is one.
 
     Args:
         session: in a transaction.
-        move: made by `gristmill.shared.jobs.move_statement.direct_move`; its second column is `callback`.
-        values: of its parameters.
+        move: returned by `gristmill.shared.jobs.move_statement.direct_move`; its second column is `callback`.
+        values: the parameters of the statement.
 
     Raises:
         RuntimeError: the session commits each statement by itself, so that a callback could be lost.
     """
     if COMMITS_BY_ITSELF in session.info:
-        msg = (
-            "A job ends, and its callback is enqueued, in a transaction: open Database.transaction(), not autocommit()"
-        )
+        msg = "A final move and its callback are made in a transaction: open Database.transaction(), not autocommit()"
         raise RuntimeError(msg)
     rows = move.rows(session, values)
-    wanted = [row[1] for row in rows if row[1] is not None]
-    if wanted:
-        _enqueue(session, wanted)
+    callbacks = [row[1] for row in rows if row[1] is not None]
+    if callbacks:
+        _enqueue(session, callbacks)
     return {row[0] for row in rows}
 
 
-def _enqueue(session: Session, wanted: Sequence[Mapping[str, Any]]) -> None:
+def _enqueue(session: Session, callbacks: Sequence[Mapping[str, Any]]) -> None:
     crash_point("callback.before_enqueue")
-    insert_new(session, [_delivery(one) for one in wanted])
+    insert_new(session, [_delivery(callback) for callback in callbacks])
     crash_point("callback.after_enqueue")
 
 
-def _delivery(wanted: Mapping[str, Any]) -> NewJob:
-    """Return the job of a delivery; it has no time to live, for its tries take longer than that of its queue."""
-    told = {name: value for name, value in wanted.items() if name != "args"}
-    kind = {"task": TASK, "queue": QUEUE.name, "priority": "normal", "max_attempts": RETRY.max_attempts}
-    return NewJob(uuid7(), wanted["args"], Terms(told | kind))
+def _delivery(callback: Mapping[str, Any]) -> NewJob:
+    """Return the job that delivers a callback. It has no time to live: its retries outlast that of its queue."""
+    columns = {name: value for name, value in callback.items() if name != "args"}
+    constants = {"task": TASK, "queue": QUEUE.name, "priority": "normal", "max_attempts": RETRY.max_attempts}
+    return NewJob(uuid7(), callback["args"], Terms(columns | constants))

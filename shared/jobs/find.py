@@ -1,4 +1,4 @@
-"""Jobs as rows: find and list what is there."""
+"""Find jobs, their attempts and their children."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def get_job(session: Session, job_id: UUID, *, producer_id: UUID | None = None) 
     """Return the job.
 
     Args:
-        producer_id: whose it must be; None sees all.
+        producer_id: the producer that must own the job; None permits every owner.
 
     Raises:
-        JobNotFoundError: there is none, or it is another producer's.
+        JobNotFoundError: there is none, or another producer owns it.
     """
     job = find_job(session, job_id)
     if job is None or (producer_id is not None and job.producer_id != producer_id):
@@ -37,17 +37,17 @@ def get_job(session: Session, job_id: UUID, *, producer_id: UUID | None = None) 
 
 
 def lock_job(session: Session, job_id: UUID, *, producer_id: UUID | None = None) -> Job:
-    """Return the job as it is now; nobody else moves it before the end of the caller's transaction.
+    """Return the current row of the job, locked against moves by others until the caller's transaction ends.
 
     Raises:
-        JobNotFoundError: there is none, or it is another producer's than `producer_id`.
+        JobNotFoundError: there is none, or another producer than `producer_id` owns it.
     """
     get_job(session, job_id, producer_id=producer_id)
     return session.get_one(Job, job_id, populate_existing=True, with_for_update={"key_share": True})
 
 
 def list_attempts(session: Session, job_id: UUID) -> Sequence[Attempt]:
-    """Return the attempts of a job that did not succeed, oldest first (the row of a job tells of its latest)."""
+    """Return the unsuccessful attempts of a job, oldest first. The row of the job describes its latest attempt."""
     return session.scalars(select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.attempt)).all()
 
 

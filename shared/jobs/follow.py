@@ -1,4 +1,4 @@
-"""Who waits for the end of a job: a mark on its row, read by the move that ends it."""
+"""Request a notification of the end of a job: a mark on its row, which the move that ends it reads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-_WATCH = text(
+_REQUEST_NOTIFICATION = text(
     f"""
     UPDATE jobs
     SET watched_until = greatest(watched_until, statement_timestamp() + :seconds * interval '1 second')
@@ -23,10 +23,10 @@ _WATCH = text(
 )
 
 
-def watch(session: Session, job_id: UUID, *, seconds: float) -> bool:
-    """Ask to be told on the channel of `gristmill.shared.jobs.move_statement` when a job ends within `seconds`.
+def request_notification(session: Session, job_id: UUID, *, seconds: float) -> bool:
+    """Request a notification on `gristmill.shared.jobs.move_statement.MOVED_CHANNEL` if a job moves within `seconds`.
 
     Returns:
-        False when it has ended already, or is not there: nobody will be told.
+        False when the job has ended already or does not exist: there will be no notification.
     """
-    return session.execute(_WATCH, {"id": job_id, "seconds": seconds}).scalar_one_or_none() is not None
+    return session.execute(_REQUEST_NOTIFICATION, {"id": job_id, "seconds": seconds}).scalar_one_or_none() is not None

@@ -1,4 +1,4 @@
-"""Hints that have to be published once more: find the jobs that wait without one, and write it."""
+"""Find jobs that wait without a hint, and write new hints for them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-# A hint is due when its job is, and relays publish the oldest first: what is due before all that is in the outbox, or
-# held of this queue, was published. So neither is read but for its first row, however deep it is. In the order of the
-# index, state by state: else a million lost hints would be sorted at each look.
+# A hint is due when its job is, and relays publish the oldest first. So hints that were due before everything in the
+# outbox, and before everything held of this queue, were published. Of both tables only the first row is read, however
+# deep they are. One SELECT for each state follows the index: otherwise a million lost hints would be sorted each time.
 _PUBLISHED: Final = """
     (SELECT id, attempt, run_at FROM jobs
      WHERE queue = :queue AND state = '{state}' AND run_at < (SELECT due_before FROM edge)
@@ -43,16 +43,16 @@ _UNHINTED = text(
 def find_unhinted(
     session: Session, queue: str, *, grace: float, limit: int, before: datetime | None = None
 ) -> set[tuple[UUID, int]]:
-    """Return (id, attempts so far) of jobs of a queue that are due for `grace` seconds and have no hint with us.
+    """Return (id, attempts so far) of jobs in a queue that were due `grace` seconds ago and have no hint in Postgres.
 
-    Those that are due after a hint which no relay has published yet have their turn when it is published: a new hint
-    of theirs would have to wait for the relay, too.
+    A job that is due after an unpublished hint is left out until that hint is published: its own new hint would have to
+    wait for the relay, too.
 
     Args:
         session: the caller's.
-        queue: its name.
+        queue: the name of the queue.
         grace: seconds.
-        limit: at most so many, the longest due first.
+        limit: the largest number of jobs, the longest due first.
         before: only jobs that were due before this time.
     """
     values = {"queue": queue, "grace": grace, "limit": limit, "before": before}
@@ -63,13 +63,13 @@ _WATERMARK = text("SELECT max(run_at) FROM jobs WHERE queue = :queue AND state =
 
 
 def find_watermark(session: Session, queue: str) -> datetime | None:
-    """Return the latest due time among the running jobs of a queue: everything due well before was published before."""
+    """Return the latest due time of the running jobs of a queue: hints due well before it were published before it."""
     latest: datetime | None = session.execute(_WATERMARK, {"queue": queue}).scalar_one()
     return latest
 
 
-# A row that somebody else has just given a hint is read again by the UPDATE, but what NOT EXISTS asks is not: the due
-# time as it was seen tells that it has changed.
+# When another transaction has just written a hint, the UPDATE reads the job's row again, but does not repeat the NOT
+# EXISTS. A due time that differs from the one read first shows that the job has changed.
 _AGAIN = text(
     f"""
     WITH seen AS (
@@ -92,21 +92,21 @@ _AGAIN = text(
 
 
 def hint_again(session: Session, ids: Sequence[UUID], *, delay: timedelta, revivals: int = 0) -> set[UUID]:
-    """Write a new hint for those of `ids` that wait, are due and have none; returns them.
+    """Write a new hint for those of `ids` that wait, are due and have none; return their ids.
 
     Args:
         session: the caller's.
-        ids: jobs.
-        delay: from now until the hint (and the job) is due.
-        revivals: how often the broker has given up on a hint of them.
+        ids: ids of jobs.
+        delay: the time from now until the hint (and the job) is due.
+        revivals: the number of times that the broker has given up on a hint of these jobs.
     """
     values = {"ids": list(ids), "delay": delay.total_seconds(), "revivals": revivals}
     return {row.id for row in session.execute(_AGAIN, values)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HintTarget:
-    """Where a job stands, for whoever holds a message about it."""
+class JobState:
+    """The state of a job that a hint names, with its task and queue."""
 
     id: UUID
     state: str
@@ -114,9 +114,9 @@ class HintTarget:
     queue: str
 
 
-_STANDING = text("SELECT id, state, task, queue FROM jobs WHERE id = ANY(:ids)")
+_STATES = text("SELECT id, state, task, queue FROM jobs WHERE id = ANY(:ids)")
 
 
-def find_standing(session: Session, ids: Sequence[UUID]) -> dict[UUID, HintTarget]:
-    """Return where those of `ids` stand that are jobs."""
-    return {row["id"]: HintTarget(**row) for row in session.execute(_STANDING, {"ids": list(ids)}).mappings()}
+def find_states(session: Session, ids: Sequence[UUID]) -> dict[UUID, JobState]:
+    """Return the states of those of `ids` that are jobs."""
+    return {row["id"]: JobState(**row) for row in session.execute(_STATES, {"ids": list(ids)}).mappings()}

@@ -1,4 +1,4 @@
-"""Who works on a running job: the lock of a transactional attempt, the lease of every attempt."""
+"""Lock and lease running attempts: the lock of a transactional attempt, the lease of every attempt."""
 
 from __future__ import annotations
 
@@ -28,21 +28,20 @@ _TRY_LOCK = text("SELECT key FROM unnest(CAST(:keys AS bigint[])) AS key WHERE p
 
 
 def try_lock(session: Session, ids: Sequence[UUID]) -> set[UUID]:
-    """Take the locks of `ids` until the end of the transaction; those that another transaction holds are left out."""
+    """Take the locks of `ids` until the end of the transaction. Return the ids whose lock was free."""
     by_key = {lock_key(job_id): job_id for job_id in ids}
     return {by_key[key] for key in session.execute(_TRY_LOCK, {"keys": list(by_key)}).scalars()}
 
 
-# Each row looks its place in the arrays up by itself: width_bucket() halves its way through ids that are sorted. A join
-# with a hundred of them is a loop in a loop, since the planner takes the running ones for few: ten thousand
-# comparisons, and as many tries to take a lock.
-# CASE, so that only the lock of an attempt that is still current is taken.
+# Each row finds its position in the arrays by width_bucket(), a binary search through the sorted ids. A join with a
+# hundred ids would be a nested loop, since the planner expects few running jobs: ten thousand comparisons, and as many
+# attempts to take a lock. The CASE takes the lock of a current attempt only.
 _FENCE = Direct(
     text(
         """
     SELECT place
-    FROM (SELECT set_config('idle_in_transaction_session_timeout', :patience, true),
-                 set_config('statement_timeout', :patience, true)) AS limits,
+    FROM (SELECT set_config('idle_in_transaction_session_timeout', :timeout, true),
+                 set_config('statement_timeout', :timeout, true)) AS limits,
          (SELECT CAST(:ids AS uuid[]) AS ids, CAST(:attempts AS int[]) AS attempts,
                  CAST(:keys AS bigint[]) AS keys) AS mine,
          jobs,
@@ -55,49 +54,49 @@ _FENCE = Direct(
 )
 
 
-# The same for a job that came alone: planned in half the time.
+# The same for a single job: planned in half the time.
 _FENCE_ONE = Direct(
     text(
         """
-    SELECT id, set_config('idle_in_transaction_session_timeout', :patience, true),
-           set_config('statement_timeout', :patience, true)
+    SELECT id, set_config('idle_in_transaction_session_timeout', :timeout, true),
+           set_config('statement_timeout', :timeout, true)
     FROM jobs WHERE id = :id AND attempt = :attempt AND state || '' = 'running' AND pg_try_advisory_xact_lock(:key)
     """
     )
 )
 
 
-def fence(session: Session, attempts: Sequence[tuple[UUID, int]], *, patience: float) -> set[UUID]:
-    """Take the locks of these (id, attempt) pairs until the end of the transaction, and let it last `patience` seconds.
+def fence(session: Session, attempts: Sequence[tuple[UUID, int]], *, timeout: float) -> set[UUID]:
+    """Take the locks of these (id, attempt) pairs until the end of the transaction, which may last `timeout` seconds.
 
     Returns:
-        The ids whose attempt is still the current one and whose lock is ours. The guarded move at the end decides all
-        the same: this look spares work that would be rolled back.
+        The ids whose attempt is still the current one and whose lock was taken. The guarded move at the end decides;
+        this check only avoids work that would be rolled back.
     """
-    lasting = f"{int(patience * 1000)}ms"
+    milliseconds = f"{int(timeout * 1000)}ms"
     if len(attempts) == 1:
         ((job_id, attempt),) = attempts
-        one = {"id": job_id, "attempt": attempt, "key": lock_key(job_id), "patience": lasting}
+        one = {"id": job_id, "attempt": attempt, "key": lock_key(job_id), "timeout": milliseconds}
         return {row[0] for row in _FENCE_ONE.rows(session, one)}
     attempts = in_order_of_ids(attempts)
     values = {
         "ids": array_of_ids(job_id for job_id, _ in attempts),
         "attempts": array_of(attempt for _, attempt in attempts),
         "keys": array_of(lock_key(job_id) for job_id, _ in attempts),
-        "patience": lasting,
+        "timeout": milliseconds,
     }
-    return {attempts[at - 1][0] for (at,) in _FENCE.rows(session, values)}
+    return {attempts[position - 1][0] for (position,) in _FENCE.rows(session, values)}
 
 
 _IS_CURRENT = text("SELECT 1 FROM jobs WHERE id = :id AND attempt = :attempt AND state || '' = 'running'")
 
 
 def is_current(session: Session, job_id: UUID, attempt: int) -> bool:
-    """Say whether this attempt is the job's current one, and running."""
+    """Return whether this attempt is the current one of the job, and running."""
     return session.execute(_IS_CURRENT, {"id": job_id, "attempt": attempt}).scalar_one_or_none() is not None
 
 
-# The ids are told twice: of a recordset the planner takes a hundred rows for granted, and reads all jobs that run.
+# The ids are sent twice: the planner expects a hundred rows of a recordset, and would read all running jobs.
 _RENEW = text(
     """
     UPDATE jobs SET lease_until = clock_timestamp() + :lease * interval '1 second'
@@ -109,10 +108,10 @@ _RENEW = text(
 
 
 def renew_all(session: Session, attempts: Sequence[tuple[UUID, int]], *, lease: float) -> dict[UUID, bool]:
-    """Prolong the leases of running attempts to `lease` seconds from now.
+    """Extend the leases of running attempts to `lease` seconds from now.
 
     Returns:
-        For each that is still its job's current attempt, whether a cancel was asked for. The others are left out.
+        For each id whose attempt is still the current one, whether a cancel was requested. The others are left out.
     """
     rows = [{"id": job_id, "attempt": attempt} for job_id, attempt in attempts]
     values = {"ids": [job_id for job_id, _ in attempts], "rows": orjson.dumps(rows).decode(), "lease": lease}
@@ -124,13 +123,13 @@ _CANCEL_REQUESTED = text("SELECT cancel_requested_at IS NOT NULL FROM jobs WHERE
 
 
 def cancel_requested(session: Session, job_id: UUID) -> bool:
-    """Say whether somebody asked for this job to be cancelled."""
+    """Return whether the cancellation of this job was requested."""
     return bool(session.execute(_CANCEL_REQUESTED, {"id": job_id}).scalar_one_or_none())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overdue:
-    """A running attempt whose lease is over: its worker is gone, or a transaction still holds its lock."""
+    """A running attempt whose lease has expired: its worker is lost, or its transaction still holds the lock."""
 
     id: UUID
     task: str
@@ -149,6 +148,6 @@ _OVERDUE = text(
 )
 
 
-def claim_overdue(session: Session, *, limit: int) -> list[Overdue]:
-    """Lock up to `limit` running jobs whose lease is over, passing by those that somebody else looks at."""
+def lock_overdue(session: Session, *, limit: int) -> list[Overdue]:
+    """Lock up to `limit` running jobs whose lease has expired, skipping those that others have locked."""
     return rows_as(Overdue, session.execute(_OVERDUE, {"limit": limit}))

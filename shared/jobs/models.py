@@ -1,4 +1,4 @@
-"""Jobs, their attempts, the outbox of hints and the producers' idempotency keys."""
+"""The tables of jobs, attempts, the outbox and idempotency keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LIVE = f"state IN ({sql_list(LIVE)})"
 
 
 def one_of(column: str, values: type[State | AttemptOutcome]) -> str:
-    """Return the CHECK that `column` holds one of an enum's values."""
+    """Return the CHECK constraint that `column` holds one of the values of an enum."""
     return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
 
 
@@ -69,7 +69,7 @@ class Job(Base):
             postgresql_nulls_not_distinct=True,
             postgresql_where=text(f"unique_key IS NOT NULL AND {_LIVE}"),
         ),
-        # Also a producer's jobs in flight are counted by it, for its quota.
+        # Used by lists, and by the count of a producer's jobs in flight for its quota.
         Index(
             "ix_jobs_producer_state",
             "producer_id",
@@ -78,7 +78,7 @@ class Job(Base):
             postgresql_where=text("producer_id IS NOT NULL AND state <> 'succeeded'"),
         ),
         Index("ix_jobs_parent", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
-        # For lists, of what has ended only: so a job is entered once, by the move that ends it, and not by each.
+        # For lists. Only ended jobs: so a job enters the index once, by its final move, and not by every move.
         Index("ix_jobs_unsuccessful", "state", "id", postgresql_where=text(_UNSUCCESSFUL)),
         Index(
             "ix_jobs_ended_producer",
@@ -95,7 +95,7 @@ class Job(Base):
 
 
 class Attempt(Base):
-    """An execution of a job that did not succeed; the one that did is told by the job's own row."""
+    """An attempt that did not succeed. The one that did is described by the row of the job."""
 
     __tablename__ = "attempts"
 
@@ -114,7 +114,7 @@ class Attempt(Base):
 
 
 class Outbox(Base):
-    """A hint that is still to be published, and when."""
+    """A hint that is still to be published, and the time it is due."""
 
     __tablename__ = "outbox"
 
@@ -123,15 +123,15 @@ class Outbox(Base):
     task: Mapped[str]
     queue: Mapped[str]
     due_at: Mapped[datetime]
-    # Never in a bundle: a job of a bundle whose worker was lost may be the one that kills workers.
+    # Never in a bundle: after a lost worker, any job of its bundle may be the one that kills workers.
     alone: Mapped[bool] = mapped_column(server_default=text("false"))
-    # How often the broker gave up on a hint of this job while the job was live.
+    # The number of times that the broker gave up on a hint of this job while the job was live.
     revivals: Mapped[int] = mapped_column(server_default="0")
 
     __table_args__ = (
-        # By job and not by id: a batch of thousands is due at one time, and its jobs ask for their own hint.
+        # By job and not by id: a batch of thousands is due at one time, and each of its jobs looks up its own hint.
         Index("ix_outbox_due", "due_at", "job_id"),
-        # Rows live for milliseconds: vacuum by count, not by share, and without pauses.
+        # Rows live for milliseconds: vacuum by number of rows, not by share of the table, and without pauses.
         {
             "postgresql_with": {
                 "autovacuum_vacuum_scale_factor": "0",
@@ -143,7 +143,7 @@ class Outbox(Base):
 
 
 class IdempotencyKey(Base):
-    """The job that a producer's Idempotency-Key stands for, and what was answered, for 24 hours."""
+    """The job that an Idempotency-Key of a producer refers to, and the answer that was given, for 24 hours."""
 
     __tablename__ = "idempotency_keys"
 
@@ -153,11 +153,11 @@ class IdempotencyKey(Base):
     job_id: Mapped[UUID]
     state: Mapped[str]
     run_at: Mapped[datetime]
-    # The job's expiry as it was answered: a redrive gives the job another one.
+    # The job's expiry in the answer: a redrive sets a new one.
     job_expires_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[datetime]
-    # Whether the answer was a live job with the same unique key.
+    # True when the answer was a live job with the same unique key.
     duplicate: Mapped[bool] = mapped_column(server_default=text("false"))
 
     __table_args__ = (Index("ix_idempotency_keys_expiry", "expires_at"),)

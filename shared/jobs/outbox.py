@@ -1,4 +1,4 @@
-"""The outbox: take the hints that are due, and know when the next one is."""
+"""Take due hints from the outbox, and find the time of the next one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Due(NamedTuple):
-    """One hint that is due: which job, of which task, through which queue, and whether that is paused."""
+    """A due hint: the job, its task, its queue, and whether that queue is paused."""
 
     id: int
     job_id: UUID
@@ -29,9 +29,9 @@ class Due(NamedTuple):
     paused: bool
 
 
-# statement_timestamp() and not clock_timestamp(): a volatile function cannot bound an index scan, and the hints of
+# statement_timestamp() and not clock_timestamp(): a volatile function cannot bound an index scan, so that the hints of
 # all scheduled jobs would be read each time.
-# ARRAY(…) and not IN (…): the planner may run a sub-select with LIMIT again for each row, and take them all.
+# ARRAY(…) and not IN (…): the planner may execute a sub-select with LIMIT once for each row, and take all rows.
 _TAKE_DUE = Direct(
     text(
         f"""
@@ -50,10 +50,10 @@ _TAKE_DUE = Direct(
 
 
 def take_due(session: Session, *, limit: int, without: Sequence[str] = ()) -> list[Due]:
-    """Take up to `limit` hints that are due, oldest first. They are gone for good only when the caller commits.
+    """Delete and return up to `limit` due hints, oldest first. The caller's commit makes it final.
 
     Args:
-        without: queues whose hints stay; a few of them at most are due, or each call reads them all.
+        without: queues whose hints stay. They should have only few due hints, because each call reads all of those.
     """
     return [Due._make(row) for row in _TAKE_DUE.rows(session, {"limit": limit, "without": list(without)})]
 
@@ -67,9 +67,10 @@ _NEXT_DUE = text(
 
 
 def seconds_to_next(session: Session, *, without: Sequence[str] = ()) -> float | None:
-    """Return how many seconds from now the next hint of other queues than `without` is due, None when there is none.
+    """Return the seconds until the next hint is due, 0 or less when one is due now, None when there is none.
 
-    It is due when they are 0 or less.
+    Args:
+        without: queues whose hints do not count.
     """
     seconds = session.execute(_NEXT_DUE, {"without": list(without)}).scalar_one_or_none()
     return None if seconds is None else float(seconds)
@@ -79,5 +80,5 @@ _COUNT_DUE = text("SELECT count(*) FROM outbox WHERE due_at <= statement_timesta
 
 
 def count_due(session: Session) -> int:
-    """Return how many hints are due and not yet published."""
+    """Return the number of due hints that are not yet published."""
     return int(session.execute(_COUNT_DUE).scalar_one())

@@ -1,4 +1,4 @@
-"""Jobs that were checked and can be written."""
+"""Jobs whose arguments were checked, and the terms that several of them share."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Terms:
-    """All that is agreed about a job but its arguments and its idempotency key: jobs that are posted alike share it.
+    """Everything agreed about a job except its arguments and its idempotency key. Jobs of the same shape share it.
 
-    The same are only those that are one object, so that grouping jobs by them costs nothing.
+    Terms are compared by identity, so that grouping jobs by their terms costs nothing.
 
     Attributes:
-        columns: by name, as `gristmill.shared.jobs.insert` reads them; what is None need not be there.
-        quota: the most jobs its producer may have in flight; None when nothing limits them.
+        columns: by name, as `gristmill.shared.jobs.insert_statement` reads them. A missing column is NULL.
+        quota: the largest number of jobs that the producer may have in flight; None without a limit.
     """
 
     columns: Mapping[str, Any]
@@ -24,11 +24,11 @@ class Terms:
 
 
 class NewJob(NamedTuple):
-    """A job that was checked and can be written.
+    """A job whose arguments were checked, ready to be inserted.
 
     Attributes:
-        args: as they are stored, secret ones sealed.
-        body_hash: tells a replay of the idempotency key from its misuse.
+        args: as they are stored, with secrets sealed.
+        body_hash: distinguishes a repeated request from another one with the same idempotency key.
     """
 
     id: UUID
@@ -39,19 +39,19 @@ class NewJob(NamedTuple):
 
     @property
     def producer_id(self) -> UUID | None:
-        """Whose it is."""
+        """The producer that owns the job; None for jobs of the platform."""
         return self.terms.columns.get("producer_id")
 
     @property
     def unique_key(self) -> str | None:
-        """While a live job of the same producer and task has this key, no second one is made."""
+        """While a live job of the same producer and task has this key, no second one is created."""
         return self.terms.columns.get("unique_key")
 
     @property
     def takes_one_statement(self) -> bool:
-        """Whether one statement writes all of it: no room is counted before, and no key turned to a twin after it."""
+        """True when one statement inserts the job: no quota is counted before it, and no key redirected after it."""
         return self.terms.quota is None and (self.idempotency_key is None or self.unique_key is None)
 
     def with_idempotency_key(self, key: str, body_hash: str) -> NewJob:
-        """Return the same job under a producer's idempotency key."""
+        """Return the same job with an idempotency key of its producer."""
         return self._replace(idempotency_key=key, body_hash=body_hash)

@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 def fence(session: Session, task: Task, jobs: list[Claimed]) -> list[Claimed]:
     """Take the locks of `jobs` and return those whose attempt is still the current one."""
     attempts = [(job.id, job.attempt) for job in jobs]
-    current = leases.fence(session, attempts, patience=hard_limit(task, len(jobs)))
+    current = leases.fence(session, attempts, timeout=hard_limit(task, len(jobs)))
     for job in jobs:
         if job.id not in current:
             log.warning("job.fenced", job_id=str(job.id), attempt=job.attempt)

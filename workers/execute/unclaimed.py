@@ -10,7 +10,7 @@ from gristmill.shared.base.outages import patiently
 from gristmill.shared.dead_letters.queries_broker_letters import insert_malformed
 from gristmill.shared.jobs import moves
 from gristmill.shared.jobs.failure import fingerprint, without_variables
-from gristmill.shared.jobs.hints import find_standing
+from gristmill.shared.jobs.hints import find_states
 from gristmill.shared.operating.queries_pause import hold_refused
 from gristmill.shared.states import WAITING
 
@@ -40,7 +40,7 @@ def settle_unclaimed(database: Database, ids: set[UUID], *, queue: str) -> None:
 def _settle(session: Session, ids: set[UUID], queue: str) -> None:
     for job_id in moves.expire(session, list(ids)):
         log.warning("job.expired", job_id=str(job_id))
-    known = find_standing(session, list(ids))
+    known = find_states(session, list(ids))
     claimable = [job_id for job_id, job in known.items() if job.state in WAITING]
     if claimable and (held := hold_refused(session, claimable)):
         log.info("hint.held", queue=queue, hints=len(held))

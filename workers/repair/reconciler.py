@@ -32,7 +32,7 @@ def take_over_lost(database: Database) -> int:
     A crash costs the attempt that was counted at claim, and a back-off.
     """
     with database.transaction() as session:
-        overdue = leases.claim_overdue(session, limit=BATCH)
+        overdue = leases.lock_overdue(session, limit=BATCH)
         if not overdue:
             return 0
         free = leases.try_lock(session, [job.id for job in overdue])

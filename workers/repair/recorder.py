@@ -90,7 +90,7 @@ def _take(channel: Any, queue: str) -> Iterator[Any]:
 
 def record(session: Session, hint: DeadHint) -> None:
     """Record one dead message: revive its jobs that are live, add what the broker says to those that are dead."""
-    standing = hints.find_standing(session, hint.job_ids)
+    standing = hints.find_states(session, hint.job_ids)
     unknown = [job_id for job_id in hint.job_ids if job_id not in standing]
     problem = hint.problem or (f"no job has the id {unknown[0]}" if unknown else None)
     if problem is not None:

@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 
 from gristmill.shared.database.direct import array_of, array_of_ids, in_order_of_ids
-from gristmill.shared.jobs.final_move import end
+from gristmill.shared.jobs.final_move import execute_final_move
 from gristmill.shared.jobs.move_statement import FENCED, direct_move
 from gristmill.shared.states import Move
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Claimed(NamedTuple):
-    """A job that this worker may execute now: its attempt number is the fence of everything that follows."""
+    """A job that this worker may execute now. Its attempt number is the fence of all later statements."""
 
     id: UUID
     task: str
@@ -42,10 +42,10 @@ _BEGIN: Final = f"""
     WHERE {{which}} AND state || '' IN ({{sources}}) AND run_at <= statement_timestamp()
       AND attempt < max_attempts AND (expires_at IS NULL OR expires_at > statement_timestamp())
       AND queue <> ALL(ARRAY(SELECT queue FROM queue_controls WHERE paused_at IS NOT NULL))
-    RETURNING {", ".join(_CLAIMED)}, {{tell}}
+    RETURNING {", ".join(_CLAIMED)}, {{notify}}
 """
-# Its commit may be asynchronous: if the database server crashes, the attempt is forgotten together with its effects.
-# What leaves for the world waits for the disk: otherwise two attempts could go on under one number.
+# The commit of a claim may be asynchronous: a crash of the database server loses the attempt together with its effects.
+# Tasks with outside effects wait for the disk: otherwise two attempts could run under one number.
 _COMMIT_LATER: Final = "set_config('synchronous_commit', 'off', true)"
 _CLAIM = direct_move(
     Move.CLAIM,
@@ -56,7 +56,7 @@ _CLAIM = direct_move(
     SELECT {", ".join(_CLAIMED)}, (SELECT count(*) FROM commit) AS commits_later FROM claimed
     """,
 )
-# Of a job that comes alone Postgres plans each of its statements twice as fast when they ask for no more than one.
+# For a single job: Postgres plans statements about one row twice as fast.
 _CLAIM_ONE = direct_move(
     Move.CLAIM,
     f"""
@@ -69,12 +69,12 @@ _CLAIM_ONE = direct_move(
 def claim(
     session: Session, ids: Sequence[UUID], *, worker: str, lease: float, durable: Sequence[str] = ()
 ) -> list[Claimed]:
-    """Begin an attempt of each of `ids` that is due; the others are done, not due, running, paused or unwanted.
+    """Begin an attempt of each of `ids` that is due. The others are ended, not due, running, paused or expired.
 
     Args:
-        worker: who claims, for the record.
-        lease: seconds until somebody may look whether this worker is still there.
-        durable: names of tasks whose attempt must be on disk before it begins, since its effects are outside.
+        worker: the name of the worker, for the record.
+        lease: seconds until the reconciler may check whether this worker is still there.
+        durable: names of tasks whose attempts must be on disk before they begin, since their effects are outside.
     """
     values = {"worker": worker, "lease": lease, "durable": list(durable)}
     if len(ids) == 1:
@@ -84,7 +84,7 @@ def claim(
     return [Claimed._make(row[: len(_CLAIMED)]) for row in rows]
 
 
-# Each row looks its place in the arrays up by itself, as in `gristmill.shared.jobs.leases`, and for the same reason.
+# Each row finds its position in the arrays, as in `gristmill.shared.jobs.leases` and for the same reason.
 _SUCCEED = direct_move(
     Move.SUCCEED,
     """
@@ -93,7 +93,7 @@ _SUCCEED = direct_move(
     FROM (SELECT CAST(:ids AS uuid[]) AS ids, CAST(:attempts AS int[]) AS attempts,
                  CAST(:results AS jsonb[]) AS results) AS done
     WHERE id = ANY(ids) AND attempt = attempts[width_bucket(id, ids)] AND state || '' IN ({sources})
-    RETURNING width_bucket(id, ids), {callback}, {tell}
+    RETURNING width_bucket(id, ids), {callback}, {notify}
     """,
 )
 
@@ -104,21 +104,21 @@ _SUCCEED_ONE = direct_move(
     UPDATE jobs SET state = {{target}}, result = CAST(:result AS jsonb), finished_at = clock_timestamp(),
         lease_until = NULL
     WHERE {FENCED}
-    RETURNING id, {{callback}}, {{tell}}
+    RETURNING id, {{callback}}, {{notify}}
     """,
 )
 
 
 def succeed(session: Session, done: Sequence[tuple[UUID, int, Any]]) -> set[UUID]:
-    """End jobs with success: `done` holds (id, attempt, result). Returns the ids that moved; the caller compares."""
+    """End jobs with success. `done` holds (id, attempt, result). Return the ids that moved; the caller compares."""
     done = in_order_of_ids(done)
     encoded = [None if result is None else orjson.dumps(result).decode() for _, _, result in done]
     if len(done) == 1:
         ((job_id, attempt, _),) = done
-        return end(session, _SUCCEED_ONE, {"id": job_id, "attempt": attempt, "result": encoded[0]})
+        return execute_final_move(session, _SUCCEED_ONE, {"id": job_id, "attempt": attempt, "result": encoded[0]})
     values = {
         "ids": array_of_ids(job_id for job_id, _, _ in done),
         "attempts": array_of(attempt for _, attempt, _ in done),
-        "results": encoded if any(encoded) else None,  # then nobody looks for a place in it
+        "results": encoded if any(encoded) else None,  # then no row looks up a position in it
     }
-    return {done[at - 1][0] for at in end(session, _SUCCEED, values)}
+    return {done[position - 1][0] for position in execute_final_move(session, _SUCCEED, values)}

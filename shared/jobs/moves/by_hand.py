@@ -1,4 +1,4 @@
-"""The moves that a person or a producer asks for: cancel, run now, redrive. Callers find them in `moves`."""
+"""Cancel jobs, run them now and redrive them, as a person or a producer requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy import text
 
-from gristmill.shared.jobs.final_move import end
+from gristmill.shared.jobs.final_move import execute_final_move
 from gristmill.shared.jobs.move_statement import direct_move, move_statement
 from gristmill.shared.queues import QUEUES
 from gristmill.shared.states import Move
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-# Their outbox rows stay: a hint of a cancelled job moves nothing.
+# The outbox rows stay: a hint of a cancelled job moves nothing.
 _CANCEL_WAITING = direct_move(
     Move.CANCEL_WAITING,
     """
@@ -28,14 +28,14 @@ _CANCEL_WAITING = direct_move(
     SET state = {target}, finished_at = clock_timestamp(),
         cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp())
     WHERE id = ANY(:ids) AND state || '' IN ({sources})
-    RETURNING id, {callback}, {tell}
+    RETURNING id, {callback}, {notify}
     """,
 )
 
 
 def cancel_waiting(session: Session, ids: Sequence[UUID]) -> set[UUID]:
-    """End those of `ids` that wait, at once. Returns them; the others run or have ended."""
-    return end(session, _CANCEL_WAITING, {"ids": list(ids)})
+    """Cancel those of `ids` that wait, immediately. Return their ids; the others run or have ended."""
+    return execute_final_move(session, _CANCEL_WAITING, {"ids": list(ids)})
 
 
 _REQUEST_CANCEL = text(
@@ -48,16 +48,16 @@ _REQUEST_CANCEL = text(
 
 
 def request_cancels(session: Session, ids: Sequence[UUID]) -> set[UUID]:
-    """Ask that those of `ids` that run be ended; their workers do it. Returns those that were not asked before."""
+    """Request that the workers end those of `ids` that run. Return the ids for which this is the first request."""
     return set(session.execute(_REQUEST_CANCEL, {"ids": list(ids)}).scalars())
 
 
 def request_cancel(session: Session, job_id: UUID) -> bool:
-    """Ask that a running job be ended. False when it does not run, or was asked for before."""
+    """Request the end of a running job. Return False when it does not run, or the request was made before."""
     return bool(request_cancels(session, [job_id]))
 
 
-# One time for the job and its hint, that of the statement: a hint is due when its job is.
+# The job and its hint get the same time, that of the statement: a hint is due when its job is.
 _RUN_NOW = move_statement(
     Move.RUN_NOW,
     """
@@ -82,21 +82,21 @@ _RUN_NOW = move_statement(
 
 
 def run_now(session: Session, job_id: UUID) -> bool:
-    """Let a job that waits for its time run at once: its hint, the one it has, becomes due. False when it does not."""
+    """Make a job that waits for its time due now, with the hint it has. Return False when it does not wait for one."""
     return session.execute(_RUN_NOW, {"id": job_id}).one_or_none() is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redriven:
-    """A job that was put back to work, and when it is due."""
+    """A redriven job, and the time it is due."""
 
     id: UUID
     run_at: datetime
 
 
-# The budget is what the job was given: its limit, less the number at which it was last redriven, less what attempts
-# since then have added to it that did not count. Rows are locked in the order of their ids, so that two redrives wait
-# for each other instead of deadlocking, and the second finds the letters resolved.
+# The number of new attempts is the one that the job was given at first. It is the limit, less the attempts up to the
+# last redrive, less the additions by attempts since then that did not count. Rows are locked in the order of their ids,
+# so that two redrives wait for each other instead of deadlocking. The second then finds the dead letters resolved.
 _REDRIVE = move_statement(
     Move.REDRIVE,
     """
@@ -150,23 +150,23 @@ def redrive(
     start: float = 0.0,
     spacing: float = 0.0,
 ) -> list[Redriven]:
-    """Put those of `ids` back to work that are dead with an open letter, which is resolved by the same statement.
+    """Redrive those of `ids` that are dead with an open dead letter, which the same statement resolves.
 
-    A job gets as many attempts as it was given at first; their numbers go on, its history stays.
+    A job gets as many attempts as it was given at first. The numbering of attempts continues, and the history stays.
 
     Args:
         session: the caller's.
-        ids: jobs.
-        actor: who wants it, for the record.
-        args: to be stored instead of what the jobs have; sealed already.
-        start: seconds from now until the first of `ids` is due; what is due later is `scheduled` and not `queued`.
-        spacing: seconds between one and the next.
+        ids: ids of jobs.
+        actor: the name of the person or producer, for the record.
+        args: replace the arguments of the jobs; sealed already.
+        start: seconds from now until the first of `ids` is due. A job that is due later is `scheduled`, not `queued`.
+        spacing: seconds between the due times of two jobs.
 
     Returns:
-        Those that moved. The others were redriven or discarded meanwhile, or never were dead.
+        The jobs that moved. The others were redriven or discarded meanwhile, or never were dead.
 
     Raises:
-        sqlalchemy.exc.IntegrityError: one has the unique key of a live job; nothing moved.
+        sqlalchemy.exc.IntegrityError: a job has the unique key of a live job; nothing moved.
     """
     values = {
         "ids": list(ids),

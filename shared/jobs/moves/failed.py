@@ -9,7 +9,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from gristmill.shared.database.rows import rows_moved
-from gristmill.shared.jobs.final_move import end
+from gristmill.shared.jobs.final_move import execute_final_move
 from gristmill.shared.jobs.move_statement import FENCED, direct_move, move_statement
 from gristmill.shared.states import AttemptOutcome, DeadReason, Move
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gristmill.shared.jobs.failure import Failure
 
-_WANTED: Final = f"{FENCED} AND cancel_requested_at IS NULL"  # a job that is to be cancelled does not go on to wait
+_WANTED: Final = f"{FENCED} AND cancel_requested_at IS NULL"  # a job to be cancelled does not wait again
 _ATTEMPT_ROW: Final = """
     INSERT INTO attempts (job_id, attempt, outcome, worker, started_at, error_type, error_code, error_message,
                           traceback)
@@ -40,7 +40,7 @@ _RETRY = move_statement(
         UPDATE jobs
         SET state = {{target}}, run_at = clock_timestamp() + :delay * interval '1 second', lease_until = NULL
         WHERE {_WANTED}
-        RETURNING id, task, queue, run_at, attempt, worker, started_at, {{tell}}
+        RETURNING id, task, queue, run_at, attempt, worker, started_at, {{notify}}
     ), history AS ({_ATTEMPT_ROW}), hinted AS (
         INSERT INTO outbox (job_id, task, queue, due_at, alone)
         SELECT id, task, queue, run_at, :outcome = 'lost' FROM moved
@@ -59,13 +59,13 @@ def retry(
     failure: Failure,
     outcome: AttemptOutcome = AttemptOutcome.FAILED,
 ) -> bool:
-    """Put a failed job back to wait for `delay`, with its error on record and a hint for when it is due.
+    """Let a failed job wait for `delay` before its next attempt, with its error recorded and a hint for that time.
 
-    One that was asked to be cancelled does not move. After a lost worker the hint goes alone: its job, or a neighbour
-    in its bundle, may be the one that kills workers.
+    A job whose cancellation was requested does not move. After a lost worker the hint goes alone: its job, or another
+    job of its bundle, may be the one that kills workers.
     """
     values = {"id": job_id, "attempt": attempt, "delay": delay.total_seconds(), "outcome": str(outcome)}
-    return _moved(session, _RETRY, values | _evidence(failure))
+    return _moved(session, _RETRY, values | _error_columns(failure))
 
 
 _SNOOZE = move_statement(
@@ -76,7 +76,7 @@ _SNOOZE = move_statement(
         SET state = {{target}}, run_at = clock_timestamp() + :delay * interval '1 second', lease_until = NULL,
             max_attempts = max_attempts + 1
         WHERE {_WANTED}
-        RETURNING id, task, queue, run_at, attempt, worker, started_at, {{tell}}
+        RETURNING id, task, queue, run_at, attempt, worker, started_at, {{notify}}
     ), history AS ({_ATTEMPT_ROW}), hinted AS (
         INSERT INTO outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at FROM moved
     )
@@ -86,12 +86,12 @@ _SNOOZE = move_statement(
 
 
 def snooze(session: Session, job_id: UUID, attempt: int, *, delay: timedelta) -> bool:
-    """Put a job back to wait for `delay` because its handler asked so; the attempt does not count against the limit.
+    """Let a job wait for `delay` because its handler asked for it. The attempt does not count against the limit.
 
-    One that was asked to be cancelled does not move.
+    A job whose cancellation was requested does not move.
     """
     values = {"id": job_id, "attempt": attempt, "delay": delay.total_seconds(), "outcome": str(AttemptOutcome.SNOOZED)}
-    return _moved(session, _SNOOZE, values | _evidence(None))
+    return _moved(session, _SNOOZE, values | _error_columns(None))
 
 
 _KILL = direct_move(
@@ -100,7 +100,7 @@ _KILL = direct_move(
     WITH moved AS (
         UPDATE jobs SET state = {{target}}, finished_at = clock_timestamp(), lease_until = NULL
         WHERE {FENCED}
-        RETURNING id, task, queue, attempt, worker, started_at, {{tell}}, {{callback}}
+        RETURNING id, task, queue, attempt, worker, started_at, {{notify}}, {{callback}}
     ), history AS ({_ATTEMPT_ROW}), letter AS ({_DEAD_LETTER_ROW})
     SELECT id, callback FROM moved
     """,
@@ -116,9 +116,9 @@ def kill(
     failure: Failure,
     outcome: AttemptOutcome = AttemptOutcome.FAILED,
 ) -> bool:
-    """End a running job without success; its dead letter is written by the same statement."""
+    """End a running job as dead. The same statement writes its dead letter."""
     values = {"id": job_id, "attempt": attempt, "reason": str(reason), "outcome": str(outcome), "letter_id": uuid7()}
-    return bool(end(session, _KILL, values | _evidence(failure)))
+    return bool(execute_final_move(session, _KILL, values | _error_columns(failure)))
 
 
 _CANCEL = direct_move(
@@ -127,7 +127,7 @@ _CANCEL = direct_move(
     WITH moved AS (
         UPDATE jobs SET state = {{target}}, finished_at = clock_timestamp(), lease_until = NULL
         WHERE {FENCED}
-        RETURNING id, attempt, worker, started_at, {{tell}}, {{callback}}
+        RETURNING id, attempt, worker, started_at, {{notify}}, {{callback}}
     ), history AS ({_ATTEMPT_ROW})
     SELECT id, callback FROM moved
     """,
@@ -135,12 +135,12 @@ _CANCEL = direct_move(
 
 
 def cancel(session: Session, job_id: UUID, attempt: int, *, reason: str) -> bool:
-    """End a running job as cancelled, because its handler or somebody else said that it is no longer wanted."""
+    """End a running job as cancelled, because its handler returned `Cancel` or its cancellation was requested."""
     values = {"id": job_id, "attempt": attempt, "outcome": str(AttemptOutcome.CANCELLED)}
-    return bool(end(session, _CANCEL, values | _evidence(None) | {"error_message": reason}))
+    return bool(execute_final_move(session, _CANCEL, values | _error_columns(None) | {"error_message": reason}))
 
 
-def _evidence(failure: Failure | None) -> dict[str, str | None]:
+def _error_columns(failure: Failure | None) -> dict[str, str | None]:
     return {
         "error_type": failure.type if failure else None,
         "error_code": failure.code if failure else None,

@@ -1,4 +1,4 @@
-"""Give jobs back that a worker has claimed and, told to stop, will not begin."""
+"""Give back jobs that a stopping worker has claimed and will not begin."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _GIVE_BACK = move_statement(
         FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS mine(id uuid, attempt int)
         WHERE jobs.id = mine.id AND jobs.attempt = mine.attempt AND jobs.state IN ({sources})
           AND jobs.cancel_requested_at IS NULL
-        RETURNING jobs.id, jobs.task, jobs.queue, jobs.run_at, jobs.attempt, jobs.worker, jobs.started_at, {tell}
+        RETURNING jobs.id, jobs.task, jobs.queue, jobs.run_at, jobs.attempt, jobs.worker, jobs.started_at, {notify}
     ), history AS (
         INSERT INTO attempts (job_id, attempt, outcome, worker, started_at)
         SELECT id, attempt, :outcome, worker, started_at FROM moved
@@ -37,11 +37,11 @@ _GIVE_BACK = move_statement(
 
 
 def give_back(session: Session, attempts: Sequence[tuple[UUID, int]]) -> set[UUID]:
-    """Put running attempts, (id, attempt) each, back to wait, due now and with a hint; returns the ids that moved.
+    """Return running attempts, given as (id, attempt), to `queued` with a hint due now; return the ids that moved.
 
-    The attempt does not count against the limit, and its number is used up all the same: the limit grows by one. Who
-    gives back may not learn whether the commit was done, and a number that comes twice would let it settle the attempt
-    of somebody else. One that was asked to be cancelled does not move.
+    An attempt that is given back does not count: the limit grows by one. Its number is not used again, because the
+    worker may not learn the result of the commit. With the same number it could settle the attempt of another worker.
+    A job whose cancellation was requested does not move.
     """
     rows = [{"id": job_id, "attempt": attempt} for job_id, attempt in attempts]
     values = {"rows": orjson.dumps(rows).decode(), "outcome": str(AttemptOutcome.GIVEN_BACK)}

@@ -1,4 +1,4 @@
-"""End jobs that nobody claimed: `expire` and `give_up`, each with its dead letter."""
+"""End jobs that no worker claimed, `expire` and `give_up`, each with its dead letter."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from uuid import UUID
 
 import orjson
 
-from gristmill.shared.jobs.final_move import end
+from gristmill.shared.jobs.final_move import execute_final_move
 from gristmill.shared.jobs.move_statement import direct_move
 from gristmill.shared.states import DeadReason, Move
 
@@ -22,7 +22,7 @@ _EXPIRE = direct_move(
     WITH moved AS (
         UPDATE jobs SET state = {target}, finished_at = clock_timestamp()
         WHERE id = ANY(:ids) AND state || '' IN ({sources}) AND expires_at <= statement_timestamp()
-        RETURNING id, task, queue, attempt, expires_at, {tell}, {callback}
+        RETURNING id, task, queue, attempt, expires_at, {notify}, {callback}
     ), letter AS (
         INSERT INTO dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message, fingerprint,
                                   attempts)
@@ -37,8 +37,8 @@ _EXPIRE = direct_move(
 
 
 def expire(session: Session, ids: Sequence[UUID]) -> set[UUID]:
-    """End those of `ids` that waited past their `expires_at`, each with its dead letter."""
-    return end(session, _EXPIRE, {"ids": list(ids), "reason": str(DeadReason.EXPIRED)})
+    """End those of `ids` that waited beyond their `expires_at`, each with its dead letter."""
+    return execute_final_move(session, _EXPIRE, {"ids": list(ids), "reason": str(DeadReason.EXPIRED)})
 
 
 _GIVE_UP = direct_move(
@@ -49,7 +49,7 @@ _GIVE_UP = direct_move(
         WHERE id = ANY(:ids) AND state || '' IN ({sources}) AND run_at <= statement_timestamp()
           AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.due_at = jobs.run_at AND outbox.job_id = jobs.id)
           AND NOT EXISTS (SELECT 1 FROM held_hints WHERE held_hints.job_id = jobs.id)
-        RETURNING id, task, queue, attempt, {tell}, {callback}
+        RETURNING id, task, queue, attempt, {notify}, {callback}
     ), letter AS (
         INSERT INTO dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message, fingerprint,
                                   attempts, broker)
@@ -65,9 +65,9 @@ _GIVE_UP = direct_move(
 
 
 def give_up(session: Session, ids: Sequence[UUID], *, broker: dict[str, Any]) -> set[UUID]:
-    """End those of `ids` that wait for their hint, because its delivery fails again and again, each with a dead letter.
+    """End those of `ids` whose hint cannot be delivered after many tries, each with a dead letter.
 
-    One that has another hint in the outbox or held, or is due later, was tried meanwhile and is left alone.
+    A job that is due later, or has another hint in the outbox or held, was attempted meanwhile and does not move.
     """
     values = {"ids": list(ids), "reason": str(DeadReason.DELIVERY_LIMIT), "broker": orjson.dumps(broker).decode()}
-    return end(session, _GIVE_UP, values)
+    return execute_final_move(session, _GIVE_UP, values)

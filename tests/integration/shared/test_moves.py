@@ -131,12 +131,12 @@ def test_of_many_attempts_those_are_fenced_that_are_still_current(table_database
     ended = insert_job(table_database, state=State.CANCELLED, attempt=ATTEMPT)
     asked = [(ended, ATTEMPT), *((job, ATTEMPT - number % 2) for number, job in enumerate(jobs))]
     with table_database.transaction() as session:
-        assert leases.fence(session, asked, patience=5) == {jobs[0], jobs[2]}
+        assert leases.fence(session, asked, timeout=5) == {jobs[0], jobs[2]}
         with table_database.transaction() as other:
             assert leases.try_lock(other, jobs) == {jobs[1], jobs[3]}, "of the others it takes no lock"
     for attempt, fenced in ((ATTEMPT, {jobs[0]}), (ATTEMPT - 1, set())):
         with table_database.transaction() as session:
-            assert leases.fence(session, [(jobs[0], attempt)], patience=5) == fenced
+            assert leases.fence(session, [(jobs[0], attempt)], timeout=5) == fenced
             assert session.execute(text("SHOW statement_timeout")).scalar_one() == ("5s" if fenced else "30s")
 
 
@@ -148,7 +148,7 @@ def test_many_succeed_by_one_statement_in_any_order_and_the_caller_is_told_which
     ended = insert_job(table_database, state=State.CANCELLED)
     with table_database.transaction() as session:
         done = [(jobs[number], 1 + number, {"number": number}) for number in order]
-        assert leases.fence(session, [(job, attempt) for job, attempt, _ in done], patience=5) == set(jobs)
+        assert leases.fence(session, [(job, attempt) for job, attempt, _ in done], timeout=5) == set(jobs)
         assert moves.succeed(session, [(ended, 1, None), *done]) == set(jobs)
     assert [find(table_database, job).result for job in jobs] == [{"number": number} for number in range(5)]
 
@@ -231,6 +231,6 @@ def test_a_redrive_ends_in_the_state_that_the_table_of_moves_has_for_its_time(
 
 @pytest.mark.parametrize("written", ["'queued'", "CASE WHEN attempt > 1 THEN 'dead' ELSE {target} END"])
 def test_a_statement_that_writes_a_state_the_table_of_moves_does_not_have_is_refused(written: str) -> None:
-    sql = f"UPDATE jobs SET state = {written}, run_at = now() WHERE state IN ({{sources}}) RETURNING {{tell}}"
+    sql = f"UPDATE jobs SET state = {written}, run_at = now() WHERE state IN ({{sources}}) RETURNING {{notify}}"
     with pytest.raises(AssertionError, match="snooze"):
         move_statement(Move.SNOOZE, sql)

@@ -5,8 +5,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-
 from celery.exceptions import Reject
+
 from gristmill import tasks
 from gristmill.shared.context import Call, Context
 from gristmill.shared.database.connect import Database
