@@ -12,7 +12,7 @@ from uuid import UUID
 
 from marshmallow import ValidationError
 
-from gristmill.shared.dead_letters.queries_groups import Place
+from gristmill.shared.dead_letters.queries_groups import GroupPosition
 
 Key = TypeVar("Key")
 
@@ -72,13 +72,13 @@ def _encode_time(time: datetime) -> bytes:
     return time.astimezone(UTC).isoformat().encode()
 
 
-def _encode_group(group: Place) -> bytes:
+def _encode_group(group: GroupPosition) -> bytes:
     return f"{group.count} {group.last_seen.isoformat()} {group.sample}".encode()
 
 
-def _decode_group(raw: bytes) -> Place:
+def _decode_group(raw: bytes) -> GroupPosition:
     count, last_seen, sample = raw.decode().split(" ")
-    group = Place(int(count), _decode_time(last_seen.encode()), UUID(sample))
+    group = GroupPosition(int(count), _decode_time(last_seen.encode()), UUID(sample))
     if not 0 < group.count < 2**63:
         raise ValueError
     return group
@@ -88,4 +88,4 @@ def _decode_group(raw: bytes) -> Place:
 BY_ID: Final[Cursor[UUID]] = Cursor(lambda key: key.bytes, lambda raw: UUID(bytes=raw), "^[A-Za-z0-9_-]{21}[AQgw]$")
 BY_NAME: Final[Cursor[str]] = Cursor(str.encode, _decode_name)
 BY_TIME: Final[Cursor[datetime]] = Cursor(_encode_time, _decode_time)
-BY_GROUP: Final[Cursor[Place]] = Cursor(_encode_group, _decode_group)
+BY_GROUP: Final[Cursor[GroupPosition]] = Cursor(_encode_group, _decode_group)

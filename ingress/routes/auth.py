@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 blueprint = Blueprint("auth", __name__, url_prefix=PREFIX, description="Registration, sign-in and sign-out of people.")
 
 _DAY: Final = 86_400  # seconds
-_PLACE: Final = {"Location": {"schema": {"type": "string"}, "description": "The URL of the job, or of the user."}}
+_LOCATION: Final = {"Location": {"schema": {"type": "string"}, "description": "The URL of the job, or of the user."}}
 _WAITED: Final = {
     "Preference-Applied": {"schema": {"type": "string"}, "description": "The longest wait that was applied: `wait=10`."}
 }
@@ -36,9 +36,9 @@ _WAITED: Final = {
 @public
 @limited(RateCounters.count_registration, "registrations")
 @blueprint.arguments(RegisterRequest())
-@blueprint.response(202, AcceptedJob, headers=_PLACE, description="Accepted: a job creates the account.")
+@blueprint.response(202, AcceptedJob, headers=_LOCATION, description="Accepted: a job creates the account.")
 @blueprint.alt_response(
-    201, schema=UserAnswer, headers=_PLACE | _WAITED, description="With `Prefer: wait`: the user was created."
+    201, schema=UserAnswer, headers=_LOCATION | _WAITED, description="With `Prefer: wait`: the user was created."
 )
 @blueprint.alt_response(409, schema=ErrorEnvelope, description="With `Prefer: wait`: a user with this address exists.")
 @blueprint.alt_response(429, schema=ErrorEnvelope, description=TOO_OFTEN)

@@ -26,7 +26,7 @@ from gristmill.ingress.schemas.lists import CountAnswer
 from gristmill.ingress.services import services
 from gristmill.shared.database.bounded_count import Count
 from gristmill.shared.dead_letters.queries import count_letters, list_letters
-from gristmill.shared.dead_letters.queries_groups import Place, list_groups
+from gristmill.shared.dead_letters.queries_groups import GroupPosition, list_groups
 
 blueprint = OptionalBodyBlueprint(
     "dead_letter_lists", __name__, url_prefix=PREFIX, description="Dead letters by a filter."
@@ -87,7 +87,7 @@ def group_dead_letters(wanted: dict[str, Any]) -> dict[str, Any]:
             session, requested_dead_letters(current_principal(), wanted), limit=limit, after=after
         ),
         cursor=BY_GROUP,
-        key_of=Place.of,
+        key_of=GroupPosition.of,
         show=show_dead_letter_group,
     )
 

@@ -45,7 +45,7 @@ blueprint: Blueprint = OptionalBodyBlueprint(
 )
 _SHIPPED: Final = frozenset(each.name for each in SCHEDULES)
 _NAME: Final = [{"in": "path", "name": "name", "schema": {"type": "string", "pattern": NAME}}]
-_PLACE: Final = {"Location": {"schema": {"type": "string"}, "description": "The URL of the job."}}
+_LOCATION: Final = {"Location": {"schema": {"type": "string"}, "description": "The URL of the job."}}
 
 
 @blueprint.route("/schedules", methods=["GET"])
@@ -143,8 +143,8 @@ def list_fires_of_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
 @blueprint.route("/schedules/<name>/run", methods=["POST"], parameters=_NAME)
 @requires("schedules:write")
 @blueprint.arguments(RunRequest(), required=False)
-@blueprint.response(202, RunAnswer, headers=_PLACE, description="The job is accepted.")
-@blueprint.alt_response(200, schema=RunAnswer, headers=_PLACE, description="This time had the job already.")
+@blueprint.response(202, RunAnswer, headers=_LOCATION, description="The job is accepted.")
+@blueprint.alt_response(200, schema=RunAnswer, headers=_LOCATION, description="This time had the job already.")
 @blueprint.alt_response(
     409, schema=ErrorEnvelope, description="Its last job has not ended, or its task does not exist any more."
 )

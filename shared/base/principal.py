@@ -50,7 +50,7 @@ class Principal:
 
     @property
     def is_admin(self) -> bool:
-        """Whether it may do everything."""
+        """True when it may do everything."""
         return ADMIN in self.scopes
 
     @property

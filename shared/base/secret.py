@@ -19,7 +19,7 @@ class Secret:
         return self._value
 
     def __eq__(self, other: object) -> bool:
-        return self._value == other._value if isinstance(other, Secret) else NotImplemented
+        return self._value == other.reveal() if isinstance(other, Secret) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self._value)

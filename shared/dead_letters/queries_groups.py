@@ -32,20 +32,20 @@ class LetterGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a group stands in the list: by its size, then by its latest letter."""
+class GroupPosition:
+    """The position of a group in the list: by its size, then by its latest dead letter."""
 
     count: int
     last_seen: datetime
     sample: UUID
 
     @classmethod
-    def of(cls, group: LetterGroup) -> Place:
+    def of(cls, group: LetterGroup) -> GroupPosition:
         return cls(group.count, group.last_seen, group.sample.id)
 
 
 def list_groups(
-    session: Session, wanted: Specification, *, limit: int, after: Place | None = None
+    session: Session, wanted: Specification, *, limit: int, after: GroupPosition | None = None
 ) -> list[LetterGroup]:
     """Return at most `limit` groups by task and fingerprint, the largest first; `after` is where a page ended.
 

@@ -1,4 +1,4 @@
-"""What operators say about queues and flags, the hints of paused queues, and the reports of processes."""
+"""Tables of operating: paused queues and their hints, queue counts, reports of processes, feature flags."""
 
 from __future__ import annotations
 

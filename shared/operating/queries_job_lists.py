@@ -34,9 +34,9 @@ def list_jobs(session: Session, wanted: Specification, *, limit: int, before: UU
     Raises:
         FilterTooSlowError: the filter has to look at too much.
     """
-    earlier = () if before is None else (Job.id < before,)
+    older = () if before is None else (Job.id < before,)
     pages = [
-        select(Job).where(half.condition(), *earlier).order_by(Job.id.desc()).limit(limit) for half in _halves(wanted)
+        select(Job).where(half.condition(), *older).order_by(Job.id.desc()).limit(limit) for half in _halves(wanted)
     ]
     page = select(Job).from_statement(union_all(*pages).order_by(text("id DESC")).limit(limit))
     with statement_timeout(session):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """What operators said of a queue. `released_at`: when held hints of it were last put back into the outbox."""
+    """The pause of a queue. `released_at`: the time at which its held hints last went back into the outbox."""
 
     paused_at: datetime | None = None
     paused_by: str | None = None

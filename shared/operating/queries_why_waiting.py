@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import text
 
-from gristmill.shared.database import bounded
+from gristmill.shared.database import bounded_count
 from gristmill.shared.states import WAITING, State
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def get_job_facts(session: Session, job: Job) -> JobFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuePosition:
-    """The jobs before a job in its queue, and those that run. Counts end at `bounded.MOST_COUNTED` + 1."""
+    """The jobs before a job in its queue, and those that run. Counts end at `bounded_count.MOST_COUNTED` + 1."""
 
     ahead: int
     oldest_due_at: datetime | None
@@ -82,7 +82,7 @@ _POSITION = text(
 
 def get_queue_position(session: Session, job: Job) -> QueuePosition:
     """Return the position of a due job in its queue; the cost is bounded, however long the queue is."""
-    values = {"queue": job.queue, "run_at": job.run_at, "id": job.id, "most": bounded.MOST_COUNTED + 1}
+    values = {"queue": job.queue, "run_at": job.run_at, "id": job.id, "most": bounded_count.MOST_COUNTED + 1}
     return QueuePosition(**session.execute(_POSITION, values).mappings().one())
 
 
@@ -92,5 +92,7 @@ _UNPUBLISHED = text(
 
 
 def count_unpublished_before(session: Session, job: Job) -> int:
-    """Return the number of hints to be published before that of `job`, at most `bounded.MOST_COUNTED` + 1."""
-    return int(session.execute(_UNPUBLISHED, {"run_at": job.run_at, "most": bounded.MOST_COUNTED + 1}).scalar_one())
+    """Return the number of hints to be published before that of `job`, at most `bounded_count.MOST_COUNTED` + 1."""
+    return int(
+        session.execute(_UNPUBLISHED, {"run_at": job.run_at, "most": bounded_count.MOST_COUNTED + 1}).scalar_one()
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from gristmill.shared.database import bounded
+from gristmill.shared.database import bounded_count
 
 REASONS: Final = (
     "not_due",
@@ -62,5 +62,5 @@ def write_span(span: timedelta) -> str:
 
 
 def write_count(count: int) -> str:
-    """Return a count that ends at `bounded.MOST_COUNTED`."""
-    return f"{count:,}" if count <= bounded.MOST_COUNTED else f"more than {bounded.MOST_COUNTED:,}"
+    """Return a count that ends at `bounded_count.MOST_COUNTED`."""
+    return f"{count:,}" if count <= bounded_count.MOST_COUNTED else f"more than {bounded_count.MOST_COUNTED:,}"

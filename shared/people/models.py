@@ -35,7 +35,7 @@ class User(Base):
 
 
 class UserProfile(Base):
-    """What a person told about themselves, and how they want to be told things."""
+    """The name of a person, and the ways in which they want to be notified."""
 
     __tablename__ = "user_profiles"
 

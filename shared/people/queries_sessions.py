@@ -91,7 +91,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionUser:
-    """Whose session it is."""
+    """The user of a session."""
 
     email: str
     role: str

@@ -49,7 +49,7 @@ class Person(Principal):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """What somebody has who has just signed in, or goes on. Shown once, stored nowhere."""
+    """The tokens of somebody who has just signed in or refreshed. Shown once, stored nowhere."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)

@@ -35,7 +35,7 @@ _OPTIONS: Final[Any] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """What an access token says that we have signed.
+    """The claims of an access token that we have signed.
 
     Attributes:
         ends_at: seconds since 1970, by the database's clock.

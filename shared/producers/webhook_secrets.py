@@ -1,4 +1,4 @@
-"""What is done to the secrets that callbacks are signed with: make, replace with an overlap, forget, sign.
+"""Create, rotate and delete the secrets of a producer, and sign its callbacks with them.
 
 Signatures are those of Standard Webhooks (https://www.standardwebhooks.com), version 1.
 """

@@ -29,7 +29,7 @@ _RULE: Final = frozenset({"cron", "every", "timezone"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """What a schedule is told to do: either `cron` or `every` (seconds), and a task with its arguments."""
+    """The definition of a schedule: either `cron` or `every` (seconds), and a task with its arguments."""
 
     cron: str | None = None
     every: float | None = None

@@ -122,7 +122,7 @@ def test_a_borrowed_attribute_is_there_and_of_its_type(name: str) -> None:
 
 def test_the_page_of_borrowed_names_lists_those_that_are_checked_here() -> None:
     rows = ROW.findall(TABLE.read_text())
-    assert [name for name, _ in rows] == list(dict.fromkeys(name for name, _ in rows))
+    assert rows == list(dict.fromkeys(rows))
     assert {name for name, _ in rows} == SIGNATURES.keys() | ATTRIBUTES.keys()
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from gristmill import tasks
-from gristmill.shared.database import bounded
+from gristmill.shared.database import bounded_count
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.enqueue import JobOptions
 from gristmill.shared.jobs.models import Job
@@ -160,7 +160,7 @@ def test_a_job_in_line_says_how_many_older_ones_there_are_and_how_long_the_oldes
     behind = f"of {DATA}; the oldest has waited 100 s"
     assert as_if_read_at_once(explain(database, jobs[4]).message, 100) == f"behind 4 older jobs {behind}"
     assert as_if_read_at_once(explain(database, jobs[1]).message, 100) == f"behind 1 older job {behind}"
-    monkeypatch.setattr(bounded, "MOST_COUNTED", 2)
+    monkeypatch.setattr(bounded_count, "MOST_COUNTED", 2)
     assert explain(database, jobs[4]).message.startswith("behind more than 2 older jobs")
 
 

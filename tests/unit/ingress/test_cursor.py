@@ -9,7 +9,7 @@ import pytest
 from marshmallow import ValidationError
 
 from gristmill.ingress.http.cursor import BY_GROUP, BY_ID, BY_NAME, BY_TIME, Cursor
-from gristmill.shared.dead_letters.queries_groups import Place
+from gristmill.shared.dead_letters.queries_groups import GroupPosition
 
 ID = UUID("019a0000-0000-7000-8000-00000000002a")
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -21,7 +21,7 @@ def encoded(text: str) -> str:
 
 @pytest.mark.parametrize(
     ("cursor", "key"),
-    [(BY_ID, ID), (BY_NAME, "größe"), (BY_TIME, NOON), (BY_GROUP, Place(7, NOON, ID))],
+    [(BY_ID, ID), (BY_NAME, "größe"), (BY_TIME, NOON), (BY_GROUP, GroupPosition(7, NOON, ID))],
     ids=["id", "name", "time", "group"],
 )
 def test_a_cursor_gives_back_the_key_it_was_made_of(cursor: Cursor[Any], key: Any) -> None:
