@@ -1,4 +1,4 @@
-"""Looks at queues and waiting jobs go by indexes of what is alive: they never read history."""
+"""Queries about queues and waiting jobs use indexes of live jobs: they never read history."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 from gristmill.shared.database.connect import Database
 from gristmill.shared.operating import queries_pause as pausing
 from gristmill.shared.operating import queries_queue_depths as depths
-from gristmill.shared.operating import queries_why_waiting as waiting
+from gristmill.shared.operating import queries_why_waiting as why_waiting
 from gristmill.shared.queues import QUEUES
 from tests.factories import change
 
@@ -25,11 +25,11 @@ HOLD = """
     SELECT gen_random_uuid(), 'demo.echo', 'email_queue', clock_timestamp(), false, 0 FROM generate_series(1, 5000)
 """
 ONE: dict[str, Any] = {"queue": "email_queue", "run_at": datetime.now(UTC), "id": uuid7(), "most": 101}
-LOOKS: dict[str, tuple[TextClause, dict[str, Any]]] = {
+QUERIES: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "depths": (depths._DEPTHS, {"names": list(QUEUES), "most": 101}),
     "inflow": (depths._INFLOW, {"sample": 50}),
-    "line": (waiting._LINE, ONE),
-    "unpublished": (waiting._UNPUBLISHED, ONE),
+    "line": (why_waiting._LINE, ONE),
+    "unpublished": (why_waiting._UNPUBLISHED, ONE),
     "releasable": (pausing._RELEASABLE, {}),
     "release": (pausing._RELEASE, {"queue": "user_queue", "limit": 500}),
     "expired": (pausing._DROP_EXPIRED, {"limit": 100}),
@@ -38,7 +38,7 @@ LOOKS: dict[str, tuple[TextClause, dict[str, Any]]] = {
 
 @pytest.fixture(scope="module")
 def full_database(table_database: Database) -> Database:
-    """History, and a backlog so long that the planner would rather read the table than its index."""
+    """History, and a backlog so long that the planner prefers the table to its index."""
     for state, number in (("succeeded", 5_000), ("queued", 20_000)):
         change(table_database, FILL, queues=list(QUEUES), state=state, number=number)
     change(table_database, "INSERT INTO outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at FROM jobs")
@@ -48,9 +48,9 @@ def full_database(table_database: Database) -> Database:
     return table_database
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_no_look_reads_a_table_from_end_to_end(full_database: Database, look: str) -> None:
-    statement, values = LOOKS[look]
+@pytest.mark.parametrize("query", QUERIES)
+def test_no_query_reads_a_whole_table(full_database: Database, query: str) -> None:
+    statement, values = QUERIES[query]
     with full_database.transaction() as session:
         plan = "\n".join(session.execute(text(f"EXPLAIN {statement.text}"), values).scalars())
     read = [f"Seq Scan on {table}" for table in ("jobs", "outbox", "held_hints") if f"Seq Scan on {table} " in plan]
