@@ -1,4 +1,4 @@
-"""Statements that commit by themselves, and a connection that is cut while it serves one."""
+"""Statements that commit by themselves, and connections that are cut during one."""
 
 from contextlib import suppress
 
@@ -12,7 +12,7 @@ from tests.factories import terminate
 
 @pytest.fixture
 def alone(database: Database) -> Database:
-    """A database with a pool as a worker's child has it: one connection, and one more for a while."""
+    """A database with the pool of a worker's child: one connection, and one more for a while."""
     return Database(database.settings, pool_size=1, pre_ping=False)
 
 
@@ -40,8 +40,8 @@ def test_a_connection_that_is_cut_after_the_answer_raises_nothing_and_leaves_its
     for _ in range(3):
         with alone.autocommit() as session:
             session.execute(text("SELECT 1"))
-        with alone.autocommit() as session:  # the second time: the driver resets only what was set before
+        with alone.autocommit() as session:  # the second time: the driver only resets what was set before
             terminate(database_url, session.execute(text("SELECT pg_backend_pid()")).scalar_one())
-        with suppress(OperationalError), alone.autocommit() as session:  # where the pool did not notice before
+        with suppress(OperationalError), alone.autocommit() as session:  # if the pool has not noticed before
             session.execute(text("SELECT 1"))
     assert alone.engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # of QueuePool

@@ -1,4 +1,4 @@
-"""A statement that is handed to the driver as it is behaves as one of `Session.execute` does."""
+"""A statement that the driver executes directly behaves as in `Session.execute`."""
 
 import pytest
 from sqlalchemy import text

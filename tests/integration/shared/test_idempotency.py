@@ -1,4 +1,4 @@
-"""Idempotency keys: what they stand for, for 24 hours of the database's clock, and their end."""
+"""Idempotency keys: they repeat their answer for 24 hours of the database's clock, and are pruned then."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -52,7 +52,7 @@ def test_a_key_is_good_for_24_hours_and_then_makes_a_new_job(database: Database,
     assert (replay.id, replay.replayed) == (new.id, True)
 
 
-def test_a_replay_tells_what_was_told_then_whatever_became_of_the_job(database: Database, producer_id: UUID) -> None:
+def test_a_replay_repeats_the_first_answer_whatever_became_of_the_job(database: Database, producer_id: UUID) -> None:
     [first] = post(database, keyed(database, producer_id, "k"))
     with database.transaction() as session:
         session.execute(
@@ -65,11 +65,11 @@ def test_a_replay_tells_what_was_told_then_whatever_became_of_the_job(database: 
     assert (again.state, again.run_at, again.expires_at) == (first.state, first.run_at, first.expires_at)
 
 
-def test_a_key_that_met_a_live_twin_stands_for_it(database: Database, producer_id: UUID) -> None:
-    [twin] = post(database, keyed(database, producer_id, "first", unique_key="u"))
+def test_a_key_whose_job_has_a_live_duplicate_refers_to_that_duplicate(database: Database, producer_id: UUID) -> None:
+    [duplicate] = post(database, keyed(database, producer_id, "first", unique_key="u"))
     found = post(database, *(keyed(database, producer_id, f"k{number}", unique_key="u") for number in range(3)))
     again = post(database, *(keyed(database, producer_id, f"k{number}", unique_key="u") for number in range(3)))
-    assert {one.id for one in found} == {one.id for one in again} == {twin.id}
+    assert {one.id for one in found} == {one.id for one in again} == {duplicate.id}
     assert all(one.duplicate and not one.replayed for one in found)
     assert all(one.duplicate and one.replayed for one in again)
 
@@ -92,7 +92,7 @@ def test_statements_that_take_the_same_keys_in_another_order_do_not_deadlock(
         assert deadlocks.scalar_one() == 0
 
 
-def test_expired_keys_are_pruned_in_bites_that_spare_what_others_hold(database: Database, producer_id: UUID) -> None:
+def test_expired_keys_are_pruned_in_portions_that_skip_locked_ones(database: Database, producer_id: UUID) -> None:
     post(database, *(keyed(database, producer_id, f"old{number}") for number in range(5)))
     age_keys(database, timedelta(hours=25))
     post(database, keyed(database, producer_id, "new"))

@@ -1,4 +1,4 @@
-"""Every move, from every state, with the right attempt and a wrong one: it moves one row, or says that it did not."""
+"""Every move, from every state, with the current attempt and another one: it moves one row, or reports it did not."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -18,7 +18,7 @@ from tests.factories import FAILURE, attempts, find, hints, insert_job, letters
 SOON: Final = timedelta(minutes=1)
 ATTEMPT: Final = 2
 
-# Each returns how many rows moved. A claim and an expiry know no attempt: they begin and end a wait.
+# Each returns the number of rows that moved. A claim and an expiry take no attempt: they begin and end a wait.
 FENCED: Final[dict[Move, Callable[[Session, UUID, int], int]]] = {
     Move.SUCCEED: lambda session, job, attempt: len(moves.succeed(session, [(job, attempt, {"ok": True})])),
     Move.RETRY: lambda session, job, attempt: moves.retry(session, job, attempt, delay=SOON, failure=FAILURE),

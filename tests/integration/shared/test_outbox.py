@@ -1,4 +1,4 @@
-"""The outbox gives each due hint to one taker: no more than were asked for, oldest first, none twice."""
+"""The outbox gives each due hint to one relay: no more than requested, oldest first, none twice."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from tests.factories import change, hints, post, post_many
 
 
 def test_a_taker_gets_no_more_than_it_asks_for(database: Database) -> None:
-    # On tables without statistics the planner once ran a sub-select with LIMIT again for each row.
+    # On tables without statistics the planner once executed a sub-select with LIMIT for each row.
     post_many(database, 50, tasks.echo, message="m")
     with database.transaction() as session:
         assert session.scalar(text("SELECT reltuples FROM pg_class WHERE relname = 'outbox'")) == -1

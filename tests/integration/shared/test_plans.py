@@ -1,4 +1,4 @@
-"""Filters are looked up by the indexes that the lists have: none of these reads the whole table."""
+"""Filters use the indexes of the lists: none reads a whole table."""
 
 from collections.abc import Callable, Iterator
 from uuid import UUID

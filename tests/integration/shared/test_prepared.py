@@ -1,4 +1,4 @@
-"""A statement that a connection plans once answers the same as the one that is planned each time, whatever happened."""
+"""A prepared statement returns the same as one that is planned each time, whatever happens to the connection."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ ADD = Prepared(
 
 @pytest.fixture
 def alone(database_url: str) -> Iterator[Database]:
-    """A database with one connection, so that the next session has the same."""
+    """A database with one connection, so that the next session uses the same one."""
     with reached(database_url, database_pool_size=1) as database:
         yield database
 
@@ -46,7 +46,7 @@ def test_in_a_transaction_it_is_executed_as_it_is(alone: Database) -> None:
 
 @pytest.mark.parametrize("forget", ["DEALLOCATE ALL", "DISCARD ALL"])
 def test_a_server_session_that_does_not_know_it_is_asked_as_if_there_were_no_plan(alone: Database, forget: str) -> None:
-    """As behind a pooler, which gives a client one session of the server after another."""
+    """Simulate a pooler, which gives a client one session of the server after another."""
     assert total(alone, 1, 1) == (2, 1)
     with alone.autocommit() as session:
         session.execute(text(forget))

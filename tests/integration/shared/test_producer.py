@@ -1,4 +1,4 @@
-"""Jobs are accepted in the caller's transaction: all or nothing, each key once, however many ask at the same time."""
+"""Jobs are accepted in the caller's transaction: all or none, each key once, also under concurrency."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +45,7 @@ def count(database: Database, table: type[Any]) -> int:
 
 
 class ChangeOfMindError(Exception):
-    """What ends the caller's transaction."""
+    """An error that ends the caller's transaction."""
 
 
 def test_a_job_exists_if_and_only_if_its_producers_transaction_commits(database: Database) -> None:
@@ -167,7 +167,7 @@ def test_the_same_idempotency_key_and_body_is_answered_with_the_first_job(databa
     first = accepted(accept_all(database, prepared(database).with_idempotency_key("k", "h"))[0])
     change(database, "UPDATE jobs SET state = 'running', lease_until = clock_timestamp()")
     again = accepted(accept_all(database, prepared(database).with_idempotency_key("k", "h"))[0])
-    assert (again.id, again.replayed, again.state) == (first.id, True, first.state)  # as it was answered then
+    assert (again.id, again.replayed, again.state) == (first.id, True, first.state)  # as in the first answer
     assert (again.created_at, again.run_at) == (first.created_at, first.run_at)
     assert count(database, Job) == 1
 

@@ -1,4 +1,4 @@
-"""The pages under docs/sql show what is executed, and Postgres can explain each of them."""
+"""The pages under docs/sql show the executed statements, and Postgres can explain each of them."""
 
 import re
 from contextlib import closing
@@ -29,7 +29,7 @@ def test_postgres_explains_what_a_page_shows(database: Database, page: Page) -> 
     numbered = BIND.sub(lambda found: f"${names.index(found[1]) + 1}", page.text)
     with database.engine.connect() as connection, closing(connection.connection.cursor()) as cursor:
         (version,) = connection.execute(text("SELECT current_setting('server_version_num')::int")).one()
-        if version < 160_000:  # GENERIC_PLAN came with 16: an older server is asked to prepare it only
+        if version < 160_000:  # GENERIC_PLAN came with 16: an older server only prepares the statement
             cursor.execute(f"PREPARE page AS {numbered}")
         else:
             cursor.execute(f"EXPLAIN (GENERIC_PLAN) {numbered}")
