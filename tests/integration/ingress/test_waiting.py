@@ -37,8 +37,8 @@ pytestmark = pytest.mark.timeout(300, method="thread")
 @pytest.fixture(autouse=True)
 def _waits_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is told at the end of its wait only is seen to come late."""
-    for module in ("waiting", "prefer"):
-        monkeypatch.setattr(f"ingress.{module}.LONGEST_WAIT", float(LONG))
+    for module in ("following.follow", "http.prefer"):
+        monkeypatch.setattr(f"gristmill.ingress.{module}.LONGEST_WAIT", float(LONG))
 
 
 @pytest.fixture
