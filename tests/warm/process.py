@@ -32,6 +32,9 @@ class Warm:
         self.returncode: int | None = None
         self._connection = connection
 
+    def __del__(self) -> None:
+        self._connection.close()
+
     def poll(self) -> int | None:
         if self.returncode is None:
             self._connection.send(b"?")

@@ -98,21 +98,12 @@ def receive(connection: socket.socket) -> Order:
 
 
 def answer(connection: socket.socket, pid: int) -> bool:
-    """Say how the fork ended, if it has; return whether anybody is still there to hear it."""
+    """Say how the fork ended, if it has; return whether there is more to be asked, and somebody who may."""
     asked = connection.recv(1)
-    ended, status = os.waitpid(pid, os.WNOHANG) if asked or is_ours(pid) else (0, 0)
+    ended, status = os.waitpid(pid, os.WNOHANG)
     if asked:
         connection.send(json.dumps(os.waitstatus_to_exitcode(status) if ended else None).encode())
     return bool(asked) and not ended
-
-
-def is_ours(pid: int) -> bool:
-    """Return whether it has not been waited for."""
-    try:
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
-    except ChildProcessError:
-        return False
-    return True
 
 
 def become(order: Order, maker: int) -> NoReturn:
