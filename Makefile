@@ -20,7 +20,10 @@ BIN := .venv/bin
 UV := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 \
       --generate-hashes --no-emit-index-url --no-emit-find-links
 
-.PHONY: help up demo test lint types bench bench-ingress bench-growth bench-peers load-test chaos fuzz format lock clean runtime dev
+# A file stays in one process, which has servers of its own; the longest come first (tests/conftest.py orders them).
+SPREAD := --numprocesses 3 --dist loadfile --no-loadscope-reorder
+
+.PHONY: help up demo test test-long lint types bench bench-ingress bench-growth bench-peers load-test chaos fuzz format lock clean runtime dev
 
 help: ## list what there is
 	@echo "Gristmill: what make can do. ARGS= passes flags on, for instance: make up ARGS=--rabbitmq"
@@ -33,9 +36,13 @@ up: runtime ## run the whole platform here, without Docker; Ctrl-C stops it
 demo: runtime ## post real jobs of every kind and watch them end
 	@exec $(BIN)/gristmill demo $(ARGS)
 
-test: dev ## run all tests on real services (ARGS="-k name" for some)
+test: dev ## run the tests on real services, below 15 minutes on two cores (ARGS="-k name" for some)
 	@bash requirements/rabbitmq.sh
-	@exec $(BIN)/pytest --numprocesses 3 --dist loadfile $(ARGS)
+	@exec $(BIN)/pytest -m "not long" $(SPREAD) $(ARGS)
+
+test-long: dev ## run the tests that take long, and note the result in docs/tested.md
+	@bash requirements/rabbitmq.sh
+	@exec $(BIN)/pytest -m long --note $(SPREAD) $(ARGS)
 
 lint: dev ## look at style, imports, security, containers and manifests
 	$(BIN)/ruff check .
@@ -66,7 +73,7 @@ load-test: dev ## 1,000 producers and people by Locust against the platform that
 	@exec $(BIN)/python -m bench.load_test $(ARGS)
 
 fuzz: dev ## send the running server what its contract allows and forbids, for long (EXAMPLES=300)
-	@GRISTMILL_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q --capture=no tests/integration/ingress/document/test_generated.py $(ARGS)
+	@GRISTMILL_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -m "not long" --capture=no tests/integration/ingress/document/test_generated.py $(ARGS)
 
 chaos: dev ## kill, cut and pause everything under load; lose nothing (SEED=1 SECONDS=60 BROKER=rabbitmq)
 	@exec $(BIN)/python -m chaos --seed $(SEED) --seconds $(SECONDS) --broker $(BROKER) $(ARGS)

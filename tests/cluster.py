@@ -1,4 +1,4 @@
-"""The platform's processes, as `python -m gristmill …` runs them: started, killed and asked to end, one by one."""
+"""The platform's processes, as `gristmill …` runs them: started, killed and asked to end, one by one."""
 
 import os
 import signal
@@ -17,6 +17,7 @@ from gristmill.process import Process
 from gristmill.shared.settings import Settings, environment
 from tests.eventually import eventually
 from tests.processes import all_have_ended
+from tests.warm import process as warm
 
 ROOT: Final = Path(__file__).parents[1]
 START_SECONDS: Final = 90.0  # Python, its imports and two forks, on a machine that is busy with others
@@ -31,7 +32,7 @@ class Member:
     env: Mapping[str, str]
     folder: Path
     sign: str  # what its log says when it works; nothing when it touches a file instead
-    program: list[str] = field(default_factory=lambda: [sys.executable, "-m", "gristmill"])
+    program: list[str] = field(default_factory=list)  # another one than ours
     process: Process = field(init=False)
 
     @property
@@ -56,7 +57,11 @@ class Member:
         self._ready_file.unlink(missing_ok=True)
         self._said = len(self.output)
         env = process.plain_environment({**self.env, "GRISTMILL_READY_FILE": str(self._ready_file)})
-        self.process = process.spawn([*self.program, *self.arguments], env=env, log=self.log, cwd=ROOT)
+        if self.program:
+            self.process = process.spawn([*self.program, *self.arguments], env=env, log=self.log, cwd=ROOT)
+            return
+        with self.log.open("ab") as log:
+            self.process = warm.start(self.arguments, env=env, cwd=ROOT, output=log)
 
     def wait_until_ready(self) -> None:
         eventually(self._is_ready, within=START_SECONDS)

@@ -24,13 +24,32 @@ from gristmill.services.postgres import Postgres
 from gristmill.services.rabbitmq import INSTALL, RabbitMQ, find_rabbitmq
 from gristmill.services.service import Service
 from gristmill.services.valkey import DATABASES, Valkey
+from tests.tested import Tested, tier_of
 
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
+TESTS = Path(__file__).parent
 TEMPLATE = "migrated"
 Make = Callable[[type[Service]], Service]
+# Folders with the longest files first, so that no process is left with one of them when the others are done.
+LONGEST_FIRST = ("acceptance", "chaos", "crash", "model", "migrations", "integration", "unit")
 START_SECONDS = 120  # below the time limit of a test, so that a server that does not start explains itself
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--note", action="store_true", help="write how a whole tier ended into docs/tested.md")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.note and not hasattr(config, "workerinput") and (tier := tier_of(config)) is not None:
+        config.pluginmanager.register(Tested(tier))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the folders that hold the longest files; the order within a folder stays random."""
+    items.sort(key=lambda item: LONGEST_FIRST.index(item.path.relative_to(TESTS).parts[0]))
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ from uuid import UUID
 import orjson
 from sqlalchemy import text
 
+from gristmill.shared.states import WAITING, sql_list
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -74,12 +76,12 @@ def resume(session: Session, queue: str) -> bool:
 
 # In the order of ids, so that two relays with twins of one hint wait for each other instead of deadlocking.
 _HOLD = text(
-    """
+    f"""
     INSERT INTO held_hints (job_id, task, queue, due_at, alone, revivals, expires_at)
     SELECT DISTINCT ON (jobs.id) jobs.id, due.task, due.queue, due.due_at, due.alone, due.revivals, jobs.expires_at
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS due(
              job_id uuid, task text, queue text, due_at timestamptz, alone boolean, revivals int)
-         JOIN jobs ON jobs.id = due.job_id AND jobs.state || '' IN ('scheduled', 'queued', 'retrying')
+         JOIN jobs ON jobs.id = due.job_id AND jobs.state || '' IN ({sql_list(WAITING)})
     ORDER BY jobs.id, due.due_at DESC
     ON CONFLICT (job_id) DO UPDATE
     SET due_at = excluded.due_at, alone = excluded.alone, revivals = excluded.revivals, expires_at = excluded.expires_at
@@ -96,12 +98,12 @@ def hold(session: Session, hints: Sequence[Due]) -> None:
 
 # Of a queue that was never paused nothing was refused. One whose worker was lost once may be what kills workers.
 _HOLD_REFUSED = text(
-    """
+    f"""
     INSERT INTO held_hints (job_id, task, queue, due_at, alone, revivals, expires_at)
     SELECT id, task, queue, run_at,
            EXISTS (SELECT 1 FROM attempts WHERE attempts.job_id = jobs.id AND outcome = 'lost'), 0, expires_at
     FROM jobs
-    WHERE id = ANY(:ids) AND state || '' IN ('scheduled', 'queued', 'retrying') AND run_at <= statement_timestamp()
+    WHERE id = ANY(:ids) AND state || '' IN ({sql_list(WAITING)}) AND run_at <= statement_timestamp()
       AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.due_at = jobs.run_at AND outbox.job_id = jobs.id)
       AND EXISTS (SELECT 1 FROM queue_controls WHERE queue_controls.queue = jobs.queue)
     ORDER BY id

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from gristmill.shared.errors import NotFoundError
 from gristmill.shared.jobs.models import Job
 from gristmill.shared.schedules.models import Fire, Schedule
+from gristmill.shared.states import LIVE, sql_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,12 +25,12 @@ Cause = Literal["due", "run", "backfill"]
 _NEXT = text("SELECT extract(epoch FROM min(next_fire_at) - clock_timestamp()) FROM schedules WHERE enabled")
 # Its last hundred jobs: with `overlap: skip` one of them lives at the most, but for those that were ordered by hand.
 _LIVE_JOB = text(
-    """
+    f"""
     SELECT jobs.id
     FROM (SELECT job_id FROM fires WHERE schedule = :schedule AND job_id IS NOT NULL AND fire_at >= :since
           ORDER BY fire_at DESC LIMIT 100) AS recent
          JOIN jobs ON jobs.id = recent.job_id
-    WHERE jobs.state IN ('scheduled', 'queued', 'running', 'retrying')
+    WHERE jobs.state IN ({sql_list(LIVE)})
     LIMIT 1
     """
 )

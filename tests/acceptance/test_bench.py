@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench.peers.figures import LINES
-from gristmill.services.rabbitmq import INSTALL, find_rabbitmq
 from tests.cluster import ROOT
+from tests.conftest import require_rabbitmq
 
 
 def run(module: str, *arguments: str) -> str:
@@ -44,9 +44,9 @@ def test_the_ingress_is_compared_with_what_most_would_build() -> None:
     assert "p99, signing in from everywhere to calm" in table
 
 
-@pytest.mark.skipif(find_rabbitmq() is None, reason=INSTALL)
 @pytest.mark.timeout(600)
 def test_other_job_queues_are_compared(tmp_path: Path) -> None:
+    require_rabbitmq()
     page, figures = tmp_path / "page.md", tmp_path / "figures.json"
     run("bench.peers", "--quick", "--only", "celery", "--markdown", str(page), "--json", str(figures))
     assert "| Celery |" in page.read_text()
@@ -54,9 +54,9 @@ def test_other_job_queues_are_compared(tmp_path: Path) -> None:
     assert measured.keys() == {line.name for line in LINES} - {"batch"}, "Celery has no call for many"
 
 
-@pytest.mark.skipif(find_rabbitmq() is None, reason=INSTALL)
 @pytest.mark.timeout(600)
 def test_what_a_job_costs_is_told_by_process_and_by_statement() -> None:
+    require_rabbitmq()
     told = run("bench.peers", "--quick", "--costs", "noop", "--only", "gristmill", "gristmill-alone")
     assert told.count("µs of processor a job") == 2
     assert "worker's children" in told

@@ -3,15 +3,14 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gristmill import ports
+from tests.warm import process as warm
 
-ROOT = Path(__file__).parents[2]
 Call = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -29,15 +28,7 @@ def gristmill(tmp_path: Path, database_url: str, redis_url: str) -> Call:
     ours = {name: value for name, value in os.environ.items() if not name.startswith("GRISTMILL_")}
 
     def call(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "gristmill", *arguments],
-            cwd=tmp_path,
-            env={**ours, "PYTHONPATH": str(ROOT), **settings, **env},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return warm.run(arguments, cwd=tmp_path, env={**ours, **settings, **env})
 
     return call
 

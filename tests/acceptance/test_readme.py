@@ -40,6 +40,10 @@ RUN_ELSEWHERE = {
     'make bench-peers ARGS="--only gristmill celery rq --rounds 3"': "an hour; test_bench.py runs it with one peer",
     LOAD_TEST: "many minutes; tests/unit/bench/test_criteria.py holds what fails it",
 }
+# Environments of their own are made for these: minutes, and a registry.
+LONG = {
+    'make bench-peers ARGS="--costs noop --only gristmill gristmill-alone graphile-worker pg-boss"': "installs Node's",
+}
 
 pytestmark = pytest.mark.timeout(2 * START_SECONDS + 600)
 
@@ -48,8 +52,8 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
-def commands() -> list[str]:
-    return [block.strip() for page in PAGES for block in blocks(page, "sh")]
+def commands_of(page: Path) -> list[str]:
+    return [block.strip() for block in blocks(page, "sh")]
 
 
 INSTALLED = {"dev": "requirements/dev.txt", "runtime": "requirements/runtime.txt", "project": "pyproject.toml"}
@@ -94,7 +98,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         check=True,
     )
     for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file() or (ROOT / name).is_symlink():
+        if (ROOT / name).is_file() or (ROOT / name).is_symlink():  # the package's rooms are links to folders
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
     lend_environment(folder)
@@ -124,27 +128,45 @@ def test_an_environment_that_is_older_than_what_it_is_made_of_is_not_lent(tmp_pa
     assert changed_since_installed(tmp_path) == ["pyproject.toml"]
 
 
-def test_every_command_of_the_pages_works_as_it_is_written(shell: dict[str, Any]) -> None:
-    pasted = [block for block in commands() if block not in RUN_ELSEWHERE]
-    assert len(pasted) >= 4
-    for block in pasted:
-        # As in the reader's shell, where `. .gristmill/env` was pasted before.
-        ran = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", f". .gristmill/env\n{block}"],
-            **shell,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert ran.returncode == 0, f"$ {block}\n{ran.stdout}\n{ran.stderr}"
-        if re.search(r"/api/v1/jobs(?!/)", block):
-            assert '"state":"queued"' in ran.stdout
+def pasted(page: Path) -> list[str]:
+    """The commands of a page that are run here, in their order: later ones may build on earlier ones."""
+    return [block for block in commands_of(page) if block not in RUN_ELSEWHERE | LONG]
+
+
+def paste(block: str, shell: dict[str, Any]) -> None:
+    """Run a command as in the reader's shell, where `. .gristmill/env` was pasted before."""
+    ran = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f". .gristmill/env\n{block}"],
+        **shell,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ran.returncode == 0, f"$ {block}\n{ran.stdout}\n{ran.stderr}"
+    if re.search(r"/api/v1/jobs(?!/)", block):
+        assert '"state":"queued"' in ran.stdout
+
+
+def test_every_command_of_the_pages_is_run() -> None:
+    assert len([block for page in PAGES for block in pasted(page)]) >= 4
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if pasted(page)], ids=lambda page: page.name)
+def test_every_command_of_a_page_works_as_it_is_written(shell: dict[str, Any], page: Path) -> None:
+    for block in pasted(page):
+        paste(block, shell)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("block", LONG)
+def test_a_command_that_installs_what_it_needs_works_as_it_is_written(shell: dict[str, Any], block: str) -> None:
+    paste(block, shell)
 
 
 def test_what_is_run_elsewhere_is_still_on_a_page() -> None:
     text = "\n".join(page.read_text() for page in PAGES)
-    assert [command for command in RUN_ELSEWHERE if command not in text] == []
+    assert [command for command in RUN_ELSEWHERE | LONG if command not in text] == []
 
 
 def test_the_examples_of_the_readme_work(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ _COMMON: Final = settings(
     suppress_health_check=list(HealthCheck),
 )
 PROFILES: Final = {
-    "ci": settings(_COMMON, max_examples=90, stateful_step_count=30, phases=[Phase.generate]),
+    "ci": settings(_COMMON, max_examples=30, stateful_step_count=30, phases=[Phase.generate]),
     "find": settings(_COMMON, max_examples=400, stateful_step_count=40),
     "long": settings(_COMMON, max_examples=2_000, stateful_step_count=60),
 }
@@ -292,10 +292,21 @@ def mill(postgres_server: Postgres, migrated_template: str, monkeypatch: pytest.
 
 @pytest.mark.timeout(900 if PROFILE == "ci" else 24 * 3600, method="thread")
 def test_every_job_ends_and_its_effects_happen_once(mill: Mill) -> None:
+    live(mill, PROFILE)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600, method="thread")
+def test_every_job_ends_and_its_effects_happen_once_in_many_lives(mill: Mill) -> None:
+    live(mill, "find")
+
+
+def live(mill: Mill, profile: str) -> None:
+    """Try as many lives as the profile says."""
     chosen = int(os.environ.get("GRISTMILL_MODEL_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
-    print(f"To repeat this run: GRISTMILL_MODEL_SEED={chosen} HYPOTHESIS_PROFILE={PROFILE} pytest tests/model")  # noqa: T201
+    print(f"To repeat this run: GRISTMILL_MODEL_SEED={chosen} HYPOTHESIS_PROFILE={profile} pytest tests/model")  # noqa: T201
     test = get_state_machine_test(
         lambda: Lifecycle(mill),  # type: ignore[arg-type]  # annotated as a class; its documentation allows a function
-        settings=PROFILES[PROFILE],
+        settings=PROFILES[profile],
     )
     seed(chosen)(test)()
