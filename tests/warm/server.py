@@ -81,9 +81,15 @@ def serve(path: str) -> Order:
                     del forks[connection]
             else:
                 order = receive(connection)
+                leads, told = os.pipe()
                 pid = os.fork()
                 if pid == 0:
+                    os.setsid()  # before anybody learns its id: it leads a session, as a process that was started does
+                    os.write(told, b".")
                     return order
+                os.close(told)
+                os.read(leads, 1)
+                os.close(leads)
                 forks[connection] = pid
                 for descriptor in order.output:
                     os.close(descriptor)
@@ -108,7 +114,6 @@ def answer(connection: socket.socket, pid: int) -> bool:
 
 def become(order: Order, maker: int) -> NoReturn:
     """Be a process of its own, as after an exec, and run the command."""
-    os.setsid()
     die_with(maker)
     os.chdir(order.cwd)
     os.environ.clear()
