@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from gristmill.ingress.accepting.idempotency import IdempotencyKey, find_replays, fingerprint, key_of_entry
+from gristmill.ingress.accepting.idempotency import RequestKey, find_replays, fingerprint, key_of_entry
 from gristmill.ingress.accepting.same_shape import Entry, SharedTerms
 from gristmill.ingress.schemas.batches import MOST_ENTRIES
 from gristmill.shared.errors import (
@@ -74,7 +74,7 @@ def accept_batch(
 def _prepare_new(
     shared_terms: SharedTerms,
     entries: Sequence[Entry],
-    keys: Mapping[int, IdempotencyKey],
+    keys: Mapping[int, RequestKey],
     outcomes: list[Outcome | None],
 ) -> dict[int, NewJob]:
     """Return the jobs of the entries without an outcome, by number; an entry that is not valid gets its error."""
@@ -91,21 +91,21 @@ def _prepare_new(
     return jobs
 
 
-def _keys_of(entries: Sequence[Entry], key: str | None, body: Any) -> dict[int, IdempotencyKey]:
+def _keys_of(entries: Sequence[Entry], key: str | None, body: Any) -> dict[int, RequestKey]:
     """Return the key of each entry that has one, by its number.
 
     The key of a batch yields one key for each entry that a batch may have, so that a longer body is detected too.
     """
     if key is None:
         return {
-            number: IdempotencyKey(entry["idempotency_key"], fingerprint(_without_key(entry)))
+            number: RequestKey(entry["idempotency_key"], fingerprint(_without_key(entry)))
             for number, entry in enumerate(entries)
             if isinstance(entry.get("idempotency_key"), str)
         }
     if any("idempotency_key" in entry for entry in entries):
         raise InvalidError(TWO_KEYS, {"Idempotency-Key": [TWO_KEYS]})
     whole = fingerprint(body)
-    return {number: IdempotencyKey(key_of_entry(key, number), whole) for number in range(MOST_ENTRIES)}
+    return {number: RequestKey(key_of_entry(key, number), whole) for number in range(MOST_ENTRIES)}
 
 
 def _without_key(entry: Mapping[str, Any]) -> Entry:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gristmill.ingress.accepting.callback_urls import CallbackUrls
-from gristmill.ingress.accepting.idempotency import IdempotencyKey, find_replays, fingerprint
+from gristmill.ingress.accepting.idempotency import RequestKey, find_replays, fingerprint
 from gristmill.ingress.accepting.start_and_expiry import check_start_and_expiry
 from gristmill.shared.errors import ForbiddenError, GristmillError
 from gristmill.shared.jobs.enqueue import JobOptions, prepare_on, terms_of
@@ -50,7 +50,7 @@ def accept_job(
         QuotaExceededError: the producer has as many jobs in flight as it may.
         UnavailableError: the database is away or overloaded.
     """
-    idempotency_key = IdempotencyKey(key, fingerprint(body)) if key is not None else None
+    idempotency_key = RequestKey(key, fingerprint(body)) if key is not None else None
     try:
         callbacks = CallbackUrls(services, principal)
         agreed = agree(services, principal, wanted, callbacks=callbacks, traceparent=traceparent)

@@ -27,7 +27,7 @@ WRONG_FORM: Final = "must be 1 to 255 visible ASCII characters, for instance a U
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-class IdempotencyKey(NamedTuple):
+class RequestKey(NamedTuple):
     """An idempotency key with the fingerprint of the body that was sent with it."""
 
     name: str
@@ -62,7 +62,7 @@ def fingerprint(body: Any) -> str:
 
 
 def find_replays(
-    services: Services, producer_id: UUID, keys: Sequence[IdempotencyKey]
+    services: Services, producer_id: UUID, keys: Sequence[RequestKey]
 ) -> list[Accepted | IdempotencyConflictError | None]:
     """Return the stored answer of each key, in order; None for a key that is new in the last 24 hours."""
     with services.database.transaction() as session:
