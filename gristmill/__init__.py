@@ -1,3 +1,60 @@
-"""The gristmill command: it sets the platform up, runs it, and carries the private servers of the embedded default."""
+"""Gristmill: background jobs that end exactly once. These names are its public face, and stay.
+
+`import gristmill` imports nothing else, since every import of the platform runs this module. A name is loaded when it
+is used for the first time.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from gristmill.shared.context import Context
+    from gristmill.shared.errors import PermanentError, TransientError
+    from gristmill.shared.jobs.enqueue import JobOptions, enqueue
+    from gristmill.shared.outcomes import Cancel, Discard, Snooze
+    from gristmill.shared.retry import RetryPolicy
+    from gristmill.shared.task import task
 
 __version__ = "0.1.0"
+__all__ = [
+    "Cancel",
+    "Context",
+    "Discard",
+    "JobOptions",
+    "PermanentError",
+    "RetryPolicy",
+    "Snooze",
+    "TransientError",
+    "enqueue",
+    "task",
+]
+_MODULES: Final = {
+    "Cancel": "outcomes",
+    "Context": "context",
+    "Discard": "outcomes",
+    "JobOptions": "jobs.enqueue",
+    "PermanentError": "errors",
+    "RetryPolicy": "retry",
+    "Snooze": "outcomes",
+    "TransientError": "errors",
+    "enqueue": "jobs.enqueue",
+    "task": "task",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module.
+
+    Raises:
+        AttributeError: the package has no such name.
+    """
+    if name not in _MODULES:
+        msg = f"module 'gristmill' has no attribute {name!r}; its public names are {', '.join(__all__)}"
+        raise AttributeError(msg)
+    return getattr(import_module(f"gristmill.shared.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

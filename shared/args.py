@@ -92,7 +92,9 @@ class PlainFirst(Schema):
         Raises:
             ValidationError: names each wrong field.
         """
-        loaded = self._plain.load(data) if type(data) is dict and not options else None
+        # What a caller says beside the schema's own word may only repeat it: webargs says `unknown` at each request.
+        as_it_is = all(value == getattr(self, name, None) for name, value in options.items())
+        loaded = self._plain.load(data) if as_it_is and type(data) is dict else None
         return super().load(data, **options) if loaded is None else loaded
 
 

@@ -24,9 +24,7 @@ from datetime import timedelta
 from marshmallow import Schema, fields
 from marshmallow.validate import Length
 
-from gristmill.shared.context import Context
-from gristmill.shared.retry import RetryPolicy
-from gristmill.shared.task import task
+from gristmill import Context, RetryPolicy, task
 
 
 class ${schema}(Schema):

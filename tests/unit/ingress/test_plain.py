@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
-from marshmallow import Schema, ValidationError
+from marshmallow import EXCLUDE, Schema, ValidationError
 
+from gristmill.ingress.http.api import Parser
 from gristmill.ingress.schemas.batches import BatchEntry
 from gristmill.ingress.schemas.jobs import JobRequest
 from gristmill.shared.args import PlainArgs, PlainFirst
@@ -67,6 +69,20 @@ def test_a_plain_request_takes_the_short_way(
     long = Schema.load(schema, body)
     monkeypatch.setattr(Schema, "_do_load", None)  # the long way, as it were blocked
     assert schema.load(body) == long
+
+
+def test_a_plain_request_takes_the_short_way_through_the_parser_of_the_routes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Parser, "load_json", lambda *_: PLAIN)
+    with Flask(__name__).test_request_context("/", method="POST") as context:
+        monkeypatch.setattr(Schema, "_do_load", None)  # the long way, as it were blocked
+        loaded = Parser().parse(JobRequest(), context.request, location="json")
+    assert loaded["task"] == PLAIN["task"]
+
+
+def test_a_schema_that_is_asked_to_load_otherwise_takes_the_long_way() -> None:
+    assert JobRequest().load({"task": "demo.echo", "colour": "red"}, unknown=EXCLUDE) == JobRequest().load(
+        {"task": "demo.echo"}
+    )
 
 
 @pytest.mark.parametrize("start", [{"run_at": "2030-01-01T12:00:00Z"}, {"delay": 5}])
