@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from chaos.network import Network
+from gristmill.children import search_path
 from gristmill.up.environment import child_environment
 from tests.eventually import eventually
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -36,7 +39,7 @@ def echo() -> Iterator[int]:
 
 @pytest.fixture
 def network(tmp_path: Path, echo: int) -> Iterator[Network]:
-    made = Network(tmp_path, {"echo": echo}, seed="1", env=child_environment(dict(os.environ)))
+    made = Network(tmp_path, {"echo": echo}, seed="1", env={**child_environment(dict(os.environ)), **search_path(ROOT)})
     made.start()
     yield made
     made.stop()

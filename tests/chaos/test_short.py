@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from gristmill.children import search_path
 from gristmill.up.environment import child_environment
 from tests.conftest import require_rabbitmq
+
+ROOT = Path(__file__).parents[2]
 
 SECONDS = 10
 LONG_SECONDS = 60
@@ -36,7 +39,7 @@ def attack(broker: str, tmp_path: Path, *, seed: int, seconds: int) -> None:
     command = [sys.executable, "-m", "chaos", "--seed", str(seed), "--seconds", str(seconds), "--broker", broker]
     done = subprocess.run(
         [*command, "--json", str(figures)],
-        env=child_environment(dict(os.environ)),
+        env={**child_environment(dict(os.environ)), **search_path(ROOT)},
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from gristmill import tasks  # noqa: F401  fills the registry: retry policies are read from it
 from gristmill.shared.base.outages import DATABASE_ERRORS
 from gristmill.shared.database.connect import Database
 from gristmill.shared.dead_letters.queries_broker_letters import write_missing_letters
