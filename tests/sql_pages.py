@@ -1,4 +1,4 @@
-"""Write the statements of the hot path as pages, one file each: `python -m tests.sql_pages` from the root of a clone.
+"""Write the statements of the life of a job as pages, one file each: `python -m tests.sql_pages` from a clone's root.
 
 The statements are put together from pieces when their modules are imported. A page shows the text as Postgres receives
 it, with `:name` for each value, so that it can be reviewed in a diff, pasted and explained.
@@ -11,31 +11,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
+from pkgutil import walk_packages
+from types import CodeType, FunctionType, ModuleType
 
 from sqlalchemy import TextClause
 
+from gristmill.shared import jobs
 from gristmill.shared.database.direct import Direct
 from gristmill.shared.database.prepared import Prepared
 from gristmill.shared.states import MOVES, Move
+from tests.sql_layout import lay_out
 
-ROOT = Path(__file__).parents[1]
-FOLDER = ROOT / "docs" / "sql"
-MOVES_MODULES = ("moves.attempt", "moves.by_hand", "moves.failed", "moves.give_back", "moves.unclaimed")
-MODULES = ("insert_statement", *MOVES_MODULES, "leases", "outbox")
-CLAUSE = re.compile(
-    r"(?:WITH|SELECT|FROM|WHERE|UPDATE|SET|INSERT|DELETE|VALUES|RETURNING|ORDER|GROUP|ON|FOR|LIMIT|JOIN|LATERAL|DO)\b"
-)
-LONG_COLUMN = re.compile(r", (\(?CASE WHEN jobs\.)")
-CONDITION = re.compile(r"(?:AND|OR)\b")
+FOLDER = Path(__file__).parents[1] / "docs" / "sql"
+PACKAGE = "gristmill."
 
 
 @dataclass(frozen=True)
 class Page:
-    """One statement: its name, the module that executes it, and its text."""
+    """One statement: its name, the functions that execute it, and its text."""
 
     name: str
-    module: str
+    functions: tuple[str, ...]
     sql: str
 
     @property
@@ -46,22 +42,25 @@ class Page:
     @property
     def text(self) -> str:
         """The content of the file."""
-        head = [f"-- {self.name}: shared/jobs/{self.module.replace('.', '/')}.py"]
+        head = [f"-- {function}" for function in self.functions]
         if self.move is not None:
             moves = MOVES[self.move]
             sources, targets = (", ".join(sorted(states)) for states in (moves.sources, moves.targets))
             head.append(f"-- {sources} -> {targets}")
-        return "\n".join([*head, "", *_indented(self.sql)]) + ";\n"
+        return "\n".join([*head, "", lay_out(self.sql)]) + ";\n"
 
 
 def collect() -> dict[str, Page]:
-    """Return every statement of the modules by its name."""
-    pages = {}
-    for name in MODULES:
-        for page in _statements_of(import_module(f"gristmill.shared.jobs.{name}"), name):
-            assert page.name not in pages, f"two statements are called {page.name}"
-            pages[page.name] = page
-    return pages
+    """Return every statement of `shared/jobs` by its name."""
+    modules = [import_module(each.name) for each in walk_packages(jobs.__path__, f"{jobs.__name__}.")]
+    pages: dict[str, Page] = {}
+    for name, statement in {pair for module in modules for pair in _statements_of(module)}:
+        page = Page(
+            name.strip("_").lower(), tuple(sorted(_functions_with(name, statement, modules))), _sql_of(statement)
+        )
+        assert page.name not in pages, f"two statements are called {page.name}"
+        pages[page.name] = page
+    return dict(sorted(pages.items()))
 
 
 def write() -> None:
@@ -75,24 +74,30 @@ def write() -> None:
         (FOLDER / f"{page.name}.sql").write_text(page.text)
 
 
-def _statements_of(module: ModuleType, name: str) -> Iterator[Page]:
-    for attribute, value in vars(module).items():
-        if isinstance(value, Direct | Prepared | TextClause):
-            text = value.text if isinstance(value, TextClause) else value.statement.text
-            yield Page(attribute.strip("_").lower(), name, text)
+Statement = Direct | Prepared | TextClause
 
 
-def _indented(sql: str) -> Iterator[str]:
-    """Yield the lines of a statement, indented by its parentheses; a line that continues a clause stands deeper."""
-    depth = 0
-    for line in (each.strip() for each in LONG_COLUMN.sub(r",\n\1", sql).strip().splitlines()):
-        if not line:
-            continue
-        level = depth - (len(line) - len(line.lstrip(")")))
-        extra = 0 if CLAUSE.match(line) or line.startswith(")") else 2 if CONDITION.match(line) else 4
-        yield " " * (4 * level + extra) + line
-        bare = re.sub(r"'[^']*'", "", line)
-        depth += bare.count("(") - bare.count(")")
+def _statements_of(module: ModuleType) -> Iterator[tuple[str, Statement]]:
+    for name, value in vars(module).items():
+        if isinstance(value, Statement):
+            yield name, value
+
+
+def _sql_of(statement: Statement) -> str:
+    return statement.text if isinstance(statement, TextClause) else statement.statement.text
+
+
+def _functions_with(name: str, statement: Statement, modules: list[ModuleType]) -> Iterator[str]:
+    """Yield `module.function` for each function that names the statement."""
+    for module in modules:
+        for function in vars(module).values():
+            is_ours = isinstance(function, FunctionType) and function.__module__ == module.__name__
+            if is_ours and vars(module).get(name) is statement and name in _names_in(function.__code__):
+                yield f"{module.__name__.removeprefix(PACKAGE)}.{function.__name__}"
+
+
+def _names_in(code: CodeType) -> set[str]:
+    return set(code.co_names).union(*(_names_in(part) for part in code.co_consts if isinstance(part, CodeType)))
 
 
 if __name__ == "__main__":

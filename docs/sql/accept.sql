@@ -1,51 +1,64 @@
--- accept: shared/jobs/insert_statement.py
+-- shared.jobs.insert.insert_new
 
 WITH terms AS (
     SELECT t.*, start.due_at, statement_timestamp() AS created_at,
         CASE WHEN start.due_at > statement_timestamp() THEN 'scheduled' ELSE 'queued' END AS state,
         coalesce(t.expires_at, start.due_at + t.time_to_live * interval '1 second') AS ends_at
-    FROM json_to_recordset(CAST(:terms AS json)) AS t(
-            number int, task text, queue text, priority text, max_attempts int, run_at timestamptz,
-            delay double precision, expires_at timestamptz, time_to_live double precision, unique_key text,
+    FROM json_to_recordset(CAST(:terms AS json)) AS t(number int, task text, queue text,
+            priority text, max_attempts int, run_at timestamptz, delay double precision,
+            expires_at timestamptz, time_to_live double precision, unique_key text,
             callback_url text, tags text[], parent_id uuid, producer_id uuid, traceparent text,
             ids uuid[], args jsonb, idempotency_keys text[], body_hashes text[]),
-    LATERAL (
-        SELECT greatest(coalesce(t.run_at, statement_timestamp() + coalesce(t.delay, 0) * interval '1 second'),
-                statement_timestamp()) AS due_at) AS start
+        LATERAL (
+            SELECT greatest(coalesce(t.run_at, statement_timestamp() + coalesce(t.delay,
+                    0) * interval '1 second'), statement_timestamp()) AS due_at
+        ) AS start
 ), incoming AS (
-    SELECT task, queue, state, priority, max_attempts, due_at, ends_at, unique_key, callback_url, tags, parent_id,
-        producer_id, traceparent, created_at, job.*
-    FROM terms, ROWS FROM (unnest(terms.ids), jsonb_array_elements(terms.args),
-            unnest(terms.idempotency_keys), unnest(terms.body_hashes))
-        AS job(id, args, idempotency_key, body_hash)
+    SELECT task, queue, state, priority, max_attempts, due_at, ends_at, unique_key, callback_url,
+        tags, parent_id, producer_id, traceparent, created_at, job.*
+    FROM terms,
+        ROWS FROM (unnest(terms.ids), jsonb_array_elements(terms.args),
+            unnest(terms.idempotency_keys), unnest(terms.body_hashes)) AS job(id, args,
+            idempotency_key, body_hash)
 ), keyed AS (
-    INSERT INTO idempotency_keys (producer_id, key, body_hash, job_id, state, run_at, job_expires_at, created_at,
-            expires_at)
-    SELECT DISTINCT ON (producer_id, idempotency_key) producer_id, idempotency_key, body_hash, id, state, due_at,
-        ends_at, created_at, created_at + interval '24 hours'
-    FROM incoming WHERE idempotency_key IS NOT NULL
+    INSERT INTO idempotency_keys (producer_id, key, body_hash, job_id, state, run_at,
+            job_expires_at, created_at, expires_at)
+    SELECT DISTINCT ON (producer_id, idempotency_key) producer_id, idempotency_key, body_hash, id,
+        state, due_at, ends_at, created_at, created_at + interval '24 hours'
+    FROM incoming
+    WHERE idempotency_key IS NOT NULL
     ORDER BY producer_id, idempotency_key, id
-    ON CONFLICT (producer_id, key) DO UPDATE
+    ON CONFLICT (producer_id, key)
+    DO UPDATE
     SET body_hash = excluded.body_hash, job_id = excluded.job_id, state = excluded.state,
-        run_at = excluded.run_at, job_expires_at = excluded.job_expires_at, created_at = excluded.created_at,
-        expires_at = excluded.expires_at, duplicate = false
-    WHERE idempotency_keys.expires_at <= statement_timestamp() OR idempotency_keys.job_id = excluded.job_id
+        run_at = excluded.run_at, job_expires_at = excluded.job_expires_at,
+        created_at = excluded.created_at, expires_at = excluded.expires_at, duplicate = false
+    WHERE idempotency_keys.expires_at <= statement_timestamp()
+      OR idempotency_keys.job_id = excluded.job_id
     RETURNING job_id
 ), inserted AS (
-    INSERT INTO jobs (id, task, queue, args, state, priority, max_attempts, run_at, expires_at, unique_key,
-            callback_url, tags, parent_id, producer_id, traceparent, created_at)
-    SELECT id, task, queue, args, state, priority, max_attempts, due_at, ends_at, unique_key, callback_url,
-        coalesce(tags, '{}'), parent_id, producer_id, traceparent, created_at
+    INSERT INTO jobs (id, task, queue, args, state, priority, max_attempts, run_at, expires_at,
+            unique_key, callback_url, tags, parent_id, producer_id, traceparent, created_at)
+    SELECT id, task, queue, args, state, priority, max_attempts, due_at, ends_at, unique_key,
+        callback_url, coalesce(tags, '{}'), parent_id, producer_id, traceparent, created_at
     FROM incoming
-    WHERE idempotency_key IS NULL OR id IN (SELECT job_id FROM keyed)
+    WHERE idempotency_key IS NULL
+      OR id IN (SELECT job_id FROM keyed)
     ORDER BY unique_key NULLS FIRST, task, producer_id, id
     ON CONFLICT (task, unique_key, producer_id)
-    WHERE unique_key IS NOT NULL AND state IN ('scheduled', 'queued', 'running', 'retrying')
+    WHERE unique_key IS NOT NULL
+      AND state IN ('scheduled', 'queued', 'running', 'retrying')
     DO NOTHING
     RETURNING id, task, queue, state, run_at, expires_at, created_at
 ), hinted AS (
-    INSERT INTO outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at FROM inserted
+    INSERT INTO outbox (job_id, task, queue, due_at)
+    SELECT id, task, queue, run_at
+    FROM inserted
 ), notified AS (
-    SELECT pg_notify('gristmill_outbox', '') FROM inserted WHERE state = 'queued' LIMIT 1
+    SELECT pg_notify('gristmill_outbox', '')
+    FROM inserted
+    WHERE state = 'queued'
+    LIMIT 1
 )
-SELECT id, state, run_at, expires_at, created_at, (SELECT count(*) FROM notified) AS notified FROM inserted;
+SELECT id, state, run_at, expires_at, created_at, (SELECT count(*) FROM notified) AS notified
+FROM inserted;

@@ -1,3 +1,5 @@
--- cancel_requested: shared/jobs/leases.py
+-- shared.jobs.leases.cancel_requested
 
-SELECT cancel_requested_at IS NOT NULL FROM jobs WHERE id = :id;
+SELECT cancel_requested_at IS NOT NULL
+FROM jobs
+WHERE id = :id;

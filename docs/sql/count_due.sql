@@ -1,3 +1,5 @@
--- count_due: shared/jobs/outbox.py
+-- shared.jobs.outbox.count_due
 
-SELECT count(*) FROM outbox WHERE due_at <= statement_timestamp();
+SELECT count(*)
+FROM outbox
+WHERE due_at <= statement_timestamp();

@@ -1,5 +1,9 @@
--- fence_one: shared/jobs/leases.py
+-- shared.jobs.leases.fence
 
 SELECT id, set_config('idle_in_transaction_session_timeout', :timeout, true),
     set_config('statement_timeout', :timeout, true)
-FROM jobs WHERE id = :id AND attempt = :attempt AND state || '' = 'running' AND pg_try_advisory_xact_lock(:key);
+FROM jobs
+WHERE id = :id
+  AND attempt = :attempt
+  AND state || '' = 'running'
+  AND pg_try_advisory_xact_lock(:key);

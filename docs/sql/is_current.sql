@@ -1,3 +1,7 @@
--- is_current: shared/jobs/leases.py
+-- shared.jobs.leases.is_current
 
-SELECT 1 FROM jobs WHERE id = :id AND attempt = :attempt AND state || '' = 'running';
+SELECT 1
+FROM jobs
+WHERE id = :id
+  AND attempt = :attempt
+  AND state || '' = 'running';

@@ -1,4 +1,7 @@
--- next_due: shared/jobs/outbox.py
+-- shared.jobs.outbox.seconds_to_next
 
-SELECT extract(epoch FROM due_at - clock_timestamp()) FROM outbox WHERE queue <> ALL(:without)
-ORDER BY due_at LIMIT 1;
+SELECT extract(epoch FROM due_at - clock_timestamp())
+FROM outbox
+WHERE queue <> ALL(:without)
+ORDER BY due_at
+LIMIT 1;

@@ -1,5 +1,9 @@
--- overdue: shared/jobs/leases.py
+-- shared.jobs.leases.lock_overdue
 
-SELECT id, task, attempt, max_attempts, worker, cancel_requested_at IS NOT NULL AS cancel_requested FROM jobs
-WHERE state = 'running' AND lease_until <= statement_timestamp()
-ORDER BY lease_until LIMIT :limit FOR UPDATE SKIP LOCKED;
+SELECT id, task, attempt, max_attempts, worker, cancel_requested_at IS NOT NULL AS cancel_requested
+FROM jobs
+WHERE state = 'running'
+  AND lease_until <= statement_timestamp()
+ORDER BY lease_until
+LIMIT :limit
+FOR UPDATE SKIP LOCKED;

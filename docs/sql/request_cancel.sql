@@ -1,5 +1,8 @@
--- request_cancel: shared/jobs/moves/by_hand.py
+-- shared.jobs.moves.by_hand.request_cancels
 
-UPDATE jobs SET cancel_requested_at = clock_timestamp()
-WHERE id = ANY(:ids) AND state || '' = 'running' AND cancel_requested_at IS NULL
+UPDATE jobs
+SET cancel_requested_at = clock_timestamp()
+WHERE id = ANY(:ids)
+  AND state || '' = 'running'
+  AND cancel_requested_at IS NULL
 RETURNING id;

@@ -1,13 +1,16 @@
--- succeed_one: shared/jobs/moves/attempt.py
+-- shared.jobs.moves.attempt.succeed
 -- running -> succeeded
 
-UPDATE jobs SET state = 'succeeded', result = CAST(:result AS jsonb), finished_at = clock_timestamp(),
+UPDATE jobs
+SET state = 'succeeded', result = CAST(:result AS jsonb), finished_at = clock_timestamp(),
     lease_until = NULL
-WHERE id = :id AND attempt = :attempt AND state || '' IN ('running')
+WHERE id = :id
+  AND attempt = :attempt
+  AND state || '' IN ('running')
 RETURNING id,
-    CASE WHEN jobs.callback_url IS NOT NULL THEN jsonb_build_object(
-        'parent_id', jobs.id, 'producer_id', jobs.producer_id, 'traceparent', jobs.traceparent,
-        'args', jsonb_build_object('url', jobs.callback_url, 'event', 'job.' || jobs.state,
-            'ended_at', jobs.finished_at, 'attempt', jobs.attempt)) END AS callback,
-    (CASE WHEN jobs.watched_until > statement_timestamp()
-        THEN pg_notify('gristmill_moved', CAST(jobs.id AS text) || ' ' || jobs.state) END) IS NULL AS untold;
+    CASE WHEN jobs.callback_url IS NOT NULL THEN jsonb_build_object('parent_id', jobs.id,
+        'producer_id', jobs.producer_id, 'traceparent', jobs.traceparent, 'args',
+        jsonb_build_object('url', jobs.callback_url, 'event', 'job.' || jobs.state, 'ended_at',
+        jobs.finished_at, 'attempt', jobs.attempt)) END AS callback,
+    (CASE WHEN jobs.watched_until > statement_timestamp() THEN pg_notify('gristmill_moved',
+        CAST(jobs.id AS text) || ' ' || jobs.state) END) IS NULL AS untold;

@@ -25,7 +25,7 @@ _PUBLISHED: Final = """
      ORDER BY run_at LIMIT :limit)
 """
 _PUBLISHED_STATES: Final = (State.QUEUED, State.SCHEDULED, State.RETRYING)
-_UNHINTED = text(
+_FIND_UNHINTED = text(
     f"""
     WITH edge AS (
         SELECT least(statement_timestamp() - :grace * interval '1 second', CAST(:before AS timestamptz),
@@ -56,21 +56,21 @@ def find_unhinted(
         before: only jobs that were due before this time.
     """
     values = {"queue": queue, "grace": grace, "limit": limit, "before": before}
-    return {(row.id, row.attempt) for row in session.execute(_UNHINTED, values)}
+    return {(row.id, row.attempt) for row in session.execute(_FIND_UNHINTED, values)}
 
 
-_WATERMARK = text("SELECT max(run_at) FROM jobs WHERE queue = :queue AND state = 'running'")
+_FIND_WATERMARK = text("SELECT max(run_at) FROM jobs WHERE queue = :queue AND state = 'running'")
 
 
 def find_watermark(session: Session, queue: str) -> datetime | None:
     """Return the latest due time of the running jobs of a queue: hints due well before it were published before it."""
-    latest: datetime | None = session.execute(_WATERMARK, {"queue": queue}).scalar_one()
+    latest: datetime | None = session.execute(_FIND_WATERMARK, {"queue": queue}).scalar_one()
     return latest
 
 
 # When another transaction has just written a hint, the UPDATE reads the job's row again, but does not repeat the NOT
 # EXISTS. A due time that differs from the one read first shows that the job has changed.
-_AGAIN = text(
+_HINT_AGAIN = text(
     f"""
     WITH seen AS (
         SELECT id, run_at FROM jobs WHERE id = ANY(:ids)
@@ -101,7 +101,7 @@ def hint_again(session: Session, ids: Sequence[UUID], *, delay: timedelta, reviv
         revivals: the number of times that the broker has given up on a hint of these jobs.
     """
     values = {"ids": list(ids), "delay": delay.total_seconds(), "revivals": revivals}
-    return {row.id for row in session.execute(_AGAIN, values)}
+    return {row.id for row in session.execute(_HINT_AGAIN, values)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,9 +114,9 @@ class JobState:
     queue: str
 
 
-_STATES = text("SELECT id, state, task, queue FROM jobs WHERE id = ANY(:ids)")
+_FIND_STATES = text("SELECT id, state, task, queue FROM jobs WHERE id = ANY(:ids)")
 
 
 def find_states(session: Session, ids: Sequence[UUID]) -> dict[UUID, JobState]:
     """Return the states of those of `ids` that are jobs."""
-    return {row["id"]: JobState(**row) for row in session.execute(_STATES, {"ids": list(ids)}).mappings()}
+    return {row["id"]: JobState(**row) for row in session.execute(_FIND_STATES, {"ids": list(ids)}).mappings()}

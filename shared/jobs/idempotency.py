@@ -57,7 +57,7 @@ _REDIRECT_KEYS = text(
 )
 
 # Expired keys do no harm (the next use overwrites them); they only take space.
-_PRUNE = text(
+_PRUNE_KEYS = text(
     """
     DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
         SELECT ctid FROM idempotency_keys WHERE expires_at <= statement_timestamp()
@@ -106,4 +106,4 @@ def redirect_keys(session: Session, duplicates: Mapping[ProducerKey, RowMapping]
 
 def prune_keys(session: Session, *, limit: int) -> int:
     """Delete at most `limit` keys whose 24 hours are over, except those that others have locked; return how many."""
-    return rows_moved(session.execute(_PRUNE, {"limit": limit}))
+    return rows_moved(session.execute(_PRUNE_KEYS, {"limit": limit}))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 # In the order of the keys: two transactions with the same producers wait for each other instead of deadlocking.
-_LOCK = text(
+_LOCK_QUOTAS = text(
     """
     SELECT pg_advisory_xact_lock(key) FROM (
         SELECT hashtextextended('quota ' || id, 0) AS key FROM unnest(CAST(:producers AS text[])) AS id ORDER BY key
@@ -25,7 +25,7 @@ _LOCK = text(
 
 # Reads at most as many index entries as the quota allows, plus the waiting callbacks, however long the history is.
 # Callbacks do not count: a receiver that is down for a night must not keep its producer from posting.
-_COUNT = text(
+_COUNT_IN_FLIGHT = text(
     f"""
     SELECT wanted.producer_id, (
         SELECT count(*) FROM (
@@ -48,6 +48,6 @@ def remaining_quota(session: Session, quotas: Mapping[UUID, int]) -> dict[UUID, 
         quotas: the largest number of jobs in flight, by producer.
     """
     producers = [str(producer) for producer in quotas]
-    session.execute(_LOCK, {"producers": producers})
-    rows = session.execute(_COUNT, {"producers": producers, "quotas": list(quotas.values())})
+    session.execute(_LOCK_QUOTAS, {"producers": producers})
+    rows = session.execute(_COUNT_IN_FLIGHT, {"producers": producers, "quotas": list(quotas.values())})
     return {producer: max(0, quotas[producer] - live) for producer, live in rows}

@@ -1,0 +1,8 @@
+-- shared.jobs.quota.remaining_quota
+
+SELECT pg_advisory_xact_lock(key)
+FROM (
+    SELECT hashtextextended('quota ' || id, 0) AS key
+    FROM unnest(CAST(:producers AS text[])) AS id
+    ORDER BY key
+) AS keys;
