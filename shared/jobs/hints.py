@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from gristmill.shared.database.rows import rows_as
 from gristmill.shared.states import WAITING, State, sql_list
 
 if TYPE_CHECKING:
@@ -119,4 +120,4 @@ _FIND_STATES = text("SELECT id, state, task, queue FROM jobs WHERE id = ANY(:ids
 
 def find_states(session: Session, ids: Sequence[UUID]) -> dict[UUID, JobState]:
     """Return the states of those of `ids` that are jobs."""
-    return {row["id"]: JobState(**row) for row in session.execute(_FIND_STATES, {"ids": list(ids)}).mappings()}
+    return {job.id: job for job in rows_as(JobState, session.execute(_FIND_STATES, {"ids": list(ids)}))}

@@ -10,6 +10,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy import text
 
+from gristmill.shared.database.rows import row_as
 from gristmill.shared.states import WAITING, sql_list
 
 if TYPE_CHECKING:
@@ -35,8 +36,7 @@ _CONTROL = text("SELECT paused_at, paused_by, pause_reason, released_at FROM que
 
 def find_control(session: Session, queue: str) -> Control:
     """Return what operators said of `queue`; an empty one when they never said anything."""
-    row = session.execute(_CONTROL, {"queue": queue}).mappings().one_or_none()
-    return Control(**row) if row is not None else Control()
+    return row_as(Control, session.execute(_CONTROL, {"queue": queue})) or Control()
 
 
 _PAUSE = text(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import text
 
 from gristmill.shared.database.bounded_count import MOST_COUNTED
+from gristmill.shared.database.clock import read_clock
 from gristmill.shared.operating.queries_process_reports import ProcessStatus, list_processes
 from gristmill.shared.queues import QUEUES
 from gristmill.shared.states import LIVE, WAITING, State, sql_list
@@ -179,7 +180,7 @@ def count_long_queues(session: Session, *, fresh: float) -> list[str]:
 
     The cost grows with their live rows. Queues that are short, or counted less than `fresh` seconds ago, are skipped.
     """
-    now: datetime = session.execute(text("SELECT statement_timestamp()")).scalar_one()
+    now = read_clock(session)
     long = [
         depth.queue
         for depth in list_depths(session)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import text
 
 from gristmill.shared.database import bounded_count
+from gristmill.shared.database.rows import rows_as
 from gristmill.shared.states import WAITING, State
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ _FACTS = text(
 def get_job_facts(session: Session, job: Job) -> JobFacts:
     """Return the facts of a live job."""
     values = {"id": job.id, "run_at": job.run_at, "queue": job.queue}
-    return JobFacts(**session.execute(_FACTS, values).mappings().one())
+    (facts,) = rows_as(JobFacts, session.execute(_FACTS, values))
+    return facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,8 @@ _POSITION = text(
 def get_queue_position(session: Session, job: Job) -> QueuePosition:
     """Return the position of a due job in its queue; the cost is bounded, however long the queue is."""
     values = {"queue": job.queue, "run_at": job.run_at, "id": job.id, "most": bounded_count.MOST_COUNTED + 1}
-    return QueuePosition(**session.execute(_POSITION, values).mappings().one())
+    (position,) = rows_as(QueuePosition, session.execute(_POSITION, values))
+    return position
 
 
 _UNPUBLISHED = text(

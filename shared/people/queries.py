@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import func, insert, literal_column, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from gristmill.shared.database.rows import row_as
 from gristmill.shared.errors import NotFoundError
 from gristmill.shared.people.models import OneTimeToken, User, UserProfile
 
@@ -70,19 +71,16 @@ def get_shown_user(session: Session, user_id: UUID) -> ShownUser:
         NotFoundError: there is none, or they are deleted.
     """
     columns = (User.id, User.email, UserProfile.full_name, User.role, User.status, User.email_verified_at)
-    row = (
-        session.execute(
-            select(*columns, User.created_at)
-            .join(UserProfile, UserProfile.user_id == User.id)
-            .where(User.id == user_id, User.deleted_at.is_(None))
-        )
-        .mappings()
-        .one_or_none()
+    query = (
+        select(*columns, User.created_at)
+        .join(UserProfile, UserProfile.user_id == User.id)
+        .where(User.id == user_id, User.deleted_at.is_(None))
     )
-    if row is None:
+    user = row_as(ShownUser, session.execute(query))
+    if user is None:
         msg = f"No user {user_id}"
         raise NotFoundError(msg)
-    return ShownUser(**row)
+    return user
 
 
 def find_profile(session: Session, user_id: UUID) -> UserProfile | None:

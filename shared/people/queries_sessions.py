@@ -99,8 +99,7 @@ class SessionUser:
 
 def find_account(session: Session, email: str) -> Account | None:
     """Return the account of an address, without regard to case; None when nobody has it who is not deleted."""
-    row = session.execute(_FIND_ACCOUNT, {"email": email}).mappings().one_or_none()
-    return None if row is None else Account(**row)
+    return row_as(Account, session.execute(_FIND_ACCOUNT, {"email": email}))
 
 
 def insert_session(
@@ -120,8 +119,7 @@ def rotate_session(
 
 
 def _begun(session: Session, move: Any, values: dict[str, Any]) -> Begun | None:
-    row = session.execute(move, values).mappings().one_or_none()
-    return None if row is None else Begun(**row)
+    return row_as(Begun, session.execute(move, values))
 
 
 def revoke_reused(session: Session, session_id: UUID, *, shown_hash: bytes) -> bool:

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
+from gristmill.shared.database.clock import read_clock
 from gristmill.shared.dead_letters.models import DeadLetter
 from gristmill.shared.jobs.models import Job
 from gristmill.shared.producers.models import Producer
@@ -45,5 +46,5 @@ def find_finished_job(session: Session, delivery_id: UUID, *, ended_at: datetime
         job=job,
         producer=producer,
         letter=session.scalars(letters.order_by(DeadLetter.created_at).limit(1)).one_or_none(),
-        now=session.scalars(select(func.clock_timestamp())).one(),
+        now=read_clock(session),
     )

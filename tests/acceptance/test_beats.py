@@ -7,8 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
+from gristmill.shared.database.clock import read_clock
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.models import Job, Outbox
 from gristmill.shared.schedules.models import Fire, Schedule
@@ -38,7 +39,7 @@ def count_fires(database: Database, name: str) -> int:
 def test_two_beats_fire_ten_schedules_of_a_second_each_once(database: Database, servers_folder: Path) -> None:
     names = [f"every-second-{number}" for number in range(SCHEDULES)]
     with database.transaction() as session:
-        now = session.execute(text("SELECT clock_timestamp()")).scalar_one()
+        now = read_clock(session)
         start = now - timedelta(seconds=MISSED)
         for name in names:
             args = {"message": name}
@@ -67,7 +68,7 @@ def test_two_beats_fire_ten_schedules_of_a_second_each_once(database: Database, 
 
 def test_a_beat_that_is_killed_leaves_the_rest_to_the_other(database: Database, servers_folder: Path) -> None:
     with database.transaction() as session:
-        start = session.execute(text("SELECT clock_timestamp()")).scalar_one()
+        start = read_clock(session)
         session.add(
             Schedule(
                 name="each", every=1.0, task="demo.echo", args={"message": "m"}, catch_up="all", next_fire_at=start

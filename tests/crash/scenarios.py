@@ -12,6 +12,7 @@ from sqlalchemy import func, select, text
 from uuid_utils.compat import uuid7
 
 from gristmill import tasks
+from gristmill.shared.database.clock import read_clock
 from gristmill.shared.database.connect import Database
 from gristmill.shared.dead_letters.models import DeadLetter
 from gristmill.shared.jobs import callbacks
@@ -192,7 +193,7 @@ def make_schedules(ledger: Ledger, _: list[Victim]) -> None:
     name = f"crash-{uuid7().hex}"
     ledger.schedules.append(name)
     with ledger.database.transaction() as session:
-        now = session.execute(text("SELECT clock_timestamp()")).scalar_one()
+        now = read_clock(session)
         args = {"key": ledger.key}
         session.add(Schedule(name=name, every=3600.0, task="demo.effect", args=args, next_fire_at=now))
 

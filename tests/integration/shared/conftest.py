@@ -1,4 +1,4 @@
-"""What the tests of the shared statements work with."""
+"""Databases for the tests of the shared statements."""
 
 from collections.abc import Iterator
 

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from gristmill import tasks
+from gristmill.shared.database.clock import read_clock
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.models import Job
 from gristmill.shared.schedules import catch_up
@@ -22,8 +23,7 @@ from tests.factories import change, hints
 
 def now(database: Database) -> datetime:
     with database.transaction() as session:
-        found: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()
-    return found
+        return read_clock(session)
 
 
 def add(database: Database, name: str = "s", *, missed: float = 0, **values: Any) -> datetime:

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from gristmill.ingress.http.cursor import BY_NAME
+from gristmill.shared.database.clock import read_clock
 from gristmill.shared.database.connect import Database
 from gristmill.shared.schedules.defaults import sync_schedules
 from gristmill.shared.schedules.fire import fire_due
@@ -37,8 +38,7 @@ def put(client: FlaskClient, headers: Headers, name: str = "hourly", *, expect: 
 
 def now(database: Database) -> datetime:
     with database.transaction() as session:
-        found: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()
-    return found
+        return read_clock(session)
 
 
 def hours_ago(database: Database, hours: float) -> datetime:
