@@ -11,16 +11,9 @@ from uuid import UUID
 import orjson
 from sqlalchemy import text
 
-from gristmill.tasks.records.models import Record
-
 if TYPE_CHECKING:
     from sqlalchemy import RowMapping
     from sqlalchemy.orm import Session
-
-
-def find_record(session: Session, record_id: UUID) -> Record | None:
-    """Return the record, or None."""
-    return session.get(Record, record_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
