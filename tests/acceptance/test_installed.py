@@ -19,6 +19,7 @@ SHOP = '''
 """A shop: it has packages of its own, and posts a job to the platform."""
 
 import json
+import os
 import urllib.request
 
 import ingress, migrations, models, redis, settings, shared, tasks, workers
@@ -121,5 +122,5 @@ def test_a_project_and_the_platform_run_side_by_side_whatever_the_project_calls_
         check=False,
     )
     assert listed.returncode == 0, listed.stderr
-    assert "demo.echo" in {task["name"] for task in json.loads(listed.stdout)}
+    assert "demo.echo" in {row["task"] for row in json.loads(listed.stdout)}
     assert up.stop() == 0, up.output
