@@ -11,21 +11,12 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Final
 
-from gristmill.shared.base.settings_declaration import PREFIX, Setting
+from gristmill.shared.base.settings_declaration import Setting
 from gristmill.shared.settings import DECLARED
 from gristmill.up.settings import UP_SETTINGS
 
 COMMAND: Final = "python -m gristmill.settings_reference"
-OF_UP: Final = tuple(
-    Setting(
-        text=each.text,
-        group="gristmill up alone",
-        attribute=each.name.removeprefix(PREFIX).lower(),
-        default=each.default,
-    )
-    for each in UP_SETTINGS
-)
-SETTINGS: Final = (*DECLARED, *OF_UP)
+SETTINGS: Final = (*DECLARED, *UP_SETTINGS)
 ROOT: Final = Path(__file__).resolve().parents[1]
 
 _LINE: Final = 120  # characters

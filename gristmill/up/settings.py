@@ -1,23 +1,8 @@
 """Declare the settings that only `gristmill up` reads; those of every process are in gristmill.shared.settings."""
 
-from dataclasses import dataclass
 from typing import Final
 
-
-@dataclass(frozen=True, slots=True)
-class UpSetting:
-    """A setting of `gristmill up`.
-
-    Attributes:
-        name: The environment variable.
-        default: Its value when it is not set; empty where `up` finds one by itself.
-        text: Its description, in one line.
-    """
-
-    name: str
-    default: str
-    text: str
-
+from gristmill.shared.base.settings_declaration import Setting
 
 MAIL_PORT: Final = 8025
 
@@ -30,15 +15,18 @@ SERVER_PORTS: Final = {
     "smtp": "GRISTMILL_SMTP_PORT",
 }
 
+
+def _of_up(attribute: str, text: str, default: str = "") -> Setting:
+    return Setting(attribute=attribute, text=text, default=default, group="gristmill up alone")
+
+
 UP_SETTINGS: Final = (
-    UpSetting("GRISTMILL_MAIL_PORT", str(MAIL_PORT), "Port on which caught mail is read."),
-    UpSetting("GRISTMILL_SMTP_PORT", "", "Port to which mail is sent to be caught; a free one by default."),
-    UpSetting("GRISTMILL_POSTGRES_PORT", "", "Port of the embedded Postgres; a free one by default."),
-    UpSetting("GRISTMILL_VALKEY_PORT", "", "Port of the embedded Valkey; a free one by default."),
-    UpSetting("GRISTMILL_RABBITMQ_PORT", "", "AMQP port of the private RabbitMQ node; a free one by default."),
-    UpSetting(
-        "GRISTMILL_RABBITMQ_MANAGEMENT_PORT", "", "Port of the node's management page and API; a free one by default."
-    ),
-    UpSetting("GRISTMILL_POSTGRES_BIN", "", "Folder of an installed Postgres's programs, instead of the packaged one."),
-    UpSetting("GRISTMILL_RABBITMQ_BIN", "", "Folder of an installed RabbitMQ's start script, if it is not found."),
+    _of_up("mail_port", "Port on which caught mail is read.", str(MAIL_PORT)),
+    _of_up("smtp_port", "Port to which mail is sent to be caught; a free one by default."),
+    _of_up("postgres_port", "Port of the embedded Postgres; a free one by default."),
+    _of_up("valkey_port", "Port of the embedded Valkey; a free one by default."),
+    _of_up("rabbitmq_port", "AMQP port of the private RabbitMQ node; a free one by default."),
+    _of_up("rabbitmq_management_port", "Port of the node's management page and API; a free one by default."),
+    _of_up("postgres_bin", "Folder of an installed Postgres's programs, instead of the packaged one."),
+    _of_up("rabbitmq_bin", "Folder of an installed RabbitMQ's start script, if it is not found."),
 )

@@ -147,7 +147,7 @@ def test_every_setting_that_a_message_about_ports_names_is_declared() -> None:
     text = "".join(file.read_text() for file in Path(ports.__file__).parent.rglob("*.py"))
     named = set(re.findall(r"setting=\"(GRISTMILL_[A-Z_]+)\"", text))
     assert len(named) == 6
-    assert named <= {each.name for each in UP_SETTINGS}
+    assert named <= {each.variable for each in UP_SETTINGS}
 
 
 def test_there_is_one_worker_for_each_queue_with_the_queue_s_concurrency() -> None:
