@@ -115,10 +115,12 @@ def _begin(process: str, framework: "Framework") -> "Settings":
     from gristmill.commands.settings import command_settings
     from gristmill.shared.base.logging import configure_logging
     from gristmill.shared.base.sentry import configure_reporting
+    from gristmill.shared.plugins.load import load_plugins
 
     settings = command_settings()
     configure_logging(settings, process)
     configure_reporting(settings, process, framework=framework)
+    load_plugins()
     return settings
 
 
