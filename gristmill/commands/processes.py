@@ -44,11 +44,11 @@ def worker(*, queue: str, concurrency: int | None) -> None:
     settings = _begin(f"worker_{queue.removesuffix('_queue')}", "celery")
     from celery.signals import worker_ready
 
-    from gristmill.shared.operating.pause import check_queue
     from gristmill.shared.queues import QUEUES
     from gristmill.workers.celery.worker import run
 
-    check_queue(queue)
+    if queue not in QUEUES:
+        raise click.UsageError(f"no queue is called {queue[:100]!r}; there are {', '.join(QUEUES)}")
     # In a container `up` runs as root. Celery warns because of pickle, and we accept JSON only.
     warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
     worker_ready.connect(_say_ready, weak=False)

@@ -12,7 +12,6 @@ from gristmill.shared.plugins.load import load_plugins
 from gristmill.shared.plugins.references import import_reference
 
 if TYPE_CHECKING:
-
     from gristmill.shared.database.connect import Database
 
 Prune = Callable[..., int]
