@@ -40,8 +40,8 @@ def measure_bloat(server: BenchDatabases, report: Report, *, jobs: int) -> None:
     database.dispose()  # at its end a connection tells Postgres what it has done
     updated, hot, dead, vacuums = server.query(_NAME, _ROWS)[0]
     used = [int(size) for size in server.query(_NAME, _SIZES)[0]]
-    server.query(_NAME, "VACUUM (FULL, ANALYZE) jobs")
-    server.query(_NAME, "VACUUM (FULL, ANALYZE) outbox")
+    server.query(_NAME, "VACUUM (FULL, ANALYZE) gristmill.jobs")
+    server.query(_NAME, "VACUUM (FULL, ANALYZE) gristmill.outbox")
     anew = [int(size) for size in server.query(_NAME, _SIZES)[0]]
     report.add(
         "bloat", "jobs accepted, claimed and ended a second", jobs / seconds, "/s", f"{jobs:,} in calls of {_BATCH}"
