@@ -40,6 +40,6 @@ def current(session: Session) -> str | None:
     """Return the revision of the database, None when it has none."""
     try:
         with session.begin_nested():
-            return session.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+            return session.execute(text("SELECT version_num FROM gristmill.alembic_version")).scalar_one_or_none()
     except ProgrammingError:
         return None

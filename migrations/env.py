@@ -6,6 +6,7 @@ from alembic import context
 from sqlalchemy import create_engine, pool, text
 
 from gristmill.migrations.models import Base
+from gristmill.shared.database.columns import SCHEMA
 from gristmill.shared.database.connect import driver_url
 
 MIGRATION_LOCK = 0x6772697374  # "grist": the advisory lock that lets one process migrate at a time
@@ -23,8 +24,18 @@ def run() -> None:
             text("SELECT set_config('lock_timeout', :lock, false), set_config('statement_timeout', :statement, false)"),
             {"lock": LOCK_TIMEOUT, "statement": STATEMENT_TIMEOUT},
         )
+        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+        if not context.config.attributes.get("compares"):
+            connection.execute(text(f"SET search_path = {SCHEMA}"))  # the revisions name no schema
         connection.commit()
-        context.configure(connection=connection, target_metadata=Base.metadata, compare_server_default=True)
+        context.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            compare_server_default=True,
+            include_schemas=True,
+            include_name=lambda name, kind, _parents: kind != "schema" or name == SCHEMA,
+            version_table_schema=SCHEMA,
+        )
         with context.begin_transaction():
             context.run_migrations()
     engine.dispose()

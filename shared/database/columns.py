@@ -11,6 +11,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 from uuid_utils.compat import uuid7
 
+SCHEMA = (
+    "gristmill"  # fixed, and named by every statement: the search path belongs to the team that shares the database
+)
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -26,7 +29,7 @@ CreatedAt = Annotated[datetime, mapped_column(server_default=func.clock_timestam
 class Base(DeclarativeBase):
     """Base of every table: text without limits, times with a zone, JSON as jsonb."""
 
-    metadata = MetaData(naming_convention=NAMES)
+    metadata = MetaData(schema=SCHEMA, naming_convention=NAMES)
     type_annotation_map = {  # noqa: RUF012  SQLAlchemy reads it as a class attribute
         str: Text(),
         datetime: DateTime(timezone=True),
