@@ -226,7 +226,10 @@ class Stack:
 
     def forget_jobs(self) -> None:
         """Empty the tables of jobs, between two parts that must not disturb each other. Nothing may be under way."""
-        self.query("TRUNCATE gristmill.jobs, outbox, attempts, dead_letters, idempotency_keys, demo_effects CASCADE")
+        self.query(
+            "TRUNCATE gristmill.jobs, gristmill.outbox, gristmill.attempts, gristmill.dead_letters, "
+            "gristmill.idempotency_keys, gristmill.demo_effects CASCADE"
+        )
 
     def fill(self, task: str, args: dict[str, Any], count: int, tag: str) -> None:
         """Accept `count` jobs without HTTP, in transactions of a thousand."""

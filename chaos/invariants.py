@@ -10,17 +10,17 @@ INVARIANTS: Final = {
           AND NOT EXISTS (SELECT FROM gristmill.dead_letters WHERE job_id = jobs.id AND resolution IS NULL)""",
     "an open dead letter of a job that is not dead": """
         SELECT jobs.id FROM gristmill.jobs JOIN gristmill.dead_letters ON job_id = jobs.id
-            WHERE resolution IS NULL AND state <> 'dead'""",
+        WHERE resolution IS NULL AND state <> 'dead'""",
     "two open dead letters": """
         SELECT job_id FROM gristmill.dead_letters WHERE resolution IS NULL AND job_id IS NOT NULL
         GROUP BY job_id HAVING count(*) > 1""",
     "running without a lease": "SELECT id FROM gristmill.jobs WHERE (state = 'running') <> (lease_until IS NOT NULL)",
     "final without an end": """
-        SELECT id FROM gristmill.jobs WHERE (state IN ('succeeded', 'dead',
-            'cancelled')) <> (finished_at IS NOT NULL)""",
+        SELECT id FROM gristmill.jobs
+        WHERE (state IN ('succeeded', 'dead', 'cancelled')) <> (finished_at IS NOT NULL)""",
     "an idempotency key without its job": """
-        SELECT job_id FROM gristmill.idempotency_keys WHERE NOT EXISTS (SELECT FROM gristmill.jobs
-            WHERE jobs.id = job_id)""",
+        SELECT job_id FROM gristmill.idempotency_keys
+        WHERE NOT EXISTS (SELECT FROM gristmill.jobs WHERE jobs.id = job_id)""",
     "an attempt that nothing is known of": """
         SELECT id FROM gristmill.jobs WHERE state IN ('succeeded', 'dead')
           AND attempt - CASE state WHEN 'succeeded' THEN 1 ELSE 0 END

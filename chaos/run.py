@@ -222,7 +222,7 @@ class Run:
                 ("outbox", "job_id"),
             ):
                 try:
-                    statement = f"SELECT to_jsonb(t) - 'traceback' FROM {table} t WHERE {column} = %s"
+                    statement = f"SELECT to_jsonb(t) - 'traceback' FROM gristmill.{table} t WHERE {column} = %s"
                     shown += [f"{table}: {json.dumps(row)}" for (row,) in self.servers.query(statement, str(job_id))]
                 except psycopg2.Error as error:
                     shown.append(f"{table}: {error}")

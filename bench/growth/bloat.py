@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 _BATCH: Final = 500  # jobs of one transaction
 _NAME: Final = "bloat"
 _SIZES: Final = """
-    SELECT pg_table_size('jobs'), pg_indexes_size('jobs'), pg_total_relation_size('outbox')
+    SELECT pg_table_size('gristmill.jobs'), pg_indexes_size('gristmill.jobs'),
+           pg_total_relation_size('gristmill.outbox')
 """
 _ROWS: Final = """
     SELECT pg_stat_get_tuples_updated(oid), pg_stat_get_tuples_hot_updated(oid), pg_stat_get_dead_tuples(oid),
            pg_stat_get_autovacuum_count(oid)
-    FROM pg_class WHERE oid = CAST('jobs' AS regclass)
+    FROM pg_class WHERE oid = CAST('gristmill.jobs' AS regclass)
 """
 
 

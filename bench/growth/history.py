@@ -23,8 +23,7 @@ TABLES: Final = ("jobs", "attempts", "dead_letters", "idempotency_keys", "outbox
 
 _JOBS: Final = f"""
     INSERT INTO gristmill.jobs (id, task, queue, args, state, max_attempts, attempt, run_at, lease_until, unique_key,
-        tags,
-                      parent_id, producer_id, created_at, started_at, finished_at, worker)
+                      tags, parent_id, producer_id, created_at, started_at, finished_at, worker)
     SELECT made.id, task, queue, '{{"message": "measured"}}', state, 5,
            CASE WHEN state IN ('queued', 'scheduled') THEN 0 ELSE 1 END,
            CASE WHEN state IN ('scheduled', 'retrying') THEN now() + mod(n, 86400) * interval '1 second'
@@ -56,14 +55,13 @@ _JOBS: Final = f"""
 _REST: Final = (
     """
     INSERT INTO gristmill.attempts (job_id, attempt, outcome, worker, started_at, ended_at, error_type, error_code,
-        error_message)
+                                    error_message)
     SELECT id, attempt, 'failed', worker, started_at, started_at, 'HistoryError', 'HISTORY_1', 'as it was asked to'
     FROM gristmill.jobs WHERE state IN ('dead', 'retrying')
     """,
     f"""
     INSERT INTO gristmill.dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message,
-        fingerprint,
-                              attempts, created_at, resolution, resolved_at, resolved_by)
+                              fingerprint, attempts, created_at, resolution, resolved_at, resolved_by)
     SELECT uuidv7(finished_at - now()), id, task, queue, CASE WHEN age = 1 THEN 'crash_loop' ELSE 'exhausted' END,
            'HistoryError', 'HISTORY_1', 'as it was asked to',
            CASE WHEN age = 1 THEN '{RARE_PRINT}' ELSE substr(md5(CAST(mod(age, 20) AS text)), 1, 16) END, attempt,
@@ -101,7 +99,7 @@ def write_history(connection: PostgresConnection, rows: int, *, live: int) -> No
             cursor.execute(_JOBS, _values(first, rows, live))
         for statement in _REST:
             cursor.execute(statement)
-        cursor.execute(f"VACUUM (ANALYZE) {', '.join(TABLES)}")
+        cursor.execute(f"VACUUM (ANALYZE) {', '.join(f'gristmill.{table}' for table in TABLES)}")
         cursor.execute("CHECKPOINT")
 
 

@@ -33,8 +33,8 @@ _CUT: Final = """
     CREATE TEMP TABLE kept AS
         SELECT indexdef FROM pg_indexes WHERE tablename = 'jobs' AND indexdef NOT LIKE '%% UNIQUE %%';
     ALTER TABLE gristmill.jobs RENAME TO whole;
-    CREATE TABLE jobs (LIKE whole INCLUDING DEFAULTS, PRIMARY KEY (id)) PARTITION BY RANGE (id);
-    DROP TABLE whole;
+    CREATE TABLE gristmill.jobs (LIKE gristmill.whole INCLUDING DEFAULTS, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+    DROP TABLE gristmill.whole;
     DO $$
     DECLARE each record;
             former uuid;
@@ -43,9 +43,11 @@ _CUT: Final = """
         FOR number IN 1..%(pieces)s LOOP
             bound := uuidv7(-interval '90 days' * (1 - number / %(pieces)s.0) + interval '1 day');
             IF number = 1 THEN
-                EXECUTE format('CREATE TABLE jobs_1 PARTITION OF jobs FOR VALUES FROM (MINVALUE) TO (%%L)', bound);
+                EXECUTE format('CREATE TABLE gristmill.jobs_1 PARTITION OF gristmill.jobs '
+                               'FOR VALUES FROM (MINVALUE) TO (%%L)', bound);
             ELSE
-                EXECUTE format('CREATE TABLE jobs_%%s PARTITION OF jobs FOR VALUES FROM (%%L) TO (%%L)',
+                EXECUTE format('CREATE TABLE gristmill.jobs_%%s PARTITION OF gristmill.jobs '
+                               'FOR VALUES FROM (%%L) TO (%%L)',
                                number, former, bound);
             END IF;
             former := bound;

@@ -104,7 +104,7 @@ class Own(AskedOverHttp):
         self.home.stack.forget_jobs()
 
     def vacuum(self) -> None:
-        self.home.stack.query("VACUUM (ANALYZE) gristmill.jobs, outbox")
+        self.home.stack.query("VACUUM (ANALYZE) gristmill.jobs, gristmill.outbox")
 
     def ask(self, what: str, **more: Any) -> dict[str, Any]:
         if what == "closed":

@@ -22,8 +22,7 @@ RAW_LIMIT = 65_536  # bytes of a message's body that are kept
 _MALFORMED = text(
     """
     INSERT INTO gristmill.dead_letters (id, queue, task, reason, error_type, error_code, error_message, fingerprint,
-        raw_body,
-                              broker)
+                              raw_body, broker)
     VALUES (:id, :queue, :task, :reason, 'MalformedHint', 'HINT_MALFORMED', :problem, :fingerprint, :raw_body,
             CAST(:broker AS jsonb))
     """
@@ -70,8 +69,7 @@ def add_broker_details(session: Session, ids: Sequence[UUID], broker: dict[str, 
 _MISSING_LETTERS = text(
     f"""
     INSERT INTO gristmill.dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message,
-        traceback,
-                              fingerprint, attempts)
+                              traceback, fingerprint, attempts)
     SELECT gen_random_uuid(), jobs.id, jobs.task, jobs.queue, :reason, last.error_type, last.error_code,
            last.error_message, last.traceback, 'unlettered', jobs.attempt
     FROM (SELECT id, task, queue, attempt FROM gristmill.jobs

@@ -34,8 +34,7 @@ _INCOMING: Final = """
 # Both inserts with a unique key are ordered by it: two such statements wait for each other instead of deadlocking.
 _KEYED: Final = """, keyed AS (
         INSERT INTO gristmill.idempotency_keys (producer_id, key, body_hash, job_id, state, run_at, job_expires_at,
-            created_at,
-                                      expires_at)
+                                      created_at, expires_at)
         SELECT DISTINCT ON (producer_id, idempotency_key) producer_id, idempotency_key, body_hash, id, state, due_at,
                ends_at, created_at, created_at + interval '24 hours'
         FROM incoming WHERE idempotency_key IS NOT NULL
@@ -49,8 +48,7 @@ _KEYED: Final = """, keyed AS (
     )"""
 _JOBS: Final = """, inserted AS (
         INSERT INTO gristmill.jobs (id, task, queue, args, state, priority, max_attempts, run_at, expires_at,
-            unique_key,
-                          callback_url, tags, parent_id, producer_id, traceparent, created_at)
+                          unique_key, callback_url, tags, parent_id, producer_id, traceparent, created_at)
         SELECT id, task, queue, args, state, priority, max_attempts, due_at, ends_at, unique_key, callback_url,
                coalesce(tags, '{}'), parent_id, producer_id, traceparent, created_at
         FROM incoming"""

@@ -44,7 +44,7 @@ _FENCE = Direct(
                  set_config('statement_timeout', :timeout, true)) AS limits,
          (SELECT CAST(:ids AS uuid[]) AS ids, CAST(:attempts AS int[]) AS attempts,
                  CAST(:keys AS bigint[]) AS keys) AS mine,
-         jobs,
+         gristmill.jobs,
          LATERAL (SELECT width_bucket(id, ids) AS place OFFSET 0) AS found
     WHERE id = ANY(ids) AND
           CASE WHEN attempt = attempts[place] AND state || '' = 'running'
@@ -61,7 +61,7 @@ _FENCE_ONE = Direct(
     SELECT id, set_config('idle_in_transaction_session_timeout', :timeout, true),
            set_config('statement_timeout', :timeout, true)
     FROM gristmill.jobs WHERE id = :id AND attempt = :attempt AND state || '' = 'running'
-        AND pg_try_advisory_xact_lock(:key)
+      AND pg_try_advisory_xact_lock(:key)
     """
     )
 )
@@ -143,7 +143,7 @@ class Overdue:
 _OVERDUE = text(
     """
     SELECT id, task, attempt, max_attempts, worker, cancel_requested_at IS NOT NULL AS cancel_requested
-        FROM gristmill.jobs
+    FROM gristmill.jobs
     WHERE state = 'running' AND lease_until <= statement_timestamp()
     ORDER BY lease_until LIMIT :limit FOR UPDATE SKIP LOCKED
     """

@@ -38,7 +38,7 @@ _TAKE_DUE = Direct(
     WITH taken AS (
         DELETE FROM gristmill.outbox WHERE id = ANY(ARRAY(
             SELECT id FROM gristmill.outbox WHERE due_at <= statement_timestamp()
-                AND queue <> ALL(CAST(:without AS text[]))
+              AND queue <> ALL(CAST(:without AS text[]))
             ORDER BY due_at, job_id LIMIT :limit FOR UPDATE SKIP LOCKED))
         RETURNING *
     )

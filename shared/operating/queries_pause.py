@@ -128,8 +128,8 @@ _RELEASABLE = text(
     """
     SELECT queue FROM gristmill.queue_controls
     WHERE paused_at IS NULL AND (
-        SELECT job_id FROM gristmill.held_hints WHERE held_hints.queue = queue_controls.queue ORDER BY due_at,
-            job_id LIMIT 1
+        SELECT job_id FROM gristmill.held_hints WHERE held_hints.queue = queue_controls.queue ORDER BY due_at, job_id
+        LIMIT 1
     ) IS NOT NULL
     """
 )

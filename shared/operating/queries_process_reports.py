@@ -22,8 +22,7 @@ _MOST: Final = 1_000  # reports that are read at once
 _WRITE = text(
     """
     INSERT INTO gristmill.process_reports AS known (name, kind, queue, acted_at, stopped_at, trouble, trouble_since,
-        children,
-                                          jobs_a_minute)
+                                          children, jobs_a_minute)
     VALUES (:name, :kind, :queue, CASE WHEN :acted THEN clock_timestamp() END,
             CASE WHEN :stopped THEN clock_timestamp() END, CAST(:trouble AS text),
             CASE WHEN CAST(:trouble AS text) IS NOT NULL THEN clock_timestamp() END, :children, :jobs_a_minute)

@@ -77,7 +77,7 @@ def _limited(table: str, condition: str, order: str = "run_at") -> str:
 
     Without the order the planner may expect to find enough of them early in the table, and scan all of history.
     """
-    return f"(SELECT 1 FROM {table} WHERE {_HERE} AND {condition} ORDER BY {order} LIMIT :most)"
+    return f"(SELECT 1 FROM gristmill.{table} WHERE {_HERE} AND {condition} ORDER BY {order} LIMIT :most)"
 
 
 _AHEAD: Final = "run_at > statement_timestamp()"
@@ -100,7 +100,8 @@ _DEPTHS = text(
     LEFT JOIN gristmill.queue_counts AS counted
         ON counted.queue = names.queue AND counted.counted_at > statement_timestamp() - interval '10 minutes'
     CROSS JOIN LATERAL (
-        SELECT least({", ".join(f"(SELECT min(run_at) {_FROM} AND {each})" for each in _DUE)}) AS due_at
+        SELECT least({", ".join(f"(SELECT min(run_at) FROM gristmill.jobs WHERE {_HERE} AND {each})" for each in _DUE)})
+               AS due_at
     ) AS oldest
     ORDER BY names.position
     """
@@ -167,8 +168,8 @@ _COUNT = text(
         FROM gristmill.jobs WHERE state IN ({sql_list(LIVE)}) AND queue = ANY(:names) GROUP BY queue
     ) AS live ON live.queue = names.queue
     LEFT JOIN (
-        SELECT queue, count(*) AS dead FROM gristmill.dead_letters WHERE resolution IS NULL
-            AND queue = ANY(:names) GROUP BY queue
+        SELECT queue, count(*) AS dead FROM gristmill.dead_letters
+        WHERE resolution IS NULL AND queue = ANY(:names) GROUP BY queue
     ) AS letters ON letters.queue = names.queue
     ON CONFLICT (queue) DO UPDATE
     SET ready = excluded.ready, scheduled = excluded.scheduled, retrying = excluded.retrying,

@@ -43,8 +43,8 @@ _FACTS = text(
     FROM (VALUES (1)) AS one
          LEFT JOIN gristmill.queue_controls AS control ON control.queue = :queue
          LEFT JOIN LATERAL (
-             SELECT outcome, error_code, error_type FROM gristmill.attempts WHERE job_id = :id
-                 ORDER BY attempt DESC LIMIT 1
+             SELECT outcome, error_code, error_type FROM gristmill.attempts WHERE job_id = :id ORDER BY attempt DESC
+             LIMIT 1
          ) AS last ON true
     """
 )
@@ -71,12 +71,16 @@ class QueuePosition:
 _WAITS_BEFORE: Final = "queue = :queue AND state = '{state}' AND (run_at, id) < (:run_at, :id)"
 _JOBS: Final = "FROM gristmill.jobs WHERE"
 _BEFORE: Final = [_WAITS_BEFORE.replace("{state}", state) for state in sorted(WAITING)]
+_DUE_BEFORE: Final = [
+    f"(SELECT 1 FROM gristmill.jobs WHERE {condition} ORDER BY run_at LIMIT :most)" for condition in _BEFORE
+]
+_OLDEST_BEFORE: Final = [f"(SELECT min(run_at) FROM gristmill.jobs WHERE {condition})" for condition in _BEFORE]
 _POSITION = text(
     f"""
     SELECT (SELECT count(*) FROM (
-               {" UNION ALL ".join(f"(SELECT 1 {_JOBS} {one} ORDER BY run_at LIMIT :most)" for one in _BEFORE)}
+               {" UNION ALL ".join(_DUE_BEFORE)}
            ) AS before) AS ahead,
-           least({", ".join(f"(SELECT min(run_at) {_JOBS} {one})" for one in _BEFORE)}) AS oldest_due_at,
+           least({", ".join(_OLDEST_BEFORE)}) AS oldest_due_at,
            count(*) AS running, min(started_at) AS first_started_at
     FROM (SELECT started_at FROM gristmill.jobs WHERE queue = :queue AND state = '{State.RUNNING}'
           ORDER BY run_at LIMIT :most) AS at_work

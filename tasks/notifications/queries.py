@@ -102,7 +102,7 @@ _WRITE_IN_APP = text(
         JOIN gristmill.users ON users.id = r.user_id AND users.deleted_at IS NULL
     ), written AS (
         INSERT INTO gristmill.notifications (id, job_id, channel, user_id, title, body, data, status, reply,
-            delivered_at)
+                                             delivered_at)
         SELECT id, job_id, 'in_app', user_id, title, body, data, 'delivered', 'stored', clock_timestamp() FROM wanted
         ON CONFLICT ON CONSTRAINT uq_notifications_job_channel DO NOTHING
     )

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 _LAST_FULL_HOUR = text(
     """
-    SELECT date_trunc('hour', coalesce((SELECT created_at FROM gristmill.jobs WHERE id = :job_id),
-        clock_timestamp()), 'UTC')
+    SELECT date_trunc('hour', coalesce((SELECT created_at FROM gristmill.jobs
+        WHERE id = :job_id), clock_timestamp()), 'UTC')
            - interval '1 hour'
     """
 )
@@ -33,8 +33,7 @@ _AGGREGATE = text(
         GROUP BY stream, measure, CAST(dimensions AS text)
     ), written AS (
         INSERT INTO gristmill.aggregated_stats (stream, measure, bucket, dimensions_key, dimensions, count, sum, avg,
-            min, max,
-                                      p50, p95, computed_at)
+                                      min, max, p50, p95, computed_at)
         SELECT stream, measure, :hour, dimensions_key, CAST(dimensions_key AS jsonb), count, sum, avg, min, max,
                percentiles[1], percentiles[2], clock_timestamp()
         FROM computed ORDER BY computed.stream, computed.measure, computed.dimensions_key

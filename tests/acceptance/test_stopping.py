@@ -52,7 +52,7 @@ def a_bundle_in_its_first_job(mill: Mill, key: str) -> Iterator[list[UUID]]:
 
 
 def is_held_up(database: Database) -> bool:
-    query = "SELECT 1 FROM pg_locks WHERE relation = 'demo_effects'::regclass AND NOT granted"
+    query = "SELECT 1 FROM pg_locks WHERE relation = 'gristmill.demo_effects'::regclass AND NOT granted"
     with database.transaction() as session:
         return session.scalar(text(query)) is not None
 

@@ -46,7 +46,7 @@ BROKEN = {
     """,
     "waits, although it was asked to be cancelled": """
         SELECT id FROM gristmill.jobs WHERE state IN ('scheduled', 'queued', 'retrying')
-            AND cancel_requested_at IS NOT NULL
+        AND cancel_requested_at IS NOT NULL
     """,
     "was begun while its queue was paused": """
         SELECT id FROM gristmill.jobs JOIN gristmill.queue_controls USING (queue) WHERE started_at > paused_at
@@ -54,7 +54,7 @@ BROKEN = {
     # One that is due is looked for by the reconciler; one that runs has a lease.
     "waits for its time, and no hint waits with it": """
         SELECT id FROM gristmill.jobs WHERE state IN ('scheduled', 'queued', 'retrying')
-            AND run_at > statement_timestamp()
+        AND run_at > statement_timestamp()
         AND NOT EXISTS (SELECT 1 FROM gristmill.outbox WHERE outbox.job_id = jobs.id AND outbox.due_at = jobs.run_at)
     """,
 }
@@ -80,7 +80,7 @@ _SHIFTED = {
 }
 _SHIFT = [
     text(
-        f"UPDATE {table} SET "
+        f"UPDATE gristmill.{table} SET "
         + ", ".join(f"{column} = {column} - :seconds * interval '1 second'" for column in columns)
     )
     for table, columns in _SHIFTED.items()

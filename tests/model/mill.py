@@ -74,8 +74,8 @@ class Mill:
         with self.database.transaction() as session:
             session.execute(
                 text(
-                    "TRUNCATE gristmill.jobs, attempts, outbox, idempotency_keys, "
-                    "dead_letters, demo_effects, held_hints CASCADE"
+                    "TRUNCATE gristmill.jobs, gristmill.attempts, gristmill.outbox, gristmill.idempotency_keys, "
+                    "gristmill.dead_letters, gristmill.demo_effects, gristmill.held_hints CASCADE"
                 )
             )
             session.execute(text("TRUNCATE gristmill.queue_controls"))

@@ -88,8 +88,8 @@ def claim(
 _SUCCEED = direct_move(
     Move.SUCCEED,
     """
-    UPDATE gristmill.jobs SET state = {target}, result = results[width_bucket(id, ids)],
-        finished_at = clock_timestamp(),
+    UPDATE gristmill.jobs
+    SET state = {target}, result = results[width_bucket(id, ids)], finished_at = clock_timestamp(),
         lease_until = NULL
     FROM (SELECT CAST(:ids AS uuid[]) AS ids, CAST(:attempts AS int[]) AS attempts,
                  CAST(:results AS jsonb[]) AS results) AS done

@@ -27,8 +27,7 @@ _ATTEMPT_ROW: Final = """
 """
 _DEAD_LETTER_ROW: Final = """
     INSERT INTO gristmill.dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message,
-        traceback,
-                              fingerprint, attempts)
+                              traceback, fingerprint, attempts)
     SELECT :letter_id, id, task, queue, :reason, :error_type, :error_code, :error_message, :traceback, :fingerprint,
            attempt
     FROM moved

@@ -25,8 +25,7 @@ _EXPIRE = direct_move(
         RETURNING id, task, queue, attempt, expires_at, {notify}, {callback}
     ), letter AS (
         INSERT INTO gristmill.dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message,
-            fingerprint,
-                                  attempts)
+                                  fingerprint, attempts)
         SELECT gen_random_uuid(), id, task, queue, :reason, 'Expired', 'JOB_EXPIRED',
                'no longer wanted after ' || CAST(expires_at AS text),
                substr(encode(sha256(convert_to('expired ' || task, 'UTF8')), 'hex'), 1, 16), attempt
@@ -53,8 +52,7 @@ _GIVE_UP = direct_move(
         RETURNING id, task, queue, attempt, {notify}, {callback}
     ), letter AS (
         INSERT INTO gristmill.dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message,
-            fingerprint,
-                                  attempts, broker)
+                                  fingerprint, attempts, broker)
         SELECT gen_random_uuid(), id, task, queue, :reason, 'DeliveryLimit', 'HINT_DELIVERY_LIMIT',
                'the broker gave up on its hint again and again, and no worker could claim it',
                substr(encode(sha256(convert_to('delivery_limit ' || task, 'UTF8')), 'hex'), 1, 16), attempt,

@@ -32,8 +32,8 @@ def make_dead(client: FlaskClient, headers: Headers, database: Database, /, **bo
 def make_malformed(database: Database, raw: bytes) -> str:
     """Write a letter of a message that never was a job."""
     statement = text(
-        "INSERT INTO gristmill.dead_letters (id, queue, reason, fingerprint, "
-        "raw_body, broker) VALUES (gen_random_uuid(), "
+        "INSERT INTO gristmill.dead_letters (id, queue, reason, fingerprint, raw_body, broker) "
+        "VALUES (gen_random_uuid(), "
         "'email_queue', 'malformed', 'm', :raw, '{\"x-death\": [{\"reason\": \"rejected\"}]}') RETURNING id"
     )
     with database.transaction() as session:

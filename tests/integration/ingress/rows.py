@@ -15,7 +15,7 @@ TABLES = ("jobs", "outbox", "idempotency_keys")
 def count(database: Database, table: str = "jobs") -> int:
     assert table in TABLES
     with database.transaction() as session:
-        return int(session.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
+        return int(session.execute(text(f"SELECT count(*) FROM gristmill.{table}")).scalar_one())
 
 
 def everything_stored(database: Database) -> dict[str, int]:
@@ -61,9 +61,8 @@ def give_history(database: Database, job: UUID, attempts: int, *, size: int = 2_
     )
     change(
         database,
-        "INSERT INTO gristmill.attempts (job_id, attempt, outcome, worker, "
-        "started_at, ended_at, error_type, error_message) "
-        "SELECT CAST(:id AS uuid), number, 'failed', 'w', clock_timestamp(), clock_timestamp(), 'E', "
+        "INSERT INTO gristmill.attempts (job_id, attempt, outcome, worker, started_at, ended_at, error_type, "
+        "error_message) SELECT CAST(:id AS uuid), number, 'failed', 'w', clock_timestamp(), clock_timestamp(), 'E', "
         "repeat('e', :size) FROM generate_series(1, :attempts) AS number",
         id=job,
         attempts=attempts,

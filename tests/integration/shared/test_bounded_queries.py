@@ -49,7 +49,7 @@ def full_database(table_database: Database) -> Database:
     change(
         table_database, "INSERT INTO gristmill.queue_controls (queue) VALUES ('user_queue'), ('data_processing_queue')"
     )
-    change(table_database, "ANALYZE gristmill.jobs, outbox, held_hints, queue_controls")
+    change(table_database, "ANALYZE gristmill.jobs, gristmill.outbox, gristmill.held_hints, gristmill.queue_controls")
     return table_database
 
 

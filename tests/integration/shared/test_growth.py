@@ -35,8 +35,8 @@ SUDDEN: Final = """
            CAST('00000000-0000-7000-8000-000000000000' AS uuid)
     FROM generate_series(1, 6000) AS n,
          LATERAL (SELECT CASE WHEN mod(n, 2) = 0 THEN 'running' ELSE 'queued' END AS state) AS made;
-    INSERT INTO gristmill.outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at
-        FROM gristmill.jobs WHERE state = 'queued'
+    INSERT INTO gristmill.outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at FROM gristmill.jobs
+    WHERE state = 'queued'
 """
 HOT: Final = [*OPERATIONS, *(look for look in LOOKS if look.name.startswith(("reconcile", "prune", "show")))]
 # An index of ten times the rows is one page higher: one page more for each index that a row is looked up in or entered.

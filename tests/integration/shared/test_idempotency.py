@@ -59,8 +59,8 @@ def test_a_replay_repeats_the_first_answer_whatever_became_of_the_job(database: 
     with database.transaction() as session:
         session.execute(
             text(
-                "UPDATE gristmill.jobs SET state = 'succeeded', finished_at = now(), "
-                "run_at = now() + interval '1 hour', "
+                "UPDATE gristmill.jobs "
+                "SET state = 'succeeded', finished_at = now(), run_at = now() + interval '1 hour', "
                 "expires_at = now() + interval '9 hours'"
             )
         )

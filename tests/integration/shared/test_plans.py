@@ -35,7 +35,7 @@ JOBS_MADE = """
 """
 LETTERS_MADE = """
     INSERT INTO gristmill.dead_letters (id, job_id, task, queue, reason, fingerprint, created_at, resolution,
-        resolved_at)
+                                        resolved_at)
     SELECT id, id, task, queue, 'exhausted', 'same', created_at, CASE WHEN NOT is_open THEN 'discarded' END,
            CASE WHEN NOT is_open THEN created_at END
     FROM (SELECT *, row_number() OVER () % 10 = 0 AS is_open FROM gristmill.jobs WHERE state = 'dead') AS dead
@@ -49,7 +49,7 @@ def filled(postgres_server: Postgres, migrated_template: str) -> Iterator[Databa
             session.execute(text(JOBS_MADE), {"rows": ROWS, "producer": PRODUCER, "other": OTHER})
             session.execute(text(LETTERS_MADE))
         with database.autocommit() as session:
-            session.execute(text("VACUUM ANALYZE gristmill.jobs, dead_letters"))
+            session.execute(text("VACUUM ANALYZE gristmill.jobs, gristmill.dead_letters"))
         yield database
 
 

@@ -139,7 +139,9 @@ def test_an_attempt_that_fails_leaves_nothing_of_the_account(database: Database)
         pull_the_plug()
     with database.transaction() as session:
         tables = ("users", "user_profiles", "one_time_tokens", "jobs", "outbox")
-        counts = {table: session.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() for table in tables}
+        counts = {
+            table: session.execute(text(f"SELECT count(*) FROM gristmill.{table}")).scalar_one() for table in tables
+        }
     assert counts == dict.fromkeys(tables, 0)
 
 

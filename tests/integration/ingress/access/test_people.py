@@ -47,8 +47,8 @@ def work(database: Database) -> Callable[[], None]:
         def wanted() -> list[UUID]:
             with database.transaction() as session:
                 query = (
-                    "SELECT id FROM gristmill.jobs WHERE task = 'user.create' AND state = "
-                    "'queued' AND watched_until > now()"
+                    "SELECT id FROM gristmill.jobs WHERE task = 'user.create' "
+                    "AND state = 'queued' AND watched_until > now()"
                 )
                 return list(session.scalars(text(query)))
 
@@ -164,8 +164,8 @@ def test_who_signs_in_is_given_a_token_that_says_who_and_until_when(
     with database.transaction() as session:
         row = session.execute(
             text(
-                "SELECT id, user_id, round(extract(epoch FROM expires_at - "
-                "created_at)) AS lasts FROM gristmill.sessions"
+                "SELECT id, user_id, round(extract(epoch FROM expires_at - created_at)) AS lasts "
+                "FROM gristmill.sessions"
             )
         ).one()
     assert (claims["sub"], claims["sid"]) == (str(user_id), str(row.id))

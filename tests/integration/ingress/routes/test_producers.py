@@ -192,8 +192,8 @@ def test_nothing_of_one_producer_reaches_another_over_any_route(
     with database.transaction() as session:
         letter = session.execute(
             text(
-                "INSERT INTO gristmill.dead_letters (id, job_id, task, queue, reason, "
-                "fingerprint, error_message) VALUES "
+                "INSERT INTO gristmill.dead_letters (id, job_id, task, queue, reason, fingerprint, error_message) "
+                "VALUES "
                 "(gen_random_uuid(), :job, 'demo.echo', 'data_processing_queue', 'exhausted', 'f', :mark) RETURNING id"
             ),
             {"job": job, "mark": mark},

@@ -73,8 +73,8 @@ def test_a_rate_beyond_the_sample_is_told_of_the_time_that_the_sample_covers(
     change(
         database,
         "UPDATE gristmill.jobs SET created_at = statement_timestamp() - (row.number - 1) * interval '1 second' "
-        "FROM (SELECT id, row_number() OVER (ORDER BY id DESC) AS number FROM "
-        "gristmill.jobs) AS row WHERE row.id = jobs.id",
+        "FROM (SELECT id, row_number() OVER (ORDER BY id DESC) AS number "
+        "FROM gristmill.jobs) AS row WHERE row.id = jobs.id",
     )
     before = age_of_oldest(database, 10)
     told = show(client, operator)["accepted_a_minute"]

@@ -229,7 +229,7 @@ def test_nothing_of_a_paused_queue_is_taken_for_lost_nor_what_it_held_for_overta
     def let_pass(seconds: float) -> None:
         shift = "- :seconds * interval '1 second'"
         for table, column in (("jobs", "run_at"), ("outbox", "due_at"), ("held_hints", "due_at")):
-            change(database, f"UPDATE {table} SET {column} = {column} {shift}", seconds=seconds)
+            change(database, f"UPDATE gristmill.{table} SET {column} = {column} {shift}", seconds=seconds)
         change(database, f"UPDATE gristmill.queue_controls SET released_at = released_at {shift}", seconds=seconds)
 
     old = post(database, tasks.effect, key="k")

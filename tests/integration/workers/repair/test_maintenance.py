@@ -66,9 +66,8 @@ def test_expired_idempotency_keys_are_pruned_bite_by_bite(database: Database, mo
     with database.transaction() as session:
         session.execute(
             text(
-                "INSERT INTO gristmill.idempotency_keys (producer_id, key, body_hash, "
-                "job_id, state, run_at, expires_at) "
-                "SELECT gen_random_uuid(), n::text, '', gen_random_uuid(), 'queued', now(), "
+                "INSERT INTO gristmill.idempotency_keys (producer_id, key, body_hash, job_id, state, run_at, "
+                "expires_at) SELECT gen_random_uuid(), n::text, '', gen_random_uuid(), 'queued', now(), "
                 "now() + interval '1 hour' * CASE WHEN n > 5 THEN 1 ELSE -1 END FROM generate_series(1, 7) AS n"
             )
         )

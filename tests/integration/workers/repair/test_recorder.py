@@ -90,8 +90,8 @@ def make_due(database: Database) -> None:
     change(database, "UPDATE gristmill.outbox SET due_at = clock_timestamp() - interval '1 second'")
     change(
         database,
-        "UPDATE gristmill.jobs SET run_at = (SELECT due_at FROM "
-        "gristmill.outbox) WHERE EXISTS (SELECT 1 FROM gristmill.outbox)",
+        "UPDATE gristmill.jobs SET run_at = (SELECT due_at FROM gristmill.outbox) "
+        "WHERE EXISTS (SELECT 1 FROM gristmill.outbox)",
     )
 
 
