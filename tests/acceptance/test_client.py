@@ -153,7 +153,8 @@ def line(ingress: Cluster) -> Iterator[Line]:
 def stored(database: Database, key: str) -> list[tuple[UUID, dict[str, Any]]]:
     """The jobs of the producer of `key`, oldest first."""
     query = text(
-        "SELECT jobs.id, args FROM jobs JOIN api_keys USING (producer_id) WHERE api_keys.id = :key ORDER BY jobs.id"
+        "SELECT jobs.id, args FROM gristmill.jobs JOIN gristmill.api_keys USING (producer_id) "
+        "WHERE api_keys.id = :key ORDER BY jobs.id"
     )
     with database.transaction() as session:
         return [(row.id, row.args) for row in session.execute(query, {"key": key.split("_")[1]})]
