@@ -24,6 +24,18 @@ class SettingsError(GristmillError):
     code = "SETTINGS_INVALID_001"
 
 
+class PluginError(GristmillError):
+    """A plugin, or something that it declares, cannot be used."""
+
+    code = "PLUGIN_INVALID_001"
+
+
+class MigrationError(GristmillError):
+    """The schema cannot be migrated; nothing was applied."""
+
+    code = "MIGRATION_REFUSED_001"
+
+
 class NotFoundError(GristmillError):
     """The resource does not exist, or belongs to somebody else."""
 

@@ -44,7 +44,7 @@ class Task:
     name: str
     handler: Handler
     schema: Schema
-    queue: Queue
+    queue_name: str
     retry: RetryPolicy
     time_limit: timedelta
     effects: Effects
@@ -56,6 +56,24 @@ class Task:
     def __call__(self, ctx: Any, /, **args: Any) -> Any:
         """Run the handler, as a worker would with validated arguments."""
         return self.handler(ctx, **args)
+
+    @property
+    def module(self) -> str:
+        """The module that declares the task."""
+        return self.handler.__module__
+
+    @cached_property
+    def queue(self) -> Queue:
+        """The queue of its jobs.
+
+        Raises:
+            TaskDefinitionError: no plugin that is loaded declares this queue.
+        """
+        queue = QUEUES.get(self.queue_name)
+        if queue is None:
+            msg = f"@task {self.name} in {self.module}: no queue is called {self.queue_name!r}; "
+            raise TaskDefinitionError(msg + f"choose one of {', '.join(QUEUES)}, or declare it in your Plugin")
+        return queue
 
     @cached_property
     def summary(self) -> str:
@@ -153,8 +171,7 @@ class Registry:
             UnknownTaskError: there is none, or it is a demo task and `demo` is off.
             InternalTaskError: the platform alone enqueues it.
         """
-        task = self.get(name, demo=demo)
-        if task.internal:
+        if (task := self.get(name, demo=demo)).internal:
             msg = f"{name} is enqueued by the platform alone: {task.summary}"
             raise InternalTaskError(msg, {"task": [msg]})
         return task
@@ -195,7 +212,7 @@ def task(
         return TaskDefinitionError(f"@task {name}: {problem}")
 
     problem = (
-        _name_problem(name, queue)
+        _name_problem(name)
         or _effects_problem(effects, time_limit)
         or _bundle_problem(bundle, effects=effects, time_limit=time_limit, many=many)
     )
@@ -209,7 +226,7 @@ def task(
             name=name,
             handler=handler,
             schema=schema,
-            queue=QUEUES[queue],
+            queue_name=queue,
             retry=retry or RetryPolicy(),
             time_limit=time_limit,
             effects=effects,
@@ -224,9 +241,7 @@ def task(
     return declare
 
 
-def _name_problem(name: str, queue: str) -> str | None:
-    if queue not in QUEUES:
-        return f"queue {queue!r} is not in the topology; choose one of {', '.join(QUEUES)} (shared/queues.py)"
+def _name_problem(name: str) -> str | None:
     if "." not in name or name != name.lower() or not name.isascii():
         return "the name must read like `email.send`: lower case, with a dot"
     return None
