@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.migrations.models import Base
+from gristmill.migrations.chains import all_chains
 from gristmill.shared.database.columns import SCHEMA
 from tests.source import ROOT, files, location, tree
 
-TABLES = "|".join(sorted(table.name for table in Base.metadata.tables.values()))
+TABLES = "|".join(sorted(table.name for chain in all_chains() for table in chain.metadata.tables.values()))
 BEFORE_A_TABLE = (
     r"FROM(?: ONLY)?|JOIN|INTO|UPDATE(?: ONLY)?|TRUNCATE|ANALYZE|VACUUM(?: \([^)]*\)| FULL)?|LOCK TABLE|TABLE|LIKE"
 )
