@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 from gristmill import settings_reference
+from gristmill.shared.contract.options import longest_run
 from gristmill.shared.queues import PRIORITY_QUEUE, QUEUES
 from gristmill.shared.settings import SECRETS, Settings, environment, load_settings
-from gristmill.shared.task import longest_run, registry
+from gristmill.shared.task import registry
 
 ROOT = Path(__file__).parents[2]
 GRISTMILL = Path(sys.executable).with_name("gristmill")
