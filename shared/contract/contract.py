@@ -78,8 +78,9 @@ def _refuse_options(schema: Schema) -> None:
     if schema.many:
         raise FieldRefusedError(f"{name} has many=True: a job has one object of arguments; nest it in a List")
     for field_name in schema.fields.keys() - schema.load_fields.keys():
-        msg = "is dump_only: the arguments of a job are only loaded; leave the field out of this schema"
-        raise FieldRefusedError(msg).inside(field_name)
+        refusal = FieldRefusedError("a dump_only field is never loaded from a job: leave it out of this schema")
+        refusal.inside(field_name)
+        raise refusal
 
 
 def _check_example(schema: Schema, example: Any) -> None:

@@ -15,8 +15,8 @@ from gristmill.shared.contract.kinds import Describe, Kind, between, numbers
 from gristmill.shared.contract.limits import Described, bounds_of
 from gristmill.shared.contract.refusal import FieldRefusedError
 
-_NAIVE: Final = r"^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?$"
-_TIME_OF_DAY: Final = r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?$"
+_NAIVE: Final = r"^\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d(:[0-5]\d(\.\d{1,6})?)?$"
+_TIME_OF_DAY: Final = r"^(?!2[4-9])[0-2]\d:[0-5]\d(:[0-5]\d(\.\d{1,6})?)?$"
 _DAY: Final = timedelta(days=1)
 
 
@@ -27,7 +27,7 @@ class ExactText:
     """
 
     def __init__(self, pattern: str, *, example: str) -> None:
-        self._is_exact = re.compile(pattern).fullmatch
+        self._is_exact = re.compile(pattern, re.ASCII).fullmatch
         self._example = example
 
     def __call__(self, value: Any) -> Any:
@@ -69,11 +69,11 @@ def _decimal_pattern(field: fields.Decimal) -> str:
     low = bounds_of(field).low
     sign = "" if low is not None and low >= 0 else "-?"
     places = None if field.places is None else max(-int(field.places.as_tuple().exponent), 0)
-    whole = "[0-9]+" if places is None else f"[0-9]{{1,{max(getcontext().prec - places, 1)}}}"
+    whole = r"\d+" if places is None else rf"\d{{1,{max(getcontext().prec - places, 1)}}}"
     if places is None or field.rounding is not None:
-        fraction = r"(\.[0-9]+)?"
+        fraction = r"(\.\d+)?"
     else:
-        fraction = rf"(\.[0-9]{{1,{places}}})?" if places else ""
+        fraction = rf"(\.\d{{1,{places}}})?" if places else ""
     return f"^{sign}{whole}{fraction}$"
 
 

@@ -63,9 +63,10 @@ def describe_default(field: fields.Field[Any], described: Described) -> None:
     role = "its load_default"
     try:
         known = isinstance(field, (fields.Method, fields.Function))  # these serialize an object, not a value
-        written = as_json(default if known else serialized(field, default), role)
-    except FieldRefusedError as error:
-        raise FieldRefusedError(f"{error.problem}: write load_default=lambda: …, which is not described") from None
+        cure = "write load_default=lambda: …, which is not described"
+        written = as_json(default if known else serialized(field, default), role, cure=cure)
+    except FieldRefusedError:
+        raise
     except Exception as error:
         msg = (
             f"{role} {default!r} is no value of a {type(field).__name__} ({type(error).__name__}: {error}): write the "

@@ -19,7 +19,7 @@ from gristmill.shared.contract.metadata import describe_metadata
 from gristmill.shared.contract.refusal import FieldRefusedError
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-_WHOLE_NUMBER: Final = "^-?[0-9]+$"
+_WHOLE_NUMBER: Final = r"^-?\d+$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,8 @@ class Describer:
         for name, field in schema.load_fields.items():
             key = _key(name, field)
             with _inside(key):
+                if key in described["properties"]:
+                    raise FieldRefusedError("two fields read this key: give each a data_key of its own")
                 one = self.describe_field(field)
             described["properties"][key] = one.schema
             if field.required or "example" in field.metadata:
@@ -194,7 +196,8 @@ def _inside(name: str) -> Iterator[None]:
     try:
         yield
     except FieldRefusedError as error:
-        raise error.inside(name) from None
+        error.inside(name)
+        raise
 
 
 def _nested_schema(field: fields.Nested) -> Schema:
@@ -202,7 +205,10 @@ def _nested_schema(field: fields.Nested) -> Schema:
         return field.schema
     except RegistryError as error:
         msg = f"its nested schema is not known yet ({error}): name the class itself, or import its module before"
-        raise FieldRefusedError(msg) from None
+        raise FieldRefusedError(msg) from error
+    except Exception as error:
+        msg = f"its nested schema cannot be made ({type(error).__name__}: {error}): correct the schema"
+        raise FieldRefusedError(msg) from error
 
 
 def _one_or_many(one: Description, *, many: bool | None) -> Kind:

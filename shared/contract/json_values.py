@@ -23,11 +23,12 @@ def serialized(field: fields.Field[Any], value: Any) -> Any:
     return format(written, "f") if isinstance(written, Decimal) else written
 
 
-def as_json(value: Any, role: str) -> Any:
+def as_json(value: Any, role: str, *, cure: str = "write texts, numbers, lists and dicts") -> Any:
     """Return `value` as it is after a way through JSON.
 
     Args:
         role: names the value in the error, for instance "its default".
+        cure: says in the error what to write instead.
 
     Raises:
         FieldRefusedError: JSON does not know such a value.
@@ -36,7 +37,7 @@ def as_json(value: Any, role: str) -> Any:
         plain = json.loads(json.dumps(value, allow_nan=False, default=_plain))
         orjson.dumps(plain)  # refuses lone surrogates and numbers beyond 64 bits, as the ingress does
     except (TypeError, ValueError, RecursionError) as error:
-        msg = f"{role} is {_short(value)}, which JSON cannot hold ({error})"
+        msg = f"{role} is {_short(value)}, which JSON cannot hold ({error}): {cure}"
         raise FieldRefusedError(msg) from None
     return plain
 

@@ -56,9 +56,9 @@ def _text(name: str, value: Any) -> str:
 
 
 def _check(said: Described) -> None:
-    kinds = said.get("type")
+    kinds = said.get("type", "string")
     named = [kinds] if isinstance(kinds, str) else kinds
-    if named is not None and not (isinstance(named, list) and named and set(named) <= set(ALL_TYPES)):
+    if not isinstance(named, list) or not named or any(kind not in ALL_TYPES for kind in named):
         msg = f"metadata 'type' is {kinds!r}: write one of {', '.join(ALL_TYPES)}, or a list of them"
         raise FieldRefusedError(msg)
     if said.keys() == {"type"}:
@@ -68,5 +68,6 @@ def _check(said: Described) -> None:
     try:
         Draft202012Validator.check_schema(said)
     except SchemaError as error:
-        msg = f"its metadata is no JSON Schema: {error.json_path.replace('$', 'metadata', 1)}: {error.message}"
+        where = error.json_path.replace("$", "metadata", 1)
+        msg = f"its metadata is no JSON Schema: {where}: {error.message}: correct it"
         raise FieldRefusedError(msg) from None

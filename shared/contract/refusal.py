@@ -16,10 +16,9 @@ class FieldRefusedError(Exception):
         self.problem = problem
         self.path: tuple[str, ...] = ()
 
-    def inside(self, name: str) -> FieldRefusedError:
-        """Return the same error, seen from what holds the field."""
+    def inside(self, name: str) -> None:
+        """Put the name of what holds the field before the path."""
         self.path = (name, *self.path)
-        return self
 
     def __str__(self) -> str:
         return f"the argument {'.'.join(self.path)}: {self.problem}" if self.path else self.problem
