@@ -22,12 +22,7 @@ from typing import Any, Final, Self
 import psycopg2
 from psycopg2.extensions import connection as PostgresConnection  # noqa: N812  a class with a lower-case name
 
-from gristmill import (
-    migrations,
-    ports,
-    process,
-    tasks,  # noqa: F401  fills the registry, for the jobs that are written without HTTP
-)
+from gristmill import migrations, ports, process
 from gristmill.children import gristmill_command
 from gristmill.process import Process, ServiceFailedError, tail
 from gristmill.services.postgres import Postgres
@@ -37,6 +32,7 @@ from gristmill.services.valkey import Valkey
 from gristmill.shared.base.principal import ADMIN
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.enqueue import JobOptions, accept, prepare_on, terms_of
+from gristmill.shared.plugins.load import load_plugins
 from gristmill.shared.producers.queries import create_producer
 from gristmill.shared.producers.queries_keys import create_key
 from gristmill.shared.queues import QUEUES
@@ -46,6 +42,7 @@ from gristmill.up.environment import child_environment
 from gristmill.up.unit import READY_FILE
 
 QUEUE: Final = QUEUES["data_processing_queue"]  # the demo tasks' queue
+load_plugins()  # for the jobs that are written without HTTP
 PROGRAMS: Final = {
     "web": ["web"],
     "relay": ["relay"],

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from gristmill.shared.errors import PermanentError, TransientError
     from gristmill.shared.jobs.enqueue import JobOptions, enqueue
     from gristmill.shared.outcomes import Cancel, Discard, Snooze
+    from gristmill.shared.plugins.plugin import Plugin
+    from gristmill.shared.queues import Queue
     from gristmill.shared.retry import RetryPolicy
+    from gristmill.shared.schedules.declaration import Schedule
     from gristmill.shared.task import task
 
 __version__ = "0.1.0"
@@ -24,7 +27,10 @@ __all__ = [
     "Discard",
     "JobOptions",
     "PermanentError",
+    "Plugin",
+    "Queue",
     "RetryPolicy",
+    "Schedule",
     "Snooze",
     "TransientError",
     "enqueue",
@@ -36,7 +42,10 @@ _MODULES: Final = {
     "Discard": "outcomes",
     "JobOptions": "jobs.enqueue",
     "PermanentError": "errors",
+    "Plugin": "plugins.plugin",
+    "Queue": "queues",
     "RetryPolicy": "retry",
+    "Schedule": "schedules.declaration",
     "Snooze": "outcomes",
     "TransientError": "errors",
     "enqueue": "jobs.enqueue",

@@ -10,7 +10,6 @@ from flask import Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
 
-from gristmill import tasks  # noqa: F401  fills the registry
 from gristmill.ingress.accepting.group_commit import BATCH_CAPACITY, BATCH_WRITERS, WRITERS, Acceptor
 from gristmill.ingress.access.access_rules import refuse_undeclared_routes
 from gristmill.ingress.access.authenticate import authenticate
@@ -26,12 +25,11 @@ from gristmill.ingress.http.bodies import Bodies
 from gristmill.ingress.http.cors import register_cors
 from gristmill.ingress.http.every_request import EveryRequest
 from gristmill.ingress.http.json import OrjsonProvider
+from gristmill.ingress.plugin_routes import refuse_doubled_routes, register_routes
 from gristmill.ingress.routes import (
-    auth,
     batches,
     dead_letter_lists,
     dead_letters,
-    demo,
     docs,
     events,
     health,
@@ -41,16 +39,16 @@ from gristmill.ingress.routes import (
     producers,
     queues,
     schedules,
-    users,
+    tasks,
     webhook_secrets,
 )
-from gristmill.ingress.routes import tasks as task_routes
 from gristmill.ingress.services import EXTENSION, Services
 from gristmill.shared.database.connect import Database
+from gristmill.shared.plugins.load import load_plugins
 from gristmill.shared.settings import Settings
 
 LARGEST_BODY: Final = 256 * 1024  # bytes; a job's arguments refer to large objects, they do not contain them
-# In the order of the OpenAPI document; the demo routes follow where the demo tasks are on.
+# In the order of the OpenAPI document; those of the plugins follow.
 _ROUTES: Final = (
     jobs,
     events,
@@ -62,9 +60,7 @@ _ROUTES: Final = (
     schedules,
     producers,
     webhook_secrets,
-    auth,
-    users,
-    task_routes,
+    tasks,
     health,
     metrics,
 )
@@ -99,7 +95,9 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
 
     Raises:
         RuntimeError: a route declares no access rule.
+        PluginError: a plugin names what cannot be served, or a route that is taken.
     """
+    plugins = load_plugins()
     app = Ingress(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.json = OrjsonProvider(app)
@@ -112,10 +110,12 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
     api = make_api(app, metadata.version("gristmill"))
-    for module in (*_ROUTES, *([demo] if settings.demo_tasks else [])):
+    for module in _ROUTES:
         api.register_blueprint(module.blueprint)
+    register_routes(api, plugins.routes if settings.demo_tasks else plugins.without("demo").routes)
     app.register_blueprint(docs.blueprint)
     refuse_undeclared_routes(app)
+    refuse_doubled_routes(app)
     prepare_document(app, api, demo_tasks=settings.demo_tasks)
     return app
 
@@ -135,7 +135,7 @@ def _make_services(settings: Settings, database: Database) -> Services:
         database=database,
         acceptor=acceptor,
         batches=batches,
-        key_checks=KeyChecks(database),
+        key_checks=KeyChecks(database, people="accounts" in load_plugins().names),
         bodies=Bodies(port=settings.port, most=max(1, settings.web_threads // 2), seconds=settings.web_body_seconds),
         readiness=Readiness(database, settings),
         rate_counters=rate_counters,

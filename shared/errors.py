@@ -24,6 +24,12 @@ class SettingsError(GristmillError):
     code = "SETTINGS_INVALID_001"
 
 
+class PluginError(GristmillError):
+    """A plugin, or something that it declares, cannot be used."""
+
+    code = "PLUGIN_INVALID_001"
+
+
 class NotFoundError(GristmillError):
     """The resource does not exist, or belongs to somebody else."""
 

@@ -10,9 +10,9 @@ from typing import Any, Final, Required, TypedDict, Unpack, overload
 
 from marshmallow import Schema, ValidationError
 
-from gristmill.shared.args import PlainArgs
+from gristmill.shared.args import PlainArgs, flatten
 from gristmill.shared.contract.contract import Contract, make_contract, make_schema
-from gristmill.shared.contract.handler import Handler, handler_problem, load_handler, place_of, summary_of
+from gristmill.shared.contract.handler import Handler, handler_problem, load_handler, origin_of, summary_of
 from gristmill.shared.contract.options import Effects, bundle_problem, limit_problem
 from gristmill.shared.contract.refusal import FieldRefusedError
 from gristmill.shared.errors import InternalTaskError, InvalidArgsError, TaskDefinitionError, UnknownTaskError
@@ -30,7 +30,7 @@ class Task:
         named_handler: the function, or its name, `shop.heavy:build_report`: see `handler`.
         named_many: the same of the handler for many.
         contract: the arguments as a producer sends them.
-        declared_at: the module and line of the declaration.
+        module: the module that declares the task.
         time_limit: how long one attempt may take.
         effects: `database`: the handler works on `ctx.session`, and its effects commit with the job's completion.
             `outside`: it talks to the world under a lease, and keeps what it did in a ledger.
@@ -42,7 +42,7 @@ class Task:
     name: str
     named_handler: Handler | str
     schema: Schema
-    queue: Queue
+    queue_name: str
     retry: RetryPolicy
     time_limit: timedelta
     effects: Effects
@@ -51,11 +51,30 @@ class Task:
     demo: bool
     internal: bool
     contract: Contract
-    declared_at: str
+    module: str
+    line: int
 
     def __call__(self, ctx: Any, /, **args: Any) -> Any:
         """Run the handler, as a worker would with validated arguments."""
         return self.handler(ctx, **args)
+
+    @property
+    def declared_at(self) -> str:
+        """The module and the line of the declaration."""
+        return f"{self.module}, line {self.line}"
+
+    @cached_property
+    def queue(self) -> Queue:
+        """The queue of its jobs.
+
+        Raises:
+            TaskDefinitionError: no plugin that is loaded declares this queue.
+        """
+        queue = QUEUES.get(self.queue_name)
+        if queue is None:
+            msg = f"@task {self.name} in {self.declared_at}: no queue is called {self.queue_name!r}; "
+            raise TaskDefinitionError(msg + f"choose one of {', '.join(QUEUES)}, or declare it in your Plugin")
+        return queue
 
     @cached_property
     def handler(self) -> Handler:
@@ -117,18 +136,6 @@ class Task:
         return loaded
 
 
-def flatten(messages: Any, path: str) -> dict[str, list[str]]:
-    """Return marshmallow's nested messages as `{"args.address.city": ["…"]}`."""
-    if isinstance(messages, Mapping):
-        flat: dict[str, list[str]] = {}
-        for name, inner in messages.items():
-            inner_path = path if name == "_schema" else f"{path}.{name}".lstrip(".")
-            for key, texts in flatten(inner, inner_path).items():
-                flat.setdefault(key, []).extend(texts)
-        return flat
-    return {path: [str(text) for text in messages] if isinstance(messages, list) else [str(messages)]}
-
-
 class Registry:
     """The tasks of this process, by name.
 
@@ -182,8 +189,7 @@ class Registry:
             UnknownTaskError: there is none, or it is a demo task and `demo` is off.
             InternalTaskError: the platform alone enqueues it.
         """
-        task = self.get(name, demo=demo)
-        if task.internal:
+        if (task := self.get(name, demo=demo)).internal:
             msg = f"{name} is enqueued by the platform alone: {task.summary}"
             raise InternalTaskError(msg, {"task": [msg]})
         return task
@@ -251,7 +257,7 @@ def _declare(
     into: Registry = registry,
 ) -> Task:
     problem = (
-        _name_problem(name, queue)
+        _name_problem(name)
         or limit_problem(effects, time_limit)
         or bundle_problem(bundle, effects=effects, time_limit=time_limit, many=many)
         or handler_problem(handler, many, summary)
@@ -263,11 +269,12 @@ def _declare(
         contract = make_contract(schema, summary=summary or summary_of(handler, name))
     except FieldRefusedError as error:
         raise TaskDefinitionError(f"@task {name}: {error}") from error.__cause__
+    module, line = origin_of(handler)
     made = Task(
         name=name,
         named_handler=handler,
         schema=schema,
-        queue=QUEUES[queue],
+        queue_name=queue,
         retry=retry or RetryPolicy(),
         time_limit=time_limit,
         effects=effects,
@@ -276,7 +283,8 @@ def _declare(
         demo=demo,
         internal=internal,
         contract=contract,
-        declared_at=place_of(handler),
+        module=module,
+        line=line,
     )
     if callable(handler):
         load_handler(handler, name, schema)
@@ -284,9 +292,7 @@ def _declare(
     return made
 
 
-def _name_problem(name: str, queue: str) -> str | None:
-    if queue not in QUEUES:
-        return f"queue {queue!r} is not in the topology; choose one of {', '.join(QUEUES)} (shared/queues.py)"
+def _name_problem(name: str) -> str | None:
     if "." not in name or name != name.lower() or not name.isascii():
         return "the name must read like `email.send`: lower case, with a dot"
     return None

@@ -39,20 +39,19 @@ def summary_of(handler: Handler | str, name: str) -> str:
     return name if isinstance(handler, str) else (inspect.getdoc(handler) or name).splitlines()[0]
 
 
-def place_of(handler: Handler | str) -> str:
-    """Return the module and the line of a declaration, as a traceback would show them.
+def origin_of(handler: Handler | str) -> tuple[str, int]:
+    """Return the module and the line of a declaration.
 
     Args:
-        handler: a function that is declared, which has its place with it; of a text, the place is that of the
-            statement, two calls above.
+        handler: a function that is declared, which knows its origin; that of a text is the statement three calls above.
     """
     code = None if isinstance(handler, str) else getattr(inspect.unwrap(handler), "__code__", None)
     if code is not None and not isinstance(handler, str):
-        return f"{handler.__module__}, line {code.co_firstlineno}"
+        return str(handler.__module__), int(code.co_firstlineno)
     frame = inspect.currentframe()
     for _ in range(3):
         frame = frame.f_back if frame is not None else None
-    return "an unknown module" if frame is None else f"{frame.f_globals.get('__name__')}, line {frame.f_lineno}"
+    return ("an unknown module", 0) if frame is None else (str(frame.f_globals.get("__name__")), frame.f_lineno)
 
 
 def _keyword_problem(handler: Handler, schema: Schema) -> str | None:

@@ -203,7 +203,8 @@ def _choice(field: fields.Field[Any], choice: Any) -> Any:
     try:
         return serialized(field, choice)
     except Exception as error:
-        msg = f"its choice {choice!r} is no value of a {type(field).__name__} ({type(error).__name__}: {error}): write it as the handler gets it"
+        kind, problem = type(field).__name__, f"{type(error).__name__}: {error}"
+        msg = f"its choice {choice!r} is no value of a {kind} ({problem}): write it as the handler gets it"
         raise FieldRefusedError(msg) from error
 
 

@@ -8,7 +8,7 @@ and with ten million, of history or of backlog.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -119,8 +119,8 @@ _INFLOW = text(
 )
 
 
-def list_depths(session: Session, queues: Sequence[str] = tuple(QUEUES)) -> list[Depth]:
-    """Return the depths of `queues`, in the given order."""
+def list_depths(session: Session, queues: Collection[str] = QUEUES) -> list[Depth]:
+    """Return the depths of `queues`, in the given order; of all queues by default."""
     inflow = {row.queue: float(row.a_minute) for row in session.execute(_INFLOW, {"sample": SAMPLE})}
     workers: dict[str, list[ProcessStatus]] = {}
     for worker in list_processes(session, kind="worker"):

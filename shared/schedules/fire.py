@@ -17,6 +17,7 @@ from gristmill.shared.jobs.enqueue import JobOptions, accept, prepare_on, terms_
 from gristmill.shared.jobs.insert import Accepted
 from gristmill.shared.schedules import queries
 from gristmill.shared.schedules.catch_up import ON_TIME, choose_fires, list_due
+from gristmill.shared.schedules.declaration import FIRE_AT
 from gristmill.shared.task import registry
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-FIRE_AT: Final = "{fire_at}"  # an argument with this text is replaced by the time of the fire
 CLAIM: Final = 100  # schedules a tick: their rows are locked until it commits
 OVERLAP_HORIZON: Final = timedelta(days=7)  # how far back overlap=skip looks for a live job
 

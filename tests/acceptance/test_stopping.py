@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import text
 from uuid_utils.compat import uuid7
 
-from gristmill import tasks
 from gristmill.services.service import Service
 from gristmill.shared.database.connect import Database
 from gristmill.shared.states import State
+from tests import platform_tasks as tasks
 from tests.acceptance.conftest import LONG_LEASE, MakeMill, Mill
 from tests.eventually import eventually
 from tests.factories import attempts, change, effects, find, have_ended, post_bundle, states

@@ -11,7 +11,6 @@ import kombu
 from sqlalchemy import func, select, text
 from uuid_utils.compat import uuid7
 
-from gristmill import tasks
 from gristmill.shared.database.clock import read_clock
 from gristmill.shared.database.connect import Database
 from gristmill.shared.dead_letters.models import DeadLetter
@@ -23,6 +22,7 @@ from gristmill.shared.schedules.models import Fire, Schedule
 from gristmill.shared.states import State
 from gristmill.workers.celery.app import make_app
 from gristmill.workers.relay.hint import Hint, message_of
+from tests import platform_tasks as tasks
 from tests.cluster import Cluster
 from tests.crash.victims import DATA, Victim
 from tests.eventually import eventually

@@ -12,7 +12,6 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, text
 
-from gristmill import tasks
 from gristmill.ingress.accepting.write import write_jobs
 from gristmill.shared.base import outages
 from gristmill.shared.context import Context
@@ -40,6 +39,7 @@ from gristmill.workers.repair import recorder as recorder_module
 from gristmill.workers.repair.lost_hints import LostHints
 from gristmill.workers.repair.reconciler import take_over_lost
 from gristmill.workers.repair.recorder import Recorder
+from tests import platform_tasks as tasks
 from tests.factories import declared, have_effect
 from tests.model.broker import Broker
 from tests.model.interruptions import Crash, Interruptions

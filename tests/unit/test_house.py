@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from gristmill import settings_reference
+from gristmill import __version__, settings_reference
+from gristmill.deploy import files
 from gristmill.shared.contract.options import longest_run
 from gristmill.shared.queues import PRIORITY_QUEUE, QUEUES
 from gristmill.shared.settings import SECRETS, Settings, environment, load_settings
@@ -95,6 +96,14 @@ def test_development_runs_on_the_versions_that_production_runs_on() -> None:
     assert {name: dev.get(name) for name in runtime} == runtime
 
 
+def test_compose_file_manifests_and_procfile_are_what_the_command_prints() -> None:
+    image = f"gristmill:{__version__}"
+    assert (ROOT / "docker-compose.yaml").read_text() == files.compose(image), "gristmill deploy compose"
+    assert (ROOT / "Procfile").read_text() == files.procfile(), "gristmill deploy procfile"
+    kept = {path.name: path.read_text() for path in (ROOT / "deploy" / "k8s").iterdir()}
+    assert kept == files.kubernetes(image), "gristmill deploy kubernetes --into deploy/k8s"
+
+
 def test_the_procfile_has_one_group_of_workers_for_each_queue() -> None:
     groups = sorted((queue_of(command), concurrency_of(command)) for command in WORKERS.values())
     assert groups == sorted((queue.name, queue.concurrency) for queue in QUEUES.values())
@@ -123,7 +132,7 @@ def test_the_command_knows_what_the_procfile_calls(command: list[str]) -> None:
 
 @pytest.mark.parametrize("name", WORKERS)
 def test_a_worker_is_given_the_time_to_end_what_it_runs(name: str) -> None:
-    from gristmill import tasks  # noqa: F401 - importing it fills the registry
+    import tests.platform_tasks  # noqa: F401  fills the registry
 
     queue = QUEUES[queue_of(WORKERS[name])]
     runs = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import orjson
@@ -136,9 +136,12 @@ _REDRIVE = move_statement(
     SELECT id, run_at, pg_notify('gristmill_outbox', '') FROM moved
     """,
 )
-_LIVES: Final = orjson.dumps(
-    {name: queue.time_to_live.total_seconds() for name, queue in QUEUES.items() if queue.time_to_live is not None}
-).decode()
+
+
+def _lives() -> str:
+    """Return the seconds that jobs may wait in each queue, as a JSON object."""
+    limited = {name: queue.time_to_live for name, queue in QUEUES.items() if queue.time_to_live is not None}
+    return orjson.dumps({name: life.total_seconds() for name, life in limited.items()}).decode()
 
 
 def redrive(
@@ -174,6 +177,6 @@ def redrive(
         "args": orjson.dumps(args).decode() if args is not None else None,
         "start": float(start),
         "spacing": float(spacing),
-        "lives": _LIVES,
+        "lives": _lives(),
     }
     return [Redriven(id=row.id, run_at=row.run_at) for row in session.execute(_REDRIVE, values)]

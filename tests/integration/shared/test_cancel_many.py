@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from gristmill import tasks  # noqa: F401  fills the registry
+import tests.platform_tasks  # noqa: F401  fills the registry
 from gristmill.shared.audit.queries import list_acts
 from gristmill.shared.database.connect import Database
 from gristmill.shared.filters.parse import read_filter

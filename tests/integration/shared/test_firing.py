@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from gristmill import tasks
 from gristmill.shared.database.clock import read_clock
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.models import Job
 from gristmill.shared.schedules import catch_up
-from gristmill.shared.schedules.defaults import DefaultSchedule, sync_schedules
-from gristmill.shared.schedules.fire import FIRE_AT, fire_due
+from gristmill.shared.schedules.declaration import FIRE_AT
+from gristmill.shared.schedules.declaration import Schedule as Declared
+from gristmill.shared.schedules.defaults import sync_schedules
+from gristmill.shared.schedules.fire import fire_due
 from gristmill.shared.schedules.models import Fire, Schedule
 from gristmill.shared.schedules.queries import seconds_to_next_fire
 from gristmill.shared.task import registry
@@ -160,8 +161,8 @@ def test_the_schedules_that_come_with_the_code_are_written_once_and_an_operators
     add(database, "theirs", missed=-60)
     echo = registry.get("demo.echo")
     defaults = [
-        DefaultSchedule(name="ours", cron="0 * * * *", task=echo, args={"message": "m"}, catch_up="all"),
-        DefaultSchedule(name="theirs", cron="0 * * * *", task=tasks.fail),
+        Declared("ours", cron="0 * * * *", task=echo.name, args={"message": "m"}, catch_up="all"),
+        Declared("theirs", cron="0 * * * *", task="demo.fail"),
     ]
     for _ in range(2):
         with database.transaction() as session:

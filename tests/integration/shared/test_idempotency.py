@@ -7,13 +7,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from gristmill import tasks
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.enqueue import JobOptions, accept, prepare
 from gristmill.shared.jobs.idempotency import find_stored_answers, prune_keys
 from gristmill.shared.jobs.insert import Accepted
 from gristmill.shared.jobs.terms import NewJob
 from gristmill.shared.producers.queries import create_producer
+from tests import platform_tasks as tasks
 
 
 @pytest.fixture

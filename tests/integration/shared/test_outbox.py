@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
-from gristmill import tasks
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.enqueue import JobOptions
 from gristmill.shared.jobs.outbox import count_due, seconds_to_next, take_due
+from tests import platform_tasks as tasks
 from tests.factories import change, hints, post, post_many
 
 

@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import func, select, text
 from uuid_utils.compat import uuid7
 
-from gristmill import tasks
 from gristmill.shared.database.connect import Database
 from gristmill.shared.errors import IdempotencyConflictError, InvalidArgsError, UnknownTaskError
 from gristmill.shared.jobs.enqueue import JobOptions, Refusal, accept, enqueue, prepare
@@ -19,6 +18,7 @@ from gristmill.shared.jobs.insert import Accepted
 from gristmill.shared.jobs.models import IdempotencyKey, Job, Outbox
 from gristmill.shared.jobs.terms import NewJob
 from gristmill.shared.states import State
+from tests import platform_tasks as tasks
 from tests.factories import begin, change, find, hints, post
 
 PRODUCER, OTHER_PRODUCER = uuid7(), uuid7()

@@ -10,7 +10,7 @@ import pytest
 from marshmallow import Schema, fields
 from sqlalchemy import select
 
-from gristmill import tasks  # noqa: F401  fills the registry
+import tests.platform_tasks  # noqa: F401  fills the registry
 from gristmill.shared.audit.models import AuditEntry
 from gristmill.shared.audit.queries import list_acts
 from gristmill.shared.base.sealing import unseal

@@ -7,7 +7,6 @@ from uuid import UUID
 
 import pytest
 
-from gristmill import tasks
 from gristmill.shared.database import bounded_count
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.enqueue import JobOptions
@@ -17,6 +16,7 @@ from gristmill.shared.operating.pause import pause_queue
 from gristmill.shared.operating.queries_process_reports import SILENT_AFTER, StatusReport, write_report
 from gristmill.shared.operating.wait_reason import REASONS, WaitReason
 from gristmill.shared.operating.why_waiting import explain_waiting
+from tests import platform_tasks as tasks
 from tests.factories import FAILURE, begin, change, post, post_many
 
 DATA = "data_processing_queue"

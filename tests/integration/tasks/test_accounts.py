@@ -9,7 +9,6 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from gristmill import tasks
 from gristmill.shared.base.sealing import hash_token
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.models import Job
@@ -17,6 +16,7 @@ from gristmill.shared.outcomes import Discard
 from gristmill.shared.people.models import OneTimeToken, User, UserProfile
 from gristmill.shared.people.one_time_tokens import reveal_token
 from gristmill.shared.people.passwords import password_matches
+from tests import platform_tasks as tasks
 from tests.contexts import database_context, perform
 from tests.eventually import eventually
 

@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import select, text
 from uuid_utils.compat import uuid7
 
-from gristmill import tasks
 from gristmill.ports import free_port
 from gristmill.shared.base.sealing import hash_token
 from gristmill.shared.database.connect import Database
@@ -22,6 +21,7 @@ from gristmill.shared.outcomes import Discard
 from gristmill.shared.settings import Secret
 from gristmill.tasks.mail import smtp
 from gristmill.tasks.mail.models import EmailMessageRow
+from tests import platform_tasks as tasks
 from tests.contexts import perform
 from tests.integration.tasks.smtp_servers import (
     PASSWORD,

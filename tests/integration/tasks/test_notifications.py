@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import event, text
 from uuid_utils.compat import uuid7
 
-from gristmill import tasks
 from gristmill.ports import free_port
 from gristmill.shared.database.connect import Database
 from gristmill.shared.errors import PermanentError, TransientError
@@ -22,6 +21,7 @@ from gristmill.shared.states import State
 from gristmill.tasks.notifications.models import Notification
 from gristmill.tasks.notifications.queries import list_notifications
 from gristmill.workers.execute.attempt import Executor
+from tests import platform_tasks as tasks
 from tests.contexts import perform
 from tests.factories import find, letters, states
 from tests.factories import post as enqueue

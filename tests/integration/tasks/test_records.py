@@ -10,13 +10,13 @@ import pytest
 from sqlalchemy import select, text
 from uuid_utils.compat import uuid7
 
-from gristmill import tasks
 from gristmill.shared.database.connect import Database
 from gristmill.shared.outcomes import Discard
 from gristmill.shared.states import State
 from gristmill.tasks.records.models import AggregatedStat, Measurement, Record
 from gristmill.tasks.records.queries_streams import put_stream
 from gristmill.workers.execute.attempt import Executor
+from tests import platform_tasks as tasks
 from tests.contexts import perform
 from tests.factories import find, letters, states
 from tests.factories import post as enqueue

@@ -17,9 +17,11 @@ from gristmill.ingress.document.task_schemas import describe_task
 from gristmill.shared.errors import InvalidError
 from gristmill.shared.filters.parse import read_filter
 from gristmill.shared.operating.job_filter import JOBS
+from gristmill.shared.plugins.load import load_plugins
 from gristmill.shared.settings import Settings
 from gristmill.shared.task import Task, registry
 
+load_plugins()
 STATIC = Path(__file__).parents[3] / "ingress" / "static"
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill import tasks  # noqa: F401  fills the registry
+import tests.platform_tasks  # noqa: F401  fills the registry
 from gristmill.shared.jobs.leases import lock_key
 from gristmill.shared.queues import QUEUES, Queue
 from gristmill.shared.task import registry

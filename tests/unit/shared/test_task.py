@@ -47,7 +47,6 @@ def test_a_task_can_be_called_and_tells_about_itself() -> None:
 @pytest.mark.parametrize(
     ("options", "cure"),
     [
-        ({"queue": "emial_queue"}, "'emial_queue' is not in the topology; choose one of user_queue, email_queue"),
         ({"name": "double"}, "lower case, with a dot"),
         ({"name": "Demo.Double"}, "lower case, with a dot"),
         ({"name": "demo.dövble"}, "lower case, with a dot"),
@@ -87,6 +86,12 @@ def test_a_handler_that_does_not_fit_its_schema_is_refused(wrong: Callable[..., 
     with pytest.raises(TaskDefinitionError) as refused:
         declare(wrong)
     assert cure in refused.value.message
+
+
+def test_a_queue_that_no_plugin_declares_is_refused_when_it_is_looked_up() -> None:
+    made = declare(queue="emial_queue")
+    with pytest.raises(TaskDefinitionError, match=r"no queue is called 'emial_queue'; choose one of user_queue, email"):
+        _ = made.queue
 
 
 def test_a_field_that_may_be_missing_needs_a_default_in_the_handler() -> None:

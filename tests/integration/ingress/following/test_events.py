@@ -15,7 +15,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from gristmill import tasks
 from gristmill.ingress.app import create_app
 from gristmill.ingress.following import event_stream
 from gristmill.ingress.services import services_of
@@ -25,6 +24,7 @@ from gristmill.shared.jobs.moves import retry
 from gristmill.shared.operating.cancel import cancel_job
 from gristmill.shared.settings import Settings
 from gristmill.workers.execute.attempt import Executor
+from tests import platform_tasks as tasks
 from tests.eventually import eventually
 from tests.factories import FAILURE, begin, change, find, letters, post
 from tests.integration.ingress.rows import give_history

@@ -17,13 +17,13 @@ from sqlalchemy import text
 from uuid_utils.compat import uuid7
 from werkzeug.test import TestResponse
 
-from gristmill import tasks
 from gristmill.ingress.app import create_app
 from gristmill.ingress.following.followers import Follower, Followers
 from gristmill.shared.database.connect import Database
 from gristmill.shared.operating.cancel import cancel_job
 from gristmill.shared.settings import Settings
 from gristmill.workers.execute.attempt import Executor
+from tests import platform_tasks as tasks
 from tests.eventually import eventually
 from tests.factories import change, find, post
 

@@ -13,9 +13,9 @@ from sqlalchemy import text
 from gristmill.ingress.http.cursor import BY_NAME
 from gristmill.shared.database.clock import read_clock
 from gristmill.shared.database.connect import Database
+from gristmill.shared.plugins.load import load_plugins
 from gristmill.shared.schedules.defaults import sync_schedules
 from gristmill.shared.schedules.fire import fire_due
-from gristmill.tasks.records.schedules import SCHEDULES
 from tests.factories import change, effects
 from tests.integration.ingress.conftest import Headers, KeyMaker
 from tests.integration.ingress.dead import audited
@@ -305,7 +305,7 @@ def test_a_schedule_of_the_code_follows_it_until_somebody_changes_it_and_is_not_
 ) -> None:
     def start_beat() -> Any:
         with database.transaction() as session:
-            sync_schedules(session, SCHEDULES)
+            sync_schedules(session, load_plugins().schedules)
         return client.get(f"{PLACE}/aggregate-hour", headers=operator).get_json()
 
     shipped = start_beat()

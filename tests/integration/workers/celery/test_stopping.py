@@ -7,7 +7,6 @@ from uuid import UUID
 import pytest
 from celery.exceptions import Reject
 
-from gristmill import tasks
 from gristmill.shared.context import Call, Context
 from gristmill.shared.database.connect import Database
 from gristmill.shared.outcomes import Discard
@@ -16,6 +15,7 @@ from gristmill.workers.celery.stop_flag import StopFlag
 from gristmill.workers.celery.worker import Child
 from gristmill.workers.celery.worker_report import AttemptCounter
 from gristmill.workers.execute.attempt import Executor
+from tests import platform_tasks as tasks
 from tests.factories import attempts, change, effects, find, have_effect, hints, post, post_many, state, states
 
 Declare = Callable[..., Any]

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
-from gristmill import tasks
 from gristmill.shared.context import Call, Context
 from gristmill.shared.database.connect import Database
 from gristmill.shared.operating.models import FeatureFlag
@@ -16,6 +15,7 @@ from gristmill.shared.outcomes import Cancel, Discard, Snooze
 from gristmill.shared.states import State
 from gristmill.tasks.demo.models import DemoEffect
 from gristmill.workers.execute.attempt import Executor
+from tests import platform_tasks as tasks
 from tests.factories import attempts, change, effects, find, have_effect, letters, post, post_many, states
 
 Declare = Callable[..., Any]

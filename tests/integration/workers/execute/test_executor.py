@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import insert, text
 from uuid_utils.compat import uuid7
 
-from gristmill import tasks
 from gristmill.shared.context import Context
 from gristmill.shared.database.connect import Database
 from gristmill.shared.errors import PermanentError, TransientError
@@ -22,6 +21,7 @@ from gristmill.shared.states import State
 from gristmill.shared.task import registry
 from gristmill.workers.execute.attempt import Executor
 from gristmill.workers.execute.handlers import RESULT_LIMIT
+from tests import platform_tasks as tasks
 from tests.factories import attempts, begin, change, effects, find, have_effect, hints, letters, post, state, states
 
 Declare = Callable[..., Any]

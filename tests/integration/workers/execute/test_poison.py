@@ -18,7 +18,6 @@ from uuid import UUID
 
 import pytest
 
-from gristmill import tasks
 from gristmill.shared.context import Context
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.enqueue import JobOptions
@@ -28,6 +27,7 @@ from gristmill.workers.celery.app import make_app
 from gristmill.workers.execute.attempt import Executor
 from gristmill.workers.relay.hint import Hint, message_of
 from gristmill.workers.repair.reconciler import take_over_lost
+from tests import platform_tasks as tasks
 from tests.cluster import cluster
 from tests.eventually import eventually
 from tests.factories import (

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from celery.exceptions import Reject
 
-from gristmill import tasks
 from gristmill.services.postgres import Postgres
 from gristmill.shared.base import outages
 from gristmill.shared.context import Context
@@ -20,6 +19,7 @@ from gristmill.workers.celery.worker import Child
 from gristmill.workers.celery.worker_report import AttemptCounter
 from gristmill.workers.execute.attempt import Executor
 from gristmill.workers.repair.reconciler import take_over_lost
+from tests import platform_tasks as tasks
 from tests.factories import attempts, change, effects, find, letters, post, post_many, state, states
 
 Declare = Callable[..., Any]

@@ -9,7 +9,6 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from gristmill import tasks
 from gristmill.shared.audit.models import AuditEntry
 from gristmill.shared.database.connect import Database
 from gristmill.shared.errors import NotFoundError
@@ -27,6 +26,7 @@ from gristmill.workers.relay.loop import Relay
 from gristmill.workers.relay.publish import make_publisher
 from gristmill.workers.repair.broker_depths import BrokerView
 from gristmill.workers.repair.lost_hints import GRACE, OVERTAKEN_BY, LostHints
+from tests import platform_tasks as tasks
 from tests.factories import FAILURE, begin, change, effects, find, hints, post, post_many, reached, state, states
 from tests.integration.workers.conftest import Declare
 from tests.integration.workers.messages import take

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from gristmill import tasks
 from gristmill.services.rabbitmq import RabbitMQ
 from gristmill.shared.base.outages import DATABASE_ERRORS
 from gristmill.shared.database.connect import Database
@@ -22,6 +21,7 @@ from gristmill.workers.loop import Stop
 from gristmill.workers.relay.bundling import SHARES
 from gristmill.workers.relay.loop import Relay
 from gristmill.workers.relay.publish import make_publisher
+from tests import platform_tasks as tasks
 from tests.eventually import eventually
 from tests.factories import hints, post, post_many, reached
 from tests.integration.workers.messages import count, take

@@ -6,7 +6,6 @@ from uuid import UUID
 
 import pytest
 
-from gristmill import tasks
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.moves import succeed
 from gristmill.shared.queues import QUEUES
@@ -17,6 +16,7 @@ from gristmill.workers.relay.publish import make_publisher
 from gristmill.workers.repair import lost_hints
 from gristmill.workers.repair.broker_depths import BrokerView
 from gristmill.workers.repair.lost_hints import GRACE, LostHints, TokenBucket
+from tests import platform_tasks as tasks
 from tests.eventually import eventually
 from tests.factories import begin, change, hints, post, post_many, reached, state
 from tests.integration.workers.messages import connected, take

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from gristmill import tasks
 from gristmill.services.postgres import Postgres
 from gristmill.shared.database.connect import Database
 from gristmill.shared.dead_letters.models import DeadLetter
@@ -21,6 +20,7 @@ from gristmill.workers.loop import Stop
 from gristmill.workers.repair import pruner, reconciler
 from gristmill.workers.repair.broker_depths import BrokerView
 from gristmill.workers.repair.maintenance import Maintenance
+from tests import platform_tasks as tasks
 from tests.eventually import eventually
 from tests.factories import attempts, begin, change, effects, hints, insert_job, letters, post_many, reached, states
 from tests.integration.workers.dead_queues import bury, hint_of, send, waiting

@@ -6,13 +6,13 @@ from uuid import UUID
 
 import pytest
 
-from gristmill import tasks
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs import leases
 from gristmill.shared.jobs.enqueue import JobOptions
 from gristmill.shared.states import State
 from gristmill.workers.execute.attempt import Executor
 from gristmill.workers.repair.reconciler import BATCH, take_over_lost
+from tests import platform_tasks as tasks
 from tests.factories import attempts, begin, change, effects, find, hints, insert_job, letters, post, state
 
 pytestmark = pytest.mark.timeout(300, method="thread")

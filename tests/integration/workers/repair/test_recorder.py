@@ -10,7 +10,6 @@ from celery import Celery
 from sqlalchemy import select, text
 from uuid_utils.compat import uuid7
 
-from gristmill import tasks
 from gristmill.shared.database.connect import Database
 from gristmill.shared.dead_letters.models import DeadLetter
 from gristmill.shared.dead_letters.queries_broker_letters import RAW_LIMIT
@@ -22,6 +21,7 @@ from gristmill.workers.relay.hint import REVIVALS, message_of
 from gristmill.workers.repair import recorder as recorder_module
 from gristmill.workers.repair.broker_depths import BrokerView
 from gristmill.workers.repair.recorder import MOST_REVIVALS, Recorder
+from tests import platform_tasks as tasks
 from tests.eventually import eventually
 from tests.factories import begin, change, effects, find, hints, insert_job, letters, post, reached, state
 from tests.integration.workers.dead_queues import (

@@ -115,7 +115,7 @@ TEXTS = st.one_of(
 
 
 @st.composite
-def made(draw: st.DrawFn, kind: Callable[..., Field], validators: Strategy, **own: Strategy) -> Field:
+def made(draw: st.DrawFn, /, kind: Callable[..., Field], validators: Strategy, **own: Strategy) -> Field:
     """A field with options of its own, and with those that all fields have, each given now and then."""
     options: dict[str, Any] = {
         name: draw(strategy) for name, strategy in own.items() if draw(st.integers(0, 2)) == 0 or name in NEEDED

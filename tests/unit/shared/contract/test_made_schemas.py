@@ -31,7 +31,7 @@ def test_a_schema_is_refused_with_a_cure_or_its_example_fits_it_and_the_contract
     if isinstance(made, FieldRefusedError):
         assert any(cure in made.problem for cure in CURES), str(made)
         return
-    contract, described = made, made.schema
+    contract, described = made, dict(made.schema)
     assert json.loads(json.dumps(described, allow_nan=False)) == described
     jsonschema.Draft202012Validator.check_schema(described)
     jsonschema.validate(contract.example, described, format_checker=jsonschema.FormatChecker())
