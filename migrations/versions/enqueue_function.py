@@ -223,17 +223,20 @@ BEGIN
         enqueue.expires_at, enqueue.traceparent);
     IF argument_problems IS NOT NULL OR unreadable IS NOT NULL OR problems IS NOT NULL THEN
         unsealed := (SELECT count(*) FROM unnest(argument_problems) AS problem WHERE problem LIKE '%not sealed');
-        RAISE EXCEPTION 'the job for % is not valid', known.name USING
+        RAISE EXCEPTION 'the arguments or options of a job for % are not valid', known.name USING
             ERRCODE = CASE
                 WHEN unreadable IS NOT NULL THEN 'GM004'
                 WHEN argument_problems IS NULL THEN 'GM006'
                 WHEN unsealed = cardinality(argument_problems) THEN 'GM005'
                 ELSE 'GM003' END,
             DETAIL = array_to_string(argument_problems || ('args: ' || unreadable) || problems, E'\n'),
-            HINT = CASE WHEN unsealed > 0
-                THEN 'A secret argument is only stored encrypted: enqueue this task by gristmill.enqueue of Python, which '
-                     'seals it, or post it over HTTP.'
-                ELSE 'GET /api/v1/tasks and the table gristmill.tasks show the arguments of each task.' END;
+            HINT = CASE
+                WHEN unsealed > 0 THEN
+                    'A secret argument is only stored encrypted: enqueue this task by gristmill.enqueue of Python, which '
+                    'seals it, or post it over HTTP.'
+                WHEN argument_problems IS NOT NULL THEN
+                    'GET /api/v1/tasks/' || known.name || ' shows the arguments of the task.'
+                END;
     END IF;
 
     is_urgent := enqueue.priority = 'high';
@@ -298,7 +301,7 @@ def upgrade() -> None:
         "tasks",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("plugin", sa.Text(), nullable=True),
-        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=True),
         sa.Column("queue", sa.Text(), nullable=False),
         sa.Column("time_to_live", sa.Interval(), nullable=True),
         sa.Column("priority_queue", sa.Text(), nullable=False),
