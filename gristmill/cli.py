@@ -9,7 +9,7 @@ import click
 
 from gristmill import __version__
 
-# Name, module in gristmill.commands, one line of help. Kept here so that --help imports none of them.
+# Name, module (of gristmill.commands, if it has no dot), one line of help. Kept here so that --help imports none.
 _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "up": ("up", "Run the whole platform here, without Docker."),
     "demo": ("demo", "Post real jobs of every kind and follow them to their ends."),
@@ -27,6 +27,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "schedules": ("schedules", "List, show, run, pause, resume and backfill schedules."),
     "queues": ("queues", "List, pause and resume queues."),
     "tasks": ("tasks", "List the tasks that jobs can be posted for."),
+    "deploy": ("gristmill.deploy.command", "Print files for Compose and Kubernetes, with all queues."),
     "new": ("new", "Write a new task and its test."),
 }
 _INTERRUPTED: Final = 130  # what a shell reports for a program that SIGINT ended
@@ -43,7 +44,8 @@ class _Group(click.Group):
         del ctx
         if cmd_name not in _COMMANDS:
             return None
-        module = import_module(f"gristmill.commands.{_COMMANDS[cmd_name][0]}")
+        name = _COMMANDS[cmd_name][0]
+        module = import_module(name if "." in name else f"gristmill.commands.{name}")
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 

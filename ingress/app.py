@@ -25,7 +25,7 @@ from gristmill.ingress.http.bodies import Bodies
 from gristmill.ingress.http.cors import register_cors
 from gristmill.ingress.http.every_request import EveryRequest
 from gristmill.ingress.http.json import OrjsonProvider
-from gristmill.ingress.plugin_routes import register_routes
+from gristmill.ingress.plugin_routes import refuse_doubled_routes, register_routes
 from gristmill.ingress.routes import (
     batches,
     dead_letter_lists,
@@ -95,7 +95,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
 
     Raises:
         RuntimeError: a route declares no access rule.
-        PluginError: a plugin names what cannot be served.
+        PluginError: a plugin names what cannot be served, or a route that is taken.
     """
     plugins = load_plugins()
     app = Ingress(__name__, static_folder=None)
@@ -115,6 +115,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     register_routes(api, plugins.routes if settings.demo_tasks else plugins.without("demo").routes)
     app.register_blueprint(docs.blueprint)
     refuse_undeclared_routes(app)
+    refuse_doubled_routes(app)
     prepare_document(app, api, demo_tasks=settings.demo_tasks)
     return app
 
@@ -134,7 +135,7 @@ def _make_services(settings: Settings, database: Database) -> Services:
         database=database,
         acceptor=acceptor,
         batches=batches,
-        key_checks=KeyChecks(database),
+        key_checks=KeyChecks(database, people="accounts" in load_plugins().names),
         bodies=Bodies(port=settings.port, most=max(1, settings.web_threads // 2), seconds=settings.web_body_seconds),
         readiness=Readiness(database, settings),
         rate_counters=rate_counters,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import flask_smorest  # type: ignore[import-untyped]  # ships no types
 
@@ -11,7 +12,11 @@ from gristmill.shared.errors import PluginError
 from gristmill.shared.plugins.references import import_reference
 
 if TYPE_CHECKING:
+    from flask import Flask
+
     from gristmill.ingress.http.api import Api
+
+_ARGUMENT: Final = re.compile(r"<[^<>]+>")
 
 
 def register_routes(api: Api, routes: Iterable[tuple[str, str]]) -> None:
@@ -22,7 +27,7 @@ def register_routes(api: Api, routes: Iterable[tuple[str, str]]) -> None:
         routes: for each blueprint the plugin that names it, and where it is.
 
     Raises:
-        PluginError: what is named is no blueprint of flask-smorest, or takes the name of another.
+        PluginError: what is named is no blueprint of flask-smorest, has no prefix, or takes the name of another.
     """
     taken: dict[str, str] = {}
     for plugin, reference in routes:
@@ -34,5 +39,24 @@ def register_routes(api: Api, routes: Iterable[tuple[str, str]]) -> None:
             both = f"{taken[blueprint.name]} and {plugin}"
             msg = f"The plugins {both} both bring a blueprint {blueprint.name}; rename one"
             raise PluginError(msg)
+        if not (blueprint.url_prefix or "").startswith("/") or blueprint.url_prefix == "/":
+            msg = f"{reference}, named by the plugin {plugin}, needs a prefix: url_prefix='/{plugin}', for instance"
+            raise PluginError(msg)
         taken[blueprint.name] = plugin
         api.register_blueprint(blueprint)
+
+
+def refuse_doubled_routes(app: Flask) -> None:
+    """Refuse to start with two views for one path and method, of which one would never be called.
+
+    Raises:
+        PluginError: names the path and both views.
+    """
+    views: dict[tuple[str, str], str] = {}
+    for rule in app.url_map.iter_rules():
+        path = _ARGUMENT.sub("<>", rule.rule)
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            first = views.setdefault((path, method), rule.endpoint)
+            if first != rule.endpoint:
+                msg = f"{method} {rule.rule} is taken twice, by {first} and {rule.endpoint}; change the prefix of one"
+                raise PluginError(msg)

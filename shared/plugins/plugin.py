@@ -30,6 +30,8 @@ class Plugin:
             `(ctx, session, recipient)` and, by keyword, the names that the context of a job must have.
         channels: channels of notifications, such as `shop.channels:Sms`.
         routes: blueprints of flask-smorest, such as `shop.routes:blueprint`; only the ingress imports them.
+        prune: functions that maintenance calls again and again, such as `shop.orders:prune_carts`. Each takes
+            `(session, limit=1000)`, deletes at most so many rows that have expired, and returns their number.
         metadata: SQLAlchemy's metadata of its tables, or where it is, such as `shop.models:metadata`.
         migrations: a package and the folder in it with its Alembic revisions, such as `shop:migrations`.
         requires: names of plugins without which this one does not work.
@@ -46,6 +48,7 @@ class Plugin:
     template_values: Mapping[str, str] = field(default_factory=dict)
     channels: Sequence[str] = ()
     routes: Sequence[str] = ()
+    prune: Sequence[str] = ()
     metadata: Any = None
     migrations: str | None = None
     requires: Sequence[str] = ()
@@ -54,7 +57,7 @@ class Plugin:
         if not _NAME.fullmatch(self.name):
             msg = f"Plugin {self.name!r}: the name is lower-case letters, digits and _, 40 at most, such as shop"
             raise PluginError(msg)
-        for option in ("tasks", "queues", "schedules", "channels", "routes", "requires"):
+        for option in ("tasks", "queues", "schedules", "channels", "routes", "prune", "requires"):
             if isinstance(getattr(self, option), str):
                 msg = f"Plugin {self.name}: {option} takes a list: write {option}=[{getattr(self, option)!r}]"
                 raise PluginError(msg)
@@ -66,6 +69,7 @@ class Plugin:
     def references(self) -> list[tuple[str, str]]:
         """Return what is named as `module:name`, each with the option that names it."""
         named = [("channels", each) for each in self.channels] + [("routes", each) for each in self.routes]
+        named += [("prune", each) for each in self.prune]
         named += [("template_values", each) for each in self.template_values.values()]
         single = {"metadata": self.metadata, "migrations": self.migrations}
         return named + [(option, each) for option, each in single.items() if isinstance(each, str)]

@@ -12,5 +12,6 @@ plugin: Final = Plugin(
     templates="gristmill.tasks.accounts",
     template_values={"verify_email.verification_link": "gristmill.tasks.accounts.verification_link:verification_link"},
     routes=["gristmill.ingress.routes.auth:blueprint", "gristmill.ingress.routes.users:blueprint"],
+    prune=["gristmill.shared.people.queries_sessions:prune_sessions"],
     requires=["mail"],
 )

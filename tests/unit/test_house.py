@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from gristmill import settings_reference
+from gristmill import __version__, settings_reference
+from gristmill.deploy import files
 from gristmill.shared.queues import PRIORITY_QUEUE, QUEUES
 from gristmill.shared.settings import SECRETS, Settings, environment, load_settings
 from gristmill.shared.task import longest_run, registry
@@ -92,6 +93,14 @@ def test_no_lock_file_of_node_is_kept() -> None:
 def test_development_runs_on_the_versions_that_production_runs_on() -> None:
     runtime, dev = ({name: version for name, version, _ in PIN.findall(file.read_text())} for file in LOCKED)
     assert {name: dev.get(name) for name in runtime} == runtime
+
+
+def test_compose_file_manifests_and_procfile_are_what_the_command_prints() -> None:
+    image = f"gristmill:{__version__}"
+    assert (ROOT / "docker-compose.yaml").read_text() == files.compose(image), "gristmill deploy compose"
+    assert (ROOT / "Procfile").read_text() == files.procfile(), "gristmill deploy procfile"
+    kept = {path.name: path.read_text() for path in (ROOT / "deploy" / "k8s").iterdir()}
+    assert kept == files.kubernetes(image), "gristmill deploy kubernetes --into deploy/k8s"
 
 
 def test_the_procfile_has_one_group_of_workers_for_each_queue() -> None:
