@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from gristmill.shared.context import Context
-    from gristmill.shared.errors import PermanentError, TransientError
     from gristmill.shared.enqueuing.enqueue import enqueue
+    from gristmill.shared.errors import PermanentError, TransientError
     from gristmill.shared.jobs.options import JobOptions
     from gristmill.shared.outcomes import Cancel, Discard, Snooze
     from gristmill.shared.plugins.plugin import Plugin

@@ -1,7 +1,7 @@
 """Tasks as rows, and the SQL function `gristmill.enqueue` for applications with this database.
 
-A role that may enqueue needs two grants and no table: USAGE on the schema gristmill, and EXECUTE on the function. A later
-revision replaces the function with the same parameters, since dropping it would drop the grants.
+A role that may enqueue needs two grants and no table: USAGE on the schema gristmill, and EXECUTE on the function. A
+later revision replaces the function with the same parameters, since dropping it would drop the grants.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 revision = "enqueue_function"
-down_revision = "0027"
+down_revision = "interim_move"
 branch_labels = None
 depends_on = None
 
-# Postgres 18 has a function of its own. The other one writes the microseconds into the twelve bits after the version, as
-# that does; the variant and 62 random bits are those of gen_random_uuid().
+# Postgres 18 has a function of its own. The other one writes the microseconds into the twelve bits after the version,
+# as that does; the variant and 62 random bits are those of gen_random_uuid().
 _NEW_JOB_ID = """
 DO $migration$
 BEGIN
@@ -209,7 +209,7 @@ BEGIN
         RAISE EXCEPTION 'a job that the database enqueues has no callback' USING
             ERRCODE = 'GM007',
             DETAIL = 'callback_url: a callback is signed with the secret of a producer, and this job has no producer',
-            HINT = 'Post the job over HTTP with the key of a producer, or enqueue what is to follow in the task itself.';
+            HINT = 'Post the job over HTTP with the key of a producer, or enqueue what follows in the task itself.';
     END IF;
 
     IF enqueue.args IS NULL OR jsonb_typeof(enqueue.args) <> 'object' THEN
@@ -232,11 +232,11 @@ BEGIN
             DETAIL = array_to_string(argument_problems || ('args: ' || unreadable) || problems, E'\n'),
             HINT = CASE
                 WHEN unsealed > 0 THEN
-                    'A secret argument is only stored encrypted: enqueue this task by gristmill.enqueue of Python, which '
-                    'seals it, or post it over HTTP.'
+                    'A secret argument is only stored encrypted: enqueue this task by gristmill.enqueue of Python, '
+                    'which seals it, or post it over HTTP.'
                 WHEN argument_problems IS NOT NULL THEN
                     'GET /api/v1/tasks/' || known.name || ' shows the arguments of the task.'
-                END;
+                ELSE 'docs/enqueue-from-your-application.md describes the options.' END;
     END IF;
 
     is_urgent := enqueue.priority = 'high';
@@ -248,8 +248,8 @@ BEGIN
     END IF;
     -- A live job with this key can end between the INSERT and the SELECT, hardly three times in a row.
     FOR attempt IN 1 .. 3 LOOP
-        INSERT INTO gristmill.jobs (id, task, queue, args, state, priority, max_attempts, run_at, expires_at, unique_key,
-                                    tags, parent_id, traceparent, created_at)
+        INSERT INTO gristmill.jobs (id, task, queue, args, state, priority, max_attempts, run_at, expires_at,
+                                    unique_key, tags, parent_id, traceparent, created_at)
         VALUES (gristmill.new_job_id(), known.name, chosen_queue, enqueue.args,
                 CASE WHEN due_at > accepted_at THEN 'scheduled' ELSE 'queued' END, enqueue.priority,
                 coalesce(enqueue.max_attempts, known.max_attempts), due_at,
@@ -286,12 +286,13 @@ END
 $body$
 """
 
+# By their names, of which there is one function each.
 _FUNCTIONS = {
-    "new_job_id()": _NEW_JOB_ID,
-    "find_option_problems(timestamptz, interval, text, text[], text, integer, timestamptz, text)": _FIND_OPTION_PROBLEMS,
-    "find_argument_problems(jsonb, jsonb)": _FIND_ARGUMENT_PROBLEMS,
-    "find_unreadable(jsonb)": _FIND_UNREADABLE,
-    "enqueue(text, jsonb, timestamptz, interval, text, text[], text, integer, timestamptz, uuid, text, text)": _ENQUEUE,
+    "new_job_id": _NEW_JOB_ID,
+    "find_option_problems": _FIND_OPTION_PROBLEMS,
+    "find_argument_problems": _FIND_ARGUMENT_PROBLEMS,
+    "find_unreadable": _FIND_UNREADABLE,
+    "enqueue": _ENQUEUE,
 }
 
 
@@ -315,14 +316,14 @@ def upgrade() -> None:
         schema="gristmill",
     )
     op.add_column("process_reports", sa.Column("tasks", ARRAY(sa.Text()), nullable=True), schema="gristmill")
-    for signature, definition in _FUNCTIONS.items():
+    for name, definition in _FUNCTIONS.items():
         op.execute(sa.text(definition.replace(":", r"\:")))
-        op.execute(f"REVOKE ALL ON FUNCTION gristmill.{signature} FROM PUBLIC")
+        op.execute(f"REVOKE ALL ON FUNCTION gristmill.{name} FROM PUBLIC")
 
 
 def downgrade() -> None:
     """Take the revision back."""
-    for signature in reversed(_FUNCTIONS):
-        op.execute(f"DROP FUNCTION gristmill.{signature}")
+    for name in reversed(_FUNCTIONS):
+        op.execute(f"DROP FUNCTION gristmill.{name}")
     op.drop_column("process_reports", "tasks", schema="gristmill")
     op.drop_table("tasks", schema="gristmill")
