@@ -18,17 +18,18 @@ if TYPE_CHECKING:
 
     from gristmill.shared.jobs.options import JobOptions
 
+# Through text, because a driver that asks Postgres for the type of each value (asyncpg) would want a number here.
 _CASTS: Final[Mapping[str, str]] = {
     "task": "CAST({} AS text)",
-    "args": "CAST({} AS jsonb)",
-    "run_at": "CAST({} AS timestamptz)",
-    "delay": "make_interval(secs => CAST({} AS double precision))",
+    "args": "CAST(CAST({} AS text) AS jsonb)",
+    "run_at": "CAST(CAST({} AS text) AS timestamptz)",
+    "delay": "make_interval(secs => CAST(CAST({} AS text) AS double precision))",
     "unique_key": "CAST({} AS text)",
-    "tags": "ARRAY(SELECT jsonb_array_elements_text(CAST({} AS jsonb)))",
+    "tags": "ARRAY(SELECT jsonb_array_elements_text(CAST(CAST({} AS text) AS jsonb)))",
     "priority": "CAST({} AS text)",
-    "max_attempts": "CAST({} AS integer)",
-    "expires_at": "CAST({} AS timestamptz)",
-    "parent_id": "CAST({} AS uuid)",
+    "max_attempts": "CAST(CAST({} AS text) AS integer)",
+    "expires_at": "CAST(CAST({} AS text) AS timestamptz)",
+    "parent_id": "CAST(CAST({} AS text) AS uuid)",
     "traceparent": "CAST({} AS text)",
     "callback_url": "CAST({} AS text)",
 }
