@@ -30,6 +30,12 @@ class PluginError(GristmillError):
     code = "PLUGIN_INVALID_001"
 
 
+class MigrationError(GristmillError):
+    """The schema cannot be migrated; nothing was applied."""
+
+    code = "MIGRATION_REFUSED_001"
+
+
 class NotFoundError(GristmillError):
     """The resource does not exist, or belongs to somebody else."""
 

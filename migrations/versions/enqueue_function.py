@@ -11,7 +11,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 revision = "enqueue_function"
-down_revision = "interim_move"
+down_revision = "core_base"
 branch_labels = None
 depends_on = None
 

@@ -44,7 +44,7 @@ _FENCE = Direct(
                  set_config('statement_timeout', :timeout, true)) AS limits,
          (SELECT CAST(:ids AS uuid[]) AS ids, CAST(:attempts AS int[]) AS attempts,
                  CAST(:keys AS bigint[]) AS keys) AS mine,
-         jobs,
+         gristmill.jobs,
          LATERAL (SELECT width_bucket(id, ids) AS place OFFSET 0) AS found
     WHERE id = ANY(ids) AND
           CASE WHEN attempt = attempts[place] AND state || '' = 'running'
@@ -60,7 +60,8 @@ _FENCE_ONE = Direct(
         """
     SELECT id, set_config('idle_in_transaction_session_timeout', :timeout, true),
            set_config('statement_timeout', :timeout, true)
-    FROM jobs WHERE id = :id AND attempt = :attempt AND state || '' = 'running' AND pg_try_advisory_xact_lock(:key)
+    FROM gristmill.jobs WHERE id = :id AND attempt = :attempt AND state || '' = 'running'
+      AND pg_try_advisory_xact_lock(:key)
     """
     )
 )
@@ -88,7 +89,7 @@ def fence(session: Session, attempts: Sequence[tuple[UUID, int]], *, timeout: fl
     return {attempts[position - 1][0] for (position,) in _FENCE.rows(session, values)}
 
 
-_IS_CURRENT = text("SELECT 1 FROM jobs WHERE id = :id AND attempt = :attempt AND state || '' = 'running'")
+_IS_CURRENT = text("SELECT 1 FROM gristmill.jobs WHERE id = :id AND attempt = :attempt AND state || '' = 'running'")
 
 
 def is_current(session: Session, job_id: UUID, attempt: int) -> bool:
@@ -99,7 +100,7 @@ def is_current(session: Session, job_id: UUID, attempt: int) -> bool:
 # The ids are sent twice: the planner expects a hundred rows of a recordset, and would read all running jobs.
 _RENEW = text(
     """
-    UPDATE jobs SET lease_until = clock_timestamp() + :lease * interval '1 second'
+    UPDATE gristmill.jobs SET lease_until = clock_timestamp() + :lease * interval '1 second'
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS mine(id uuid, attempt int)
     WHERE jobs.id = ANY(:ids) AND jobs.id = mine.id AND jobs.attempt = mine.attempt AND jobs.state || '' = 'running'
     RETURNING jobs.id, cancel_requested_at IS NOT NULL AS asked
@@ -119,7 +120,7 @@ def renew_all(session: Session, attempts: Sequence[tuple[UUID, int]], *, lease: 
     return {row.id: row.asked for row in renewed}
 
 
-_CANCEL_REQUESTED = text("SELECT cancel_requested_at IS NOT NULL FROM jobs WHERE id = :id")
+_CANCEL_REQUESTED = text("SELECT cancel_requested_at IS NOT NULL FROM gristmill.jobs WHERE id = :id")
 
 
 def cancel_requested(session: Session, job_id: UUID) -> bool:
@@ -141,7 +142,8 @@ class Overdue:
 
 _OVERDUE = text(
     """
-    SELECT id, task, attempt, max_attempts, worker, cancel_requested_at IS NOT NULL AS cancel_requested FROM jobs
+    SELECT id, task, attempt, max_attempts, worker, cancel_requested_at IS NOT NULL AS cancel_requested
+    FROM gristmill.jobs
     WHERE state = 'running' AND lease_until <= statement_timestamp()
     ORDER BY lease_until LIMIT :limit FOR UPDATE SKIP LOCKED
     """

@@ -29,7 +29,7 @@ _COUNT_IN_FLIGHT = text(
     f"""
     SELECT wanted.producer_id, (
         SELECT count(*) FROM (
-            SELECT FROM jobs
+            SELECT FROM gristmill.jobs
             WHERE jobs.producer_id = wanted.producer_id AND state IN ({sql_list(LIVE)})
               AND task <> '{TASK}'
             LIMIT wanted.quota) AS live)

@@ -21,8 +21,8 @@ _MOST: Final = 1_000  # reports that are read at once
 
 _WRITE = text(
     """
-    INSERT INTO process_reports AS known (name, kind, queue, acted_at, stopped_at, trouble, trouble_since, children,
-                                          jobs_a_minute, tasks)
+    INSERT INTO gristmill.process_reports AS known (name, kind, queue, acted_at, stopped_at, trouble, trouble_since,
+                                          children, jobs_a_minute, tasks)
     VALUES (:name, :kind, :queue, CASE WHEN :acted THEN clock_timestamp() END,
             CASE WHEN :stopped THEN clock_timestamp() END, CAST(:trouble AS text),
             CASE WHEN CAST(:trouble AS text) IS NOT NULL THEN clock_timestamp() END, :children, :jobs_a_minute,
@@ -98,7 +98,7 @@ _LIST = text(
     SELECT name, kind, queue, started_at, seen_at, acted_at, stopped_at, trouble, trouble_since, children,
            jobs_a_minute,
            stopped_at IS NULL AND seen_at > statement_timestamp() - :silent_after * interval '1 second' AS alive
-    FROM process_reports
+    FROM gristmill.process_reports
     WHERE kind = coalesce(CAST(:kind AS text), kind) AND (CAST(:queue AS text) IS NULL OR queue = :queue)
     ORDER BY seen_at DESC LIMIT :most
     """
@@ -114,9 +114,9 @@ def list_processes(session: Session, *, kind: Kind | None = None, queue: str | N
 # The last of each kind and queue stays: it shows since when there is none.
 _DELETE_SILENT = text(
     """
-    DELETE FROM process_reports AS old
+    DELETE FROM gristmill.process_reports AS old
     WHERE seen_at < statement_timestamp() - interval '1 hour' AND EXISTS (
-        SELECT 1 FROM process_reports AS later
+        SELECT 1 FROM gristmill.process_reports AS later
         WHERE later.kind = old.kind AND later.queue IS NOT DISTINCT FROM old.queue
           AND (later.seen_at, later.name) > (old.seen_at, old.name))
     """

@@ -56,8 +56,8 @@ def find_valid_key(session: Session, key_id: str) -> tuple[ApiKey, Producer] | N
 # process records the same use.
 _RECORD_USE: Final = text(
     """
-    UPDATE api_keys SET last_used_at = statement_timestamp()
-    WHERE id = (SELECT id FROM api_keys
+    UPDATE gristmill.api_keys SET last_used_at = statement_timestamp()
+    WHERE id = (SELECT id FROM gristmill.api_keys
                 WHERE id = :id AND (last_used_at IS NULL
                                     OR last_used_at < statement_timestamp() - :seconds * interval '1 second')
                 FOR NO KEY UPDATE SKIP LOCKED)

@@ -153,7 +153,8 @@ def line(ingress: Cluster) -> Iterator[Line]:
 def stored(database: Database, key: str) -> list[tuple[UUID, dict[str, Any]]]:
     """The jobs of the producer of `key`, oldest first."""
     query = text(
-        "SELECT jobs.id, args FROM jobs JOIN api_keys USING (producer_id) WHERE api_keys.id = :key ORDER BY jobs.id"
+        "SELECT jobs.id, args FROM gristmill.jobs JOIN gristmill.api_keys "
+        "USING (producer_id) WHERE api_keys.id = :key ORDER BY jobs.id"
     )
     with database.transaction() as session:
         return [(row.id, row.args) for row in session.execute(query, {"key": key.split("_")[1]})]
@@ -343,7 +344,7 @@ class TestTheSpool:
         client.post(*ECHO)
         line.answers_to_lose = 0
         with sqlite3.connect(file) as spool:
-            spool.execute("UPDATE jobs SET tried_at = tried_at - 24 * 3600")
+            spool.execute("UPDATE gristmill.jobs SET tried_at = tried_at - 24 * 3600")
         spool.close()
         assert client.flush().sent == 0
         assert "no longer known" in client.refused[0].error
