@@ -89,7 +89,7 @@ def test_two_that_upgrade_at_once_leave_one_schema(empty_url: str) -> None:
 def test_the_printed_sql_makes_what_the_command_makes(empty_url: str, database_url: str) -> None:
     printed = migrations.missing_sql(empty_url)
     with connected(empty_url) as connection:
-        connection.exec_driver_sql(printed)
+        connection.connection.cursor().execute(printed)  # as it is: SQLAlchemy would read %% as %
         connection.commit()
     assert lag(empty_url) is None
     assert relations(empty_url) == relations(database_url)

@@ -18,7 +18,7 @@ from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.enqueue import JobOptions, enqueue
 from gristmill.shared.plugins.declare_tasks import declare_tasks
 from gristmill.shared.task import Task
-from tests.conftest import START_SECONDS
+from tests.conftest import START_SECONDS, execute
 from tests.eventually import eventually
 from tests.factories import find, own_database, reached
 from tests.integration.enqueuing.application import Application, application_in, only
@@ -372,3 +372,25 @@ def test_many_jobs_of_one_statement_are_accepted_at_one_moment(application: Appl
             "SELECT gristmill.enqueue('demo.echo', jsonb_build_object('message', number::text)) FROM shop.orders"
         )
     assert application.rows("SELECT count(*), count(DISTINCT created_at) FROM gristmill.jobs") == [(50, 1)]
+
+
+def test_the_printed_migration_makes_the_same_functions(server: Postgres, database: Database) -> None:
+    migrated = functions_in(database.settings.database_url.reveal())
+    name = f"printed_{uuid.uuid4().hex}"
+    execute(server, "CREATE DATABASE {}", name)
+    try:
+        with closing(psycopg2.connect(server.url_of(name))) as connection, connection, connection.cursor() as cursor:
+            cursor.execute(migrations.missing_sql(server.url_of(name)))
+        assert functions_in(server.url_of(name)) == migrated
+    finally:
+        execute(server, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+def functions_in(url: str) -> list[tuple[Any, ...]]:
+    """Return the definitions and the grants of the platform's functions."""
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_get_functiondef(oid), proacl::text FROM pg_proc "
+            "WHERE pronamespace = 'gristmill'::regnamespace ORDER BY proname"
+        )
+        return list(cursor.fetchall())
