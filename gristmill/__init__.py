@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from gristmill.shared.context import Context
+    from gristmill.shared.enqueuing.enqueue import enqueue
     from gristmill.shared.errors import PermanentError, TransientError
-    from gristmill.shared.jobs.enqueue import JobOptions, enqueue
+    from gristmill.shared.jobs.options import JobOptions
     from gristmill.shared.outcomes import Cancel, Discard, Snooze
     from gristmill.shared.plugins.plugin import Plugin
     from gristmill.shared.queues import Queue
@@ -40,7 +41,7 @@ _MODULES: Final = {
     "Cancel": "outcomes",
     "Context": "context",
     "Discard": "outcomes",
-    "JobOptions": "jobs.enqueue",
+    "JobOptions": "jobs.options",
     "PermanentError": "errors",
     "Plugin": "plugins.plugin",
     "Queue": "queues",
@@ -48,7 +49,7 @@ _MODULES: Final = {
     "Schedule": "schedules.declaration",
     "Snooze": "outcomes",
     "TransientError": "errors",
-    "enqueue": "jobs.enqueue",
+    "enqueue": "enqueuing.enqueue",
     "task": "task",
 }
 
