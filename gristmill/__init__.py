@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from gristmill.client import AsyncClient, Client
     from gristmill.shared.context import Context
     from gristmill.shared.errors import PermanentError, TransientError
     from gristmill.shared.jobs.enqueue import JobOptions, enqueue
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "AsyncClient",
     "Cancel",
+    "Client",
     "Context",
     "Discard",
     "JobOptions",
@@ -31,16 +34,18 @@ __all__ = [
     "task",
 ]
 _MODULES: Final = {
-    "Cancel": "outcomes",
-    "Context": "context",
-    "Discard": "outcomes",
-    "JobOptions": "jobs.enqueue",
-    "PermanentError": "errors",
-    "RetryPolicy": "retry",
-    "Snooze": "outcomes",
-    "TransientError": "errors",
-    "enqueue": "jobs.enqueue",
-    "task": "task",
+    "AsyncClient": "client",
+    "Cancel": "shared.outcomes",
+    "Client": "client",
+    "Context": "shared.context",
+    "Discard": "shared.outcomes",
+    "JobOptions": "shared.jobs.enqueue",
+    "PermanentError": "shared.errors",
+    "RetryPolicy": "shared.retry",
+    "Snooze": "shared.outcomes",
+    "TransientError": "shared.errors",
+    "enqueue": "shared.jobs.enqueue",
+    "task": "shared.task",
 }
 
 
@@ -53,7 +58,7 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         msg = f"module 'gristmill' has no attribute {name!r}; its public names are {', '.join(__all__)}"
         raise AttributeError(msg)
-    return getattr(import_module(f"gristmill.shared.{_MODULES[name]}"), name)
+    return getattr(import_module(f"gristmill.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

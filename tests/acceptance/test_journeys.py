@@ -8,10 +8,10 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from gristmill import tasks
+from gristmill.client.webhooks import verify_callback
 from gristmill.services.mailcatcher_process import MailCatcher
 from gristmill.services.service import Service
 from gristmill.shared.states import State
-from gristmill_client.webhooks import verify_callback
 from tests.acceptance.conftest import MakeMill, Mill
 from tests.conftest import revive
 from tests.eventually import eventually

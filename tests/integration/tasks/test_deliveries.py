@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from gristmill import tasks
+from gristmill.client.webhooks import SignatureError, verify_callback
 from gristmill.ingress.schemas.jobs import JobDetails
 from gristmill.shared.database.connect import Database
 from gristmill.shared.dead_letters.redrive import redrive_one
@@ -30,7 +31,6 @@ from gristmill.shared.states import DeadReason, State
 from gristmill.tasks.callbacks.body import LARGEST
 from gristmill.workers.execute.attempt import Executor
 from gristmill.workers.repair.reconciler import take_over_lost
-from gristmill_client.webhooks import SignatureError, verify_callback
 from tests.contexts import perform
 from tests.factories import FAILURE, attempts, begin, change, find, letters
 from tests.integration.tasks.http_servers import Receiver, http_server
