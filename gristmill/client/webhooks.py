@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gristmill_client.errors import ClientError
+from gristmill.client.errors import ClientError
 
 TOLERANCE = 300.0  # seconds between the clocks of sender and receiver, as in the libraries of the standard
 

@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
 class ClientError(Exception):
-    """The base of all errors of this package."""
+    """The base of all errors of the client.
+
+    Attributes:
+        may_have_arrived: the API may have done what was asked, and its answer was lost.
+    """
+
+    may_have_arrived = False
 
 
 class UnreachableError(ClientError):
     """The API gave no answer within the patience of the client."""
 
 
-class SpoolFullError(ClientError):
-    """The local spool is full."""
+class NotSpooledError(UnreachableError):
+    """The API gave no answer in time, and the job is not kept in the spool, because it has secret arguments.
+
+    Attributes:
+        task: the name of the task.
+        secret: the names of the secret arguments.
+    """
+
+    def __init__(self, task: str, secret: Sequence[str], reason: Exception) -> None:
+        super().__init__(
+            f"The job was not accepted: {reason}. It is not kept in the spool either, because {', '.join(secret)} of "
+            f"{task} is secret, and must not be on this disk: post it again later, with the same idempotency_key"
+        )
+        self.task = task
+        self.secret = tuple(secret)
+
+
+class SpoolError(ClientError):
+    """The local spool cannot be used: its folder is open to others, its disk is full, its file is damaged."""
+
+
+class SpoolFullError(SpoolError):
+    """The local spool holds as much as it may; nothing was stored."""
+
+
+class UnsureError(SpoolError):
+    """A spooled job was sent without an answer, and its idempotency key has expired: only you can tell if it exists."""
 
 
 class ApiError(ClientError):
@@ -23,7 +54,8 @@ class ApiError(ClientError):
 
     Attributes:
         status: the HTTP status; 0 for an entry of a batch.
-        code: a stable code for programs, such as `TASK_ARGS_INVALID_001`.
+        code: a stable code for programs, such as `TASK_ARGS_INVALID_001`; `HTTP_<status>` when a proxy answered.
+        message: the reason and the remedy, in one sentence.
         details: the problems, by the path of the field.
         request_id: the id to quote to the operators.
     """
@@ -37,6 +69,11 @@ class ApiError(ClientError):
         self.message = message
         self.details = dict(details)
         self.request_id = request_id
+
+    @property
+    def is_from_api(self) -> bool:
+        """True when the API itself refused the request, and not a proxy before it."""
+        return not self.code.startswith("HTTP_")
 
 
 class InvalidError(ApiError):

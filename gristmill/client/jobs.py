@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-FINAL = frozenset({"succeeded", "dead", "cancelled"})
-SPOOLED = "spooled"  # a state of this package: in the local spool, not accepted by the API yet
+JOBS: Final = "/api/v1/jobs"
+FINAL: Final = frozenset({"succeeded", "dead", "cancelled"})
+SPOOLED: Final = "spooled"  # a state of the client: in the local spool, not accepted by the API yet
 
 
 @dataclass(frozen=True)
@@ -17,9 +18,16 @@ class Job:
 
     Attributes:
         id: None while the job is in the local spool.
+        task: the name of the task.
         state: scheduled, queued, running, retrying; succeeded, dead, cancelled; or spooled.
+        idempotency_key: the key under which it was posted (from `post` and `post_many`).
         duplicate: no job was made, because this live job has the same `unique_key`.
+        queue: the queue of its task.
+        run_at: the time from which it may run.
+        created_at: the time at which it was accepted.
+        result: the value that its task returned.
         waiting_for: the reason why the job has not ended, in one sentence (from `get` and `wait`).
+        attempts: the attempts that have begun, oldest first (from `get` and `wait`).
         data: the whole answer of the API.
     """
 
@@ -68,7 +76,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Event:
-    """One event in the life of a job."""
+    """One event in the life of a job.
+
+    Attributes:
+        id: the position of the event, after which a stream can be resumed.
+        type: `job.accepted`, `attempt.started`, `job.succeeded`, …
+        data: its JSON, in most cases with the `state` of the job.
+    """
 
     id: str | None
     type: str
