@@ -32,7 +32,8 @@ def describe_failure(error: BaseException) -> str:
     frames = traceback.StackSummary.from_list(
         [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_ours(frame.filename)]
     )
-    lines = ["Traceback (most recent call last):\n", *frames.format()] if frames else []
+    is_shown = frames and not isinstance(error, SyntaxError)  # that one tells its own place, and no frame adds to it
+    lines = ["Traceback (most recent call last):\n", *frames.format()] if is_shown else []
     return "".join([*lines, *traceback.format_exception_only(error)]).rstrip()
 
 
