@@ -28,7 +28,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "queues": ("queues", "List, pause and resume queues."),
     "tasks": ("tasks", "List the tasks that jobs can be posted for."),
     "deploy": ("gristmill.deploy.command", "Print files for Compose and Kubernetes, with all queues."),
-    "init": ("init", "Write a project of your own."),
+    "init": ("new", "Write a project of your own."),
     "new": ("new", "Write a task, a table, a mail template or a schedule into your project."),
 }
 _INTERRUPTED: Final = 130  # what a shell reports for a program that SIGINT ended

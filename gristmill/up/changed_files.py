@@ -27,9 +27,9 @@ class ChangedFiles:
     def __init__(self, root: Path, *, now: Callable[[], float] = time.monotonic) -> None:
         self._root = root
         self._now = now
-        self._known = self._last = self._look()
         self._looks = 0
         self._next_at = 0.0
+        self._known = self._last = self._look()
 
     @property
     def is_complete(self) -> bool:
@@ -42,6 +42,7 @@ class ChangedFiles:
             return []
         before, self._last = self._last, self._look()
         if self._last == self._known:
+            self._looks = 0
             return []
         self._looks += 1
         if self._last != before and self._looks < _MOST_LOOKS:
