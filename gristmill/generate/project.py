@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gristmill.generate.errors import GenerateError
-from gristmill.shared.plugins.discover import project_plugin
+from gristmill.shared.plugins.discover import project_reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def find_project(root: Path) -> Project:
         GenerateError: there is none, or its package is not there; the message says where to go.
         PluginError: its pyproject.toml cannot be read.
     """
-    reference = project_plugin(root)
+    reference = project_reference(root)
     if reference is None:
         above = next((each for each in root.parents if _is_project(each)), None)
         where = f"run it in {above}" if above else "make one with `gristmill init shop`, then `cd shop`"
