@@ -1,5 +1,6 @@
 """Run `gristmill up`, from its first check to the end of its last process."""
 
+import logging
 import os
 import time
 from dataclasses import dataclass
@@ -113,6 +114,7 @@ def _start(platform: Platform, prepared: _Prepared, folder: Folder, terminal: Te
     platform.start_servers(prepared.embedded, _import_what_comes_next)
     platform.run_step("migrations", lambda: _migrate(prepared.settings))
     platform.run_step("API key", lambda: _make_key(prepared, folder))
+    platform.run_step("schedules", lambda: _write_schedules(prepared.settings))
     launcher = Launcher(env=child_environment(values), logs=folder.logs, report=terminal.report)
     platform.start_programs(launcher, programs(prepared.workers, flower=flower))
     platform.wait_until_ready(prepared.settings.host, prepared.settings.port)
@@ -138,6 +140,19 @@ def _migrate(settings: Settings) -> None:
     from gristmill import migrations
 
     migrations.upgrade(settings.direct_url.reveal())
+
+
+def _write_schedules(settings: Settings) -> None:
+    """Write the schedules of the code, as beat does, which starts when everything else is ready."""
+    import structlog
+
+    from gristmill.shared.database.connect import opened
+    from gristmill.shared.plugins.load import load_plugins
+    from gristmill.shared.schedules.defaults import sync_schedules
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    with opened(settings, application_name="gristmill up") as database, database.transaction() as session:
+        sync_schedules(session, load_plugins().schedules)
 
 
 def _make_key(prepared: _Prepared, folder: Folder) -> None:

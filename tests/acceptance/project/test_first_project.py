@@ -38,7 +38,7 @@ def follow_to_the_end(reader: Reader, *, installs: bool) -> None:
     with reader.running():
         for step in meanwhile:
             reader.follow(step)
-        eventually(lambda: subjects(reader, "ada@example.com") == ["Your invoice 1001"], within=120)
+        eventually(lambda: subjects(reader, "ada@example.com") == ["Your invoice R-1001"], within=120)
         (subject,) = eventually(lambda: subjects(reader, "canteen@example.com"), within=120)
         assert re.fullmatch(r"Your invoice \d{4}-\d\d-\d\dT\S+", subject)
         text = reader.here / "shop" / "templates" / "invoice.txt"
