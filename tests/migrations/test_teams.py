@@ -1,7 +1,6 @@
 """A team's migrations beside those of the platform: applied, written and dropped by themselves."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg2
@@ -54,7 +53,7 @@ def test_a_teams_migration_and_one_of_fifty_platform_commits_are_both_applied_an
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
+def folder(tmp_path: Path) -> Path:
     """A project with one table, without a migration yet."""
     return project(tmp_path / "shop_project")
 
