@@ -226,7 +226,10 @@ class Stack:
 
     def forget_jobs(self) -> None:
         """Empty the tables of jobs, between two parts that must not disturb each other. Nothing may be under way."""
-        self.query("TRUNCATE jobs, outbox, attempts, dead_letters, idempotency_keys, demo_effects CASCADE")
+        self.query(
+            "TRUNCATE gristmill.jobs, gristmill.outbox, gristmill.attempts, gristmill.dead_letters, "
+            "gristmill.idempotency_keys, gristmill.demo_effects CASCADE"
+        )
 
     def fill(self, task: str, args: dict[str, Any], count: int, tag: str) -> None:
         """Accept `count` jobs without HTTP, in transactions of a thousand."""
@@ -261,11 +264,14 @@ class Stack:
     def all_ended(self) -> bool:
         """Return whether no job is live any more."""
         live = "state IN ('scheduled', 'queued', 'running', 'retrying')"
-        return self.query(f"SELECT NOT EXISTS (SELECT FROM jobs WHERE {live})")[0][0] is True  # noqa: S608  a constant
+        return self.query(f"SELECT NOT EXISTS (SELECT FROM gristmill.jobs WHERE {live})")[0][0] is True  # noqa: S608  a constant
 
     def states(self) -> dict[str, int]:
         """Return the number of jobs in each state."""
-        return {str(state): int(count) for state, count in self.query("SELECT state, count(*) FROM jobs GROUP BY 1")}
+        return {
+            str(state): int(count)
+            for state, count in self.query("SELECT state, count(*) FROM gristmill.jobs GROUP BY 1")
+        }
 
 
 def broker_or_valkey(wanted: str) -> tuple[str, str | None]:

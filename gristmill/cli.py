@@ -28,7 +28,8 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "queues": ("queues", "List, pause and resume queues."),
     "tasks": ("tasks", "List the tasks that jobs can be posted for."),
     "deploy": ("gristmill.deploy.command", "Print files for Compose and Kubernetes, with all queues."),
-    "new": ("new", "Write a new task and its test."),
+    "init": ("new", "Write a project of your own."),
+    "new": ("new", "Write a task, a table, a mail template or a schedule into your project."),
 }
 _INTERRUPTED: Final = 130  # what a shell reports for a program that SIGINT ended
 
@@ -63,6 +64,7 @@ def cli() -> None:
     \b
     Examples:
       gristmill up                                   run everything here; Ctrl-C stops it
+      gristmill init shop                            write a project of your own: docs/your-first-project.md
       gristmill demo                                 follow jobs of every kind to their ends
       gristmill jobs post demo.echo message=hello    post a job
       gristmill doctor                               check everything, and say how to mend what fails

@@ -32,6 +32,7 @@ _ON_LOOPBACK = {
     "shared_buffers": "64MB",
     "random_page_cost": "1.1",  # no disk has heads any more: at the default of 4 thousands of rows are read to avoid 50
     "jit": "off",  # our statements are short: compiling one costs more than running it
+    "search_path": "public",  # not "$user" before it: the user is called as the platform's schema is
     "log_line_prefix": "%m [%p] ",
 }
 # Commits are still written before they are answered, only not synced: a kill of the server loses none of them.

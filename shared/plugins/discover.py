@@ -70,9 +70,30 @@ def wanted_names() -> tuple[str, ...] | None:
     return None if not text else tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def left_out_plugins() -> tuple[Plugin, ...]:
+    """Return the installed plugins that GRISTMILL_PLUGINS leaves out."""
+    loaded = {plugin.name for plugin in discover_plugins()}
+    return tuple(_import(found) for found in _entry_points() if found.name not in loaded)
+
+
 def announced_plugins() -> dict[str, str]:
     """Return the names of all plugins that entry points announce, with their references, the narrowed ones too."""
     return {found.name: found.reference for found in _entry_points() if found.name is not None}
+
+
+def project_plugin() -> str | None:
+    """Return the name of the plugin of the project in the working folder; None where there is no project."""
+    found = _project(Path.cwd())
+    return _import(found[0]).name if found else None
+
+
+def project_reference(folder: Path) -> str | None:
+    """Return the reference of the plugin that the pyproject.toml of `folder` names, such as `shop.mill:plugin`.
+
+    Raises:
+        PluginError: the file cannot be read, or the reference is not written as it must be.
+    """
+    return next((found.reference for found in _project(folder)), None)
 
 
 def in_order(plugins: Iterable[Plugin]) -> list[Plugin]:

@@ -14,4 +14,6 @@ plugin: Final = Plugin(
     routes=["gristmill.ingress.routes.auth:blueprint", "gristmill.ingress.routes.users:blueprint"],
     prune=["gristmill.shared.people.queries_sessions:prune_sessions"],
     requires=["mail"],
+    metadata="gristmill.shared.people.models:AccountTables.metadata",
+    migrations="gristmill.tasks.accounts:migrations",
 )

@@ -10,4 +10,6 @@ plugin: Final = Plugin(
     name="demo",
     tasks=[f"gristmill.tasks.demo.{name}" for name in ("crash", "echo", "effect", "fail", "linger", "sleep")],
     routes=["gristmill.ingress.routes.demo:blueprint"],
+    metadata="gristmill.tasks.demo.models:DemoTables.metadata",
+    migrations="gristmill.tasks.demo:migrations",
 )

@@ -6,4 +6,10 @@ from typing import Final
 
 from gristmill.shared.plugins.plugin import Plugin
 
-plugin: Final = Plugin(name="mail", tasks=["gristmill.tasks.mail.send_email"], templates="gristmill.tasks.mail")
+plugin: Final = Plugin(
+    name="mail",
+    tasks=["gristmill.tasks.mail.send_email"],
+    templates="gristmill.tasks.mail",
+    metadata="gristmill.tasks.mail.models:MailTables.metadata",
+    migrations="gristmill.tasks.mail:migrations",
+)

@@ -14,4 +14,6 @@ plugin: Final = Plugin(
         "gristmill.tasks.notifications.channels.webhook:Webhook",
     ],
     requires=["accounts"],  # who reads a notification is a user
+    metadata="gristmill.tasks.notifications.models:NotificationTables.metadata",
+    migrations="gristmill.tasks.notifications:migrations",
 )

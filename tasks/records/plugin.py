@@ -19,4 +19,6 @@ plugin: Final = Plugin(
             catch_up="all",
         )
     ],
+    metadata="gristmill.tasks.records.models:RecordTables.metadata",
+    migrations="gristmill.tasks.records:migrations",
 )

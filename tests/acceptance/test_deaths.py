@@ -51,7 +51,7 @@ def key() -> str:
 def effects_held_up(database: Database) -> Iterator[None]:
     """Let no effect be written meanwhile: a handler that tries stands in its middle."""
     with database.session() as session, session.begin():
-        session.execute(text("LOCK TABLE demo_effects IN ACCESS EXCLUSIVE MODE"))
+        session.execute(text("LOCK TABLE gristmill.demo_effects IN ACCESS EXCLUSIVE MODE"))
         yield
 
 

@@ -114,4 +114,4 @@ def test_each_thing_in_the_way_is_told_while_it_is_there(mill: Mill) -> None:
 def nothing_is_on_its_way(database: Database) -> bool:
     """Say whether every hint that is due was published or is held: all three jobs' are."""
     with database.transaction() as session:
-        return int(session.execute(text("SELECT count(*) FROM held_hints")).scalar_one()) == 3
+        return int(session.execute(text("SELECT count(*) FROM gristmill.held_hints")).scalar_one()) == 3

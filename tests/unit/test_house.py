@@ -13,9 +13,10 @@ import yaml
 
 from gristmill import __version__, settings_reference
 from gristmill.deploy import files
+from gristmill.shared.contract.options import longest_run
 from gristmill.shared.queues import PRIORITY_QUEUE, QUEUES
 from gristmill.shared.settings import SECRETS, Settings, environment, load_settings
-from gristmill.shared.task import longest_run, registry
+from gristmill.shared.task import registry
 
 ROOT = Path(__file__).parents[2]
 GRISTMILL = Path(sys.executable).with_name("gristmill")

@@ -96,12 +96,12 @@ def test_a_schedule_whose_last_job_has_not_ended_fires_as_it_says(
 ) -> None:
     since = add(database, overlap=overlap)
     fire(database)
-    change(database, "UPDATE schedules SET next_fire_at = :at", at=since + timedelta(milliseconds=1))
+    change(database, "UPDATE gristmill.schedules SET next_fire_at = :at", at=since + timedelta(milliseconds=1))
     fire(database)
     assert len(jobs(database)) == expected
     assert [one.job_id is None for one in fires(database)] == [False, overlap == "skip"]
-    change(database, "UPDATE jobs SET state = 'succeeded', finished_at = clock_timestamp()")
-    change(database, "UPDATE schedules SET next_fire_at = :at", at=since + timedelta(milliseconds=2))
+    change(database, "UPDATE gristmill.jobs SET state = 'succeeded', finished_at = clock_timestamp()")
+    change(database, "UPDATE gristmill.schedules SET next_fire_at = :at", at=since + timedelta(milliseconds=2))
     fire(database)
     assert len(jobs(database)) == expected + 1
 
@@ -109,7 +109,7 @@ def test_a_schedule_whose_last_job_has_not_ended_fires_as_it_says(
 def test_a_time_that_was_fired_is_not_fired_again(database: Database) -> None:
     since = add(database)
     fire(database)
-    change(database, "UPDATE schedules SET next_fire_at = :at", at=since)  # as from an old backup
+    change(database, "UPDATE gristmill.schedules SET next_fire_at = :at", at=since)  # as from an old backup
     assert fire(database) == {"s": 0}
     assert len(jobs(database)) == 1
     assert next_fire(database) > since

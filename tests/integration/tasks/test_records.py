@@ -155,7 +155,8 @@ def percentile(values: list[float], share: float) -> float:
 
 def read_stats(database: Database) -> list[dict[str, Any]]:
     query = text(
-        "SELECT stream, measure, bucket, dimensions, count, sum, avg, min, max, p50, p95 FROM aggregated_stats "
+        "SELECT stream, measure, bucket, dimensions, count, sum, avg, min, max, p50, p95 "
+        "FROM gristmill.aggregated_stats "
         "ORDER BY stream, measure, bucket, dimensions_key"
     )
     with database.transaction() as session:

@@ -113,7 +113,7 @@ def test_one_that_is_to_be_cancelled_is_cancelled_instead(
 ) -> None:
     def handler(_: Context, *, number: int) -> None:
         stop_flag.set()
-        change(database, "UPDATE jobs SET cancel_requested_at = clock_timestamp() WHERE attempt = 1")
+        change(database, "UPDATE gristmill.jobs SET cancel_requested_at = clock_timestamp() WHERE attempt = 1")
 
     task = declare(handler, bundle=10)
     jobs = [post(database, task, number=number) for number in range(2)]

@@ -41,7 +41,7 @@ def back_soon(server: Postgres) -> Iterator[None]:
 
 
 def make_due(database: Database) -> None:
-    change(database, "UPDATE jobs SET run_at = clock_timestamp()")
+    change(database, "UPDATE gristmill.jobs SET run_at = clock_timestamp()")
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_an_outage_that_outlasts_the_patience_gives_the_hint_back_and_kills_noth
     postgres_server.start(120)
     database.dispose()
     if when == "after the handler":  # nobody heard of its end: it is lost, and tried again
-        change(database, "UPDATE jobs SET lease_until = clock_timestamp() - interval '1 second'")
+        change(database, "UPDATE gristmill.jobs SET lease_until = clock_timestamp() - interval '1 second'")
         assert take_over_lost(database) == 1
         assert [attempt.outcome for attempt in attempts(database, job)] == ["lost"]
     make_due(database)

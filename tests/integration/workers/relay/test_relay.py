@@ -257,7 +257,7 @@ def test_a_broker_that_is_killed_in_the_middle_loses_no_hint(
 def all_are_taken(database: Database) -> bool:
     """Say whether a transaction that has not ended deleted all hints."""
     with database.transaction() as session:
-        return not session.execute(text("SELECT 1 FROM outbox WHERE xmax = 0")).all()
+        return not session.execute(text("SELECT 1 FROM gristmill.outbox WHERE xmax = 0")).all()
 
 
 def test_hints_stay_while_there_is_no_broker(database: Database, make_relay: MakeRelay) -> None:
