@@ -101,16 +101,22 @@ def _run() -> int:
 def _explain(error: Exception) -> bool:
     """Print what a person can do about an error; return false for a fault of our own."""
     from gristmill.explain import explain
+    from gristmill.extras import explain_missing_extra
 
-    sentence = explain(error, running=_called())
+    missing = explain_missing_extra(_called_command()) if isinstance(error, ModuleNotFoundError) else None
+    sentence = missing or explain(error, running=_called())
     if sentence is not None:
         click.echo(f"Error: {sentence}", err=True)
     return sentence is not None
 
 
+def _called_command() -> str:
+    return next((word for word in sys.argv[1:] if word in _COMMANDS), "")
+
+
 def _called() -> str:
     """Return the words of the command that was called: `jobs list`, `doctor`."""
-    name = next((word for word in sys.argv[1:] if word in _COMMANDS), "")
+    name = _called_command()
     rest = sys.argv[sys.argv.index(name) + 1 :] if name else []
     command = cli.get_command(click.Context(cli), name)
     inner = getattr(command, "commands", {})

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from alembic import command
 from sqlalchemy import create_engine, pool, text
-from sqlalchemy.exc import ProgrammingError
 
-from gristmill.migrations.before_plugins import is_old, move_into_schema
+from gristmill.migrations.before_plugins import LAST, TABLES, find_old, move_into_schema, move_statements
 from gristmill.migrations.chains import Chain, all_chains
+from gristmill.migrations.failures import explained, explained_wait
+from gristmill.migrations.schema import make_schema, schema_statements
 from gristmill.migrations.state import applied, explain_lag, needed_heads, read_state, refuse_unknown
-from gristmill.shared.database.columns import SCHEMA
 from gristmill.shared.database.connect import driver_url
 from gristmill.shared.errors import MigrationError
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.orm import Session
 
-MIGRATION_LOCK: Final = 0x6772697374  # "grist": the advisory lock that lets one process migrate at a time
+# Of a text with our name, so that it is no number that an application locks itself.
+_LOCK: Final = text("SELECT pg_advisory_lock(hashtextextended('gristmill.migrations', 0))")
 LOCK_TIMEOUT: Final = "5s"  # a migration that waits for a table lock blocks every statement behind it: try again
 STATEMENT_TIMEOUT: Final = "15min"
-_MAY_NOT: Final = "42501"  # insufficient_privilege
 
 
 def lag(session: Session) -> str | None:
@@ -55,20 +55,20 @@ def upgrade(database_url: str, chains: Sequence[Chain] | None = None) -> None:
     for chain in chosen:
         needed_heads(chain)
     with migrating(database_url) as connection:
-        move_into_schema(connection)
         make_schema(connection)
+        move_into_schema(connection)
         for chain in chosen:
             refuse_unknown(connection, chain)
         connection.commit()
         for chain in chosen:
-            command.upgrade(chain.config(connection), "heads")
+            with explained(f"The migration of {chain.name}"):
+                command.upgrade(chain.config(connection), "heads")
 
 
 def stamp(database_url: str, chain: Chain) -> None:
     """Record that the tables of a chain are at its heads, without applying anything."""
     with migrating(database_url) as connection:
         make_schema(connection)
-        connection.commit()
         command.stamp(chain.config(connection), "heads")
 
 
@@ -76,31 +76,57 @@ def missing_sql(database_url: str) -> str:
     """Return the SQL that applies the missing revisions of all chains, with the rows of their version tables.
 
     Raises:
-        MigrationError: as of `upgrade`; and for an installation from before the plugins, which `upgrade` must move.
+        MigrationError: as of `upgrade`; and for an installation from before the plugins that is not at its last
+            revision.
     """
     output = StringIO()
     with migrating(database_url) as connection:
-        if is_old(connection):
-            msg = "This database is from before the plugins: `gristmill db upgrade` moves it; it cannot be printed"
-            raise MigrationError(msg)
-        output.write(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA};\n\n")
+        output.writelines(f"{statement};\n" for statement in schema_statements(connection))
+        found = find_old(connection)
+        if found is not None:
+            output.write(_move_sql(*found))
         for chain in all_chains():
-            refuse_unknown(connection, chain)
-            start = ",".join(sorted(applied(connection, chain))) or "base"
-            config = chain.config(as_sql=True)
-            config.output_buffer = output
-            command.upgrade(config, f"{start}:heads", sql=True)
-    return output.getvalue()
+            _write_missing(output, connection, chain, was_moved=found is not None)
+    return output.getvalue() or "-- nothing is missing\n"
+
+
+def _move_sql(schema: str, revisions: set[str]) -> str:
+    if LAST not in revisions:
+        msg = (
+            f"This database is at the revision {', '.join(sorted(revisions))} from before the plugins, and only what "
+            f"follows {LAST} can be printed: run `gristmill db upgrade`, which moves it, or bring it to {LAST} with "
+            "the version that made it"
+        )
+        raise MigrationError(msg)
+    statements = move_statements(schema, is_shared=len(revisions) > 1)
+    return "".join(f"{statement};\n" for statement in ["BEGIN", *statements, "COMMIT"]) + "\n"
+
+
+def _write_missing(output: StringIO, connection: Connection, chain: Chain, *, was_moved: bool) -> None:
+    if was_moved and chain.name in TABLES:
+        found = frozenset({f"{chain.name}_base"})
+    else:
+        refuse_unknown(connection, chain)
+        found = applied(connection, chain)
+    if found != needed_heads(chain):
+        config = chain.config(as_sql=True)
+        config.output_buffer = output
+        command.upgrade(config, f"{','.join(sorted(found)) or 'base'}:heads", sql=True)
 
 
 @contextmanager
 def migrating(database_url: str) -> Iterator[Connection]:
-    """Open a connection that migrates alone, with a limit on every wait."""
+    """Open a connection that migrates alone, with a limit on every wait.
+
+    Raises:
+        MigrationError: another process has been migrating for a minute.
+    """
     engine = create_engine(driver_url(database_url), poolclass=pool.NullPool)
     try:
         with engine.connect() as connection:
-            connection.execute(text("SELECT set_config('statement_timeout', '60s', false)"))
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+            with explained_wait():
+                connection.execute(text("SELECT set_config('statement_timeout', '60s', false)"))
+                connection.execute(_LOCK)
             connection.execute(
                 text("SELECT set_config('lock_timeout', :lock, false), set_config('statement_timeout', :most, false)"),
                 {"lock": LOCK_TIMEOUT, "most": STATEMENT_TIMEOUT},
@@ -109,34 +135,3 @@ def migrating(database_url: str) -> Iterator[Connection]:
             yield connection
     finally:
         engine.dispose()
-
-
-def make_schema(connection: Connection) -> None:
-    """Create the schema of the platform, if there is none, and keep it out of the search path of the role.
-
-    Raises:
-        MigrationError: the role may not; says what to run.
-    """
-    if not connection.execute(text("SELECT to_regnamespace(:name) IS NOT NULL"), {"name": SCHEMA}).scalar_one():
-        _create_schema(connection)
-    # A role called gristmill finds this schema by the `"$user"` of the default search path: a table of the team, whose
-    # statements name no schema, would be made here, and its own `users` would be ours.
-    if connection.execute(text("SELECT current_schema()")).scalar_one() == SCHEMA:
-        name = connection.execute(text("SELECT quote_ident(current_database())")).scalar_one()
-        connection.execute(text(f"ALTER ROLE CURRENT_USER IN DATABASE {name} SET search_path = public"))
-        connection.execute(text("SELECT set_config('search_path', 'public', false)"))
-
-
-def _create_schema(connection: Connection) -> None:
-    try:
-        connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
-    except ProgrammingError as error:
-        if getattr(error.orig, "pgcode", None) != _MAY_NOT:
-            raise
-        connection.rollback()
-        role, name = connection.execute(text("SELECT quote_ident(current_user), quote_ident(current_database())")).one()
-        msg = (
-            f"The role {role} may not create the schema {SCHEMA}. Let the owner of the database run "
-            f"`GRANT CREATE ON DATABASE {name} TO {role}`, or `CREATE SCHEMA {SCHEMA} AUTHORIZATION {role}`"
-        )
-        raise MigrationError(msg) from error

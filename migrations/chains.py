@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -34,12 +34,14 @@ class Chain:
         folder: where its revisions are.
         metadata: of its tables.
         requires: names of the chains that are upgraded before it.
+        source: where the metadata is, for messages.
     """
 
     name: str
     folder: Path
     metadata: MetaData
     requires: tuple[str, ...] = ()
+    source: str = "the platform"
 
     @property
     def version_table(self) -> str:
@@ -68,7 +70,9 @@ def all_chains() -> tuple[Chain, ...]:
     Raises:
         MigrationError: a plugin names a folder that is not there, or two chains declare one table; names both.
     """
-    return tuple(checked([core_chain(), *chains_of(discover_plugins())]))
+    plugins = discover_plugins()
+    refuse_shared_tables(tables_by_owner(plugins))
+    return (core_chain(), *chains_of(plugins))
 
 
 def core_chain() -> Chain:
@@ -95,33 +99,53 @@ def _chain_of(plugin: Plugin) -> Chain:
     if not found:
         msg = f"The plugin {plugin.name} names migrations={plugin.migrations!r}, and there is no folder {name}/versions"
         raise MigrationError(f"{msg} in the package {package}: make it, or take the option out")
-    metadata = plugin.metadata
-    if isinstance(metadata, str):
-        metadata = import_reference(metadata, source=f"metadata of the plugin {plugin.name}")
+    metadata = metadata_of(plugin)
     if metadata is None:
         msg = f"The plugin {plugin.name} brings migrations and names no metadata: write metadata=… in its Plugin"
         raise MigrationError(msg)
-    return Chain(plugin.name, found[0], metadata, tuple(plugin.requires))
+    return Chain(plugin.name, found[0], metadata, tuple(plugin.requires), _source_of(plugin))
 
 
-def checked(chains: list[Chain]) -> list[Chain]:
-    """Return `chains`, unless two of them declare one table.
+def metadata_of(plugin: Plugin) -> MetaData | None:
+    """Return the metadata of a plugin's tables, imported if it is named by text."""
+    metadata = plugin.metadata
+    if isinstance(metadata, str):
+        metadata = import_reference(metadata, source=f"metadata of the plugin {plugin.name}")
+    found: MetaData | None = metadata
+    return found
+
+
+def _source_of(plugin: Plugin) -> str:
+    return plugin.metadata if isinstance(plugin.metadata, str) else f"the Plugin {plugin.name}"
+
+
+def tables_by_owner(plugins: Iterable[Plugin]) -> dict[str, MetaData]:
+    """Return the metadata of the core and of those `plugins` that have tables, by their owner as a message names it."""
+    owners = {f"{CORE} (the platform)": core_chain().metadata}
+    for plugin in plugins:
+        metadata = metadata_of(plugin)
+        if metadata is not None:
+            owners[f"{plugin.name} ({_source_of(plugin)})"] = metadata
+    return owners
+
+
+def refuse_shared_tables(owners: Mapping[str, MetaData]) -> None:
+    """Refuse a table that two owners declare, and one that is named as the tables of the migrations are.
 
     Raises:
-        MigrationError: names the table and both chains.
+        MigrationError: names the table and both owners.
     """
-    owners: dict[str, str] = {}
-    for chain in chains:
-        for table in chain.metadata.tables.values():
-            if chain.name != CORE and table.schema == SCHEMA and table.name.startswith("alembic_version"):
-                msg = f"The plugin {chain.name} declares {table.fullname}, which the migrations use; rename its table"
+    seen: dict[str, str] = {}
+    for owner, metadata in owners.items():
+        for table in metadata.tables.values():
+            name = f"{table.schema or 'public'}.{table.name}"
+            if name.startswith(f"{SCHEMA}.alembic_version"):
+                msg = f"{owner} declares the table {name}, which the migrations use; rename it"
                 raise MigrationError(msg)
-            name = table.fullname if table.schema else f"public.{table.name}"
-            if name in owners:
-                msg = f"The table {name} is declared twice, by {owners[name]} and by {chain.name}; rename one"
+            if name in seen:
+                msg = f"The table {name} is declared by {seen[name]} and by {owner}; rename one of the two"
                 raise MigrationError(msg)
-            owners[name] = chain.name
-    return chains
+            seen[name] = owner
 
 
 def chain_named(name: str, chains: Sequence[Chain]) -> Chain:

@@ -9,12 +9,12 @@ from alembic import command
 
 from gristmill.migrations import migrating
 from gristmill.migrations.chains import Chain
-from gristmill.migrations.state import read_script, refuse_unknown
+from gristmill.migrations.state import applied, read_script, refuse_unknown
 from gristmill.shared.errors import MigrationError
 
 
 def write_revision(database_url: str, chain: Chain, message: str, *, empty: bool, merge: bool) -> list[Path]:
-    """Write a revision into the folder of a chain, and return its path; none when nothing differs.
+    """Write a revision into the folder of a chain, and return its path.
 
     Args:
         database_url: of a database at the head of the chain, which the metadata is compared with.
@@ -37,11 +37,16 @@ def write_revision(database_url: str, chain: Chain, message: str, *, empty: bool
             raise MigrationError(msg)
         if empty:
             return _paths(command.revision(config, message))
-        if heads:
-            refuse_unknown(connection, chain)
-            connection.commit()
-        found = command.revision(config, message, autogenerate=True, process_revision_directives=_leave_out_nothing)
-        return _paths(found)
+        refuse_unknown(connection, chain)
+        if applied(connection, chain) != frozenset(heads):
+            msg = f"The database lacks migrations of {chain.name}: run `gristmill db upgrade` first"
+            raise MigrationError(msg)
+        connection.commit()
+        made = command.revision(config, message, autogenerate=True, process_revision_directives=_leave_out_nothing)
+        if not _paths(made):
+            msg = f"The tables of {chain.name} are as its metadata says: there is nothing to write (--empty writes)"
+            raise MigrationError(msg)
+        return _paths(made)
 
 
 def _leave_out_nothing(_context: Any, _revision: Any, directives: list[Any]) -> None:

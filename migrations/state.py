@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ _VERSION_TABLES: Final = text(
     "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(:schema) AND relkind = 'r' "
     "AND relname ~ '^alembic_version(_[a-z0-9_]+)?$'"
 )
+_ID: Final = re.compile(r"""^revision(?:\s*:\s*str)?\s*=\s*["']([^"']+)["']""", re.MULTILINE)
 _EXISTS: Final = text("SELECT to_regclass(:name) IS NOT NULL")
 
 
@@ -91,17 +93,32 @@ def read_script(chain: Chain) -> ScriptDirectory:
     """Return the revisions in the folder of a chain.
 
     Raises:
-        MigrationError: two of them have one id. Alembic would warn, and silently skip one.
+        MigrationError: two of them have one id, or one follows a revision that is not there. Alembic would warn of the
+            former, and silently skip one.
     """
     script = ScriptDirectory.from_config(chain.config())
+    _refuse_doubled(chain)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             script.get_heads()
-    except (UserWarning, Exception) as error:
-        msg = f"The migrations of {chain.name} in {chain.folder} cannot be read: {error}"
+    except Exception as error:  # a revision is Python, which fails as it likes
+        msg = f"The migrations of {chain.name} in {chain.folder} cannot be read: {error}. Nothing was applied"
         raise MigrationError(msg) from error
     return script
+
+
+def _refuse_doubled(chain: Chain) -> None:
+    files: dict[str, str] = {}
+    for file in sorted(chain.folder.glob("*.py")):
+        for found in _ID.findall(file.read_text(encoding="utf-8")):
+            if found in files:
+                msg = (
+                    f"Two migrations of {chain.name} have the id {found}: {files[found]} and {file.name} in "
+                    f"{chain.folder}. Give one of them another id, and another place in the line. Nothing was applied"
+                )
+                raise MigrationError(msg)
+            files[found] = file.name
 
 
 def applied(connection: Connection, chain: Chain) -> frozenset[str]:
@@ -131,7 +148,7 @@ def refuse_unknown(connection: Connection, chain: Chain) -> None:
 
 def _refuse_foreign_tables(connection: Connection, chain: Chain) -> None:
     for table in chain.metadata.tables.values():
-        name = f"{table.schema}.{table.name}" if table.schema else table.name
+        name = connection.dialect.identifier_preparer.format_table(table)
         if connection.execute(_EXISTS, {"name": name}).scalar_one():
             msg = (
                 f"The table {name} of {chain.name} exists, and {SCHEMA}.{chain.version_table} names no revision. "

@@ -22,16 +22,21 @@ def db() -> None:
 
 
 @db.command()
-def upgrade() -> None:
+@click.option("--sql", "as_sql", is_flag=True, help="Print the SQL instead, as `gristmill db sql` does.")
+def upgrade(*, as_sql: bool) -> None:
     """Apply the missing migrations of the core and of all plugins. Running several at once is safe.
 
     \b
-    Example:
+    Examples:
       gristmill db upgrade
+      gristmill db upgrade --sql > missing.sql
     """  # noqa: D301  the same
     from gristmill import migrations
     from gristmill.commands.database import transaction
 
+    if as_sql:
+        click.echo(migrations.missing_sql(_url()), nl=False)
+        return
     migrations.upgrade(_url())
     with transaction() as session:
         click.echo(f"The schema is current: {migrations.describe(session)}")
@@ -84,6 +89,7 @@ def revision(*, message: str, empty: bool, merge: bool, plugin: str | None) -> N
     Examples:
       gristmill db revision -m "add invoices"
       gristmill db revision -m "backfill totals" --empty
+      gristmill db revision -m "join" --merge
     """  # noqa: D301  the same
     from gristmill.migrations.revise import write_revision
 

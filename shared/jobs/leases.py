@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import orjson
@@ -18,9 +18,15 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
+# Of the low 64 bits of a UUID the first two are 10 (RFC 9562, 4.1), the rest of a UUIDv7's is random. So a key lies
+# below -2^62, where no plain number is that an application locks, and the name keeps it from those that make keys of
+# ids as we do.
+_NAME: Final = int.from_bytes(b"gristmill") & ((1 << 62) - 1)
+
+
 def lock_key(job_id: UUID) -> int:
-    """Return the advisory lock key of a job: the low 64 bits of its UUIDv7, 62 of them random (RFC 9562, 5.7)."""
-    low = job_id.int & 0xFFFF_FFFF_FFFF_FFFF
+    """Return the advisory lock key of a job: the low 64 bits of its UUIDv7, mixed with the platform's name."""
+    low = (job_id.int & 0xFFFF_FFFF_FFFF_FFFF) ^ _NAME
     return low - (1 << 64) if low >> 63 else low
 
 

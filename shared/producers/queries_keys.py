@@ -115,7 +115,7 @@ def list_all_keys(session: Session, *, limit: int) -> list[tuple[Producer, ApiKe
 
 def count_admin_keys(session: Session) -> int:
     """Return the number of valid keys with the scope admin; no other transaction changes it before this one ends."""
-    session.execute(text("SELECT pg_advisory_xact_lock(hashtext('gristmill.admin_keys'))"))
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('gristmill.admin_keys', 0))"))
     query = select(func.count()).select_from(ApiKey).join(Producer).where(_IS_VALID, Producer.scopes.contains([ADMIN]))
     return session.scalars(query).one()
 

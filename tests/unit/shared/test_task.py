@@ -27,7 +27,8 @@ def handler(ctx: Any, *, number: int, password: str = "", places: Any = ()) -> i
 
 def declare(handler: Callable[..., Any] = handler, *, into: Registry | None = None, **options: Any) -> Task:
     chosen: dict[str, Any] = {"name": "demo.double", "queue": "data_processing_queue", "args": Args, **options}
-    return task(into=into or Registry(), **chosen)(handler)
+    made: Task = task(into=into or Registry(), **chosen)(handler)
+    return made
 
 
 def test_a_task_can_be_called_and_tells_about_itself() -> None:
@@ -105,11 +106,18 @@ def test_an_unknown_option_is_refused() -> None:
         declare(max_retries=3)
 
 
-def test_a_name_can_be_taken_once_and_the_error_says_by_whom() -> None:
+def test_a_name_can_be_taken_once_and_the_error_names_both_places() -> None:
     registry = Registry()
+
+    def other(ctx: Any, *, number: int, password: str = "", places: Any = ()) -> None: ...
+
     declare(into=registry)
-    with pytest.raises(TaskDefinitionError, match=r"taken by .*test_task.handler; choose another"):
-        declare(into=registry)
+    with pytest.raises(TaskDefinitionError) as refused:
+        declare(other, into=registry)
+    first, second = handler.__code__.co_firstlineno, other.__code__.co_firstlineno
+    assert f"in {__name__}, line {second}: the name is taken by the task in {__name__}, line {first}" in str(
+        refused.value
+    )
 
 
 def test_the_registry_knows_its_tasks_and_hides_demo_tasks_where_they_are_off() -> None:
