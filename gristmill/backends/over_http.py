@@ -25,7 +25,8 @@ from gristmill.shared.errors import (
 )
 
 PREFIX: Final = "/api/v1"
-PATIENCE: Final = 30.0  # seconds for all tries of a request
+PATIENCE: Final = 30.0  # seconds for all tries of a request that is answered with "later"
+CONNECT_PATIENCE: Final = 5.0  # seconds for all tries of one that is not answered
 STREAM_PATIENCE: Final = 60.0  # seconds without an answer after which a job is no longer followed
 SECONDS: Final = 60.0  # without a byte, after which one try is abandoned: bulk work takes up to 15
 _HEARTBEAT: Final = 20.0  # the server sends a comment each 5 seconds
@@ -120,7 +121,8 @@ class HttpBackend:
 
     def _send(self, request: httpx.Request, *, repeatable: bool) -> httpx.Response:
         """Send a request until it is answered, within the patience; again only what is harmless or was not done."""
-        ends_at = time.monotonic() + self._patience
+        began = time.monotonic()
+        ends_at = began + self._patience
         pauses = _Pauses()
         while True:
             wait = pauses.next()
@@ -128,7 +130,8 @@ class HttpBackend:
                 answer = self._http.send(request)
             except httpx.TransportError as error:
                 arrived = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
-                if (arrived and not repeatable) or time.monotonic() + wait > ends_at:
+                over = time.monotonic() + wait > min(ends_at, began + CONNECT_PATIENCE)
+                if over or (arrived and not repeatable):
                     raise self._no_answer(error, unsure=arrived and not repeatable) from error
             else:
                 self._read_clock(answer)

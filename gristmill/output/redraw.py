@@ -16,6 +16,8 @@ _TOP: Final = "\x1b[H"
 _CLEAR: Final = "\x1b[2J"
 _TO_LINE_END: Final = "\x1b[K"
 _TO_SCREEN_END: Final = "\x1b[J"
+_NO_WRAP: Final = "\x1b[?7l"  # a line that is too long stays one line, also in a wide table
+_WRAP: Final = "\x1b[?7h"
 
 
 def redraw(draw: Callable[[], Sequence[str]], *, every: float, title: str) -> None:
@@ -26,18 +28,20 @@ def redraw(draw: Callable[[], Sequence[str]], *, every: float, title: str) -> No
         every: seconds between the end of a look and the next.
         title: what is shown, for the line at the top.
     """
-    in_place = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-    if in_place:
-        click.echo(_CLEAR, nl=False, color=True)
-    while True:
-        lines = draw()
-        head = f"{title}  every {every:g} s, Ctrl-C ends  {datetime.now(UTC):%H:%M:%SZ}"
-        if in_place:
-            _draw_in_place([head, "", *lines])
-        else:
-            click.echo("\n".join([*lines, ""]))
-        sys.stdout.flush()
-        time.sleep(every)
+    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        while True:
+            click.echo("\n".join([*draw(), ""]))
+            sys.stdout.flush()
+            time.sleep(every)
+    click.echo(f"{_NO_WRAP}{_CLEAR}", nl=False, color=True)
+    try:
+        while True:
+            head = f"{title}, every {every:g} s, Ctrl-C ends, {datetime.now(UTC):%H:%M:%SZ}"
+            _draw_in_place([head, "", *draw()])
+            sys.stdout.flush()
+            time.sleep(every)
+    finally:
+        click.echo(_WRAP, color=True)
 
 
 def _draw_in_place(lines: Sequence[str]) -> None:

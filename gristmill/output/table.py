@@ -8,6 +8,7 @@ from gristmill.output.paper import Paper
 from gristmill.output.values import columns_of, cut, one_line, text_of
 
 _GAP: Final = 2
+_LONGEST_ID: Final = 40  # columns that the own id of a row keeps, as long as the line has them: a UUID has 36
 _COLOURS: Final = {
     "succeeded": "green",
     "running": "cyan",
@@ -27,7 +28,7 @@ class Column:
         name: its heading.
         value: returns the text of a row.
         least: columns to which it may be cut when the line is too long; 0 for a column that is never cut.
-        is_id: whether it is the row's own id, which is left out last.
+        is_id: whether it is the row's own id: whole up to 40 columns, and never left out.
         wide: whether it is shown in wide tables only.
         right: whether it is aligned to the right.
         coloured: whether states in it are coloured.
@@ -59,8 +60,8 @@ def plain(name: str, field: str, **options: Any) -> Column:
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], paper: Paper) -> list[str]:
     """Return the lines of a table, the headings first. Columns in which nothing stands are left out.
 
-    On paper that is too narrow, columns that may be cut are cut, then the last columns are left out, and then the line
-    is cut. Wide tables have all columns, whole.
+    On paper that is too narrow, columns that may be cut are cut, the widest first, then the last columns are left out,
+    and then the line is cut. Wide tables have all columns, whole.
     """
     laid = [_lay(column, rows, paper) for column in columns if paper.wide or not column.wide]
     laid = [each for each in laid if any(each.texts) or each.column.is_id]
@@ -79,7 +80,7 @@ def _lay(column: Column, rows: Sequence[Mapping[str, Any]], paper: Paper) -> _La
 def _fit(laid: list[_Laid], width: int) -> None:
     """Make the columns fit: the widest of those that may be cut becomes shorter first."""
     while (over := _total(laid) - width) > 0:
-        elastic = [each for each in laid if each.column.least and each.width > _least(each)]
+        elastic = [each for each in laid if each.width > _least(each)]
         if elastic:
             widest = max(elastic, key=lambda each: each.width)
             rest = max((each.width for each in elastic if each is not widest), default=0)
@@ -94,7 +95,8 @@ def _fit(laid: list[_Laid], width: int) -> None:
 
 
 def _least(each: _Laid) -> int:
-    return max(each.column.least, columns_of(each.column.name))
+    least = _LONGEST_ID if each.column.is_id else each.column.least or each.width
+    return max(least, columns_of(each.column.name))
 
 
 def _total(laid: Sequence[_Laid]) -> int:

@@ -49,7 +49,7 @@ class View:
             draw: returns the lines of the answer for people.
             title: what is shown.
         """
-        self._show(ask, draw, title, backend.clock)
+        self._show(ask, draw, title if self.every is None else f"{title} of {backend.title}", backend.clock)
 
     def _show(
         self,

@@ -87,7 +87,8 @@ def suggesting(backend: "Backend", kind: str, name: str | None) -> "Iterator[Non
         with suppress(Exception):  # the error itself is what has to be told
             names = names_of(backend, kind) if name is not None else []
         if name is not None and name not in names:
-            error.message += did_you_mean(name, names)
+            meant = did_you_mean(name, names)
+            error.message = f"{error.message.rstrip('.')}.{meant}" if meant else error.message
         raise
 
 

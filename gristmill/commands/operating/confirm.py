@@ -32,14 +32,13 @@ def confirm_many(backend: "Backend", act: str, *, yes: bool, typed: str | None) 
         typed: the name of the guarded profile, if it was given before.
 
     Raises:
-        Abort: the answer is no.
-        UsageError: nobody can be asked, and the profile is guarded.
+        ClickException: the answer is no, or nobody can be asked and the profile is guarded.
     """
     guard = current_target().guarded_by
     asks = sys.stdin.isatty() and sys.stdout.isatty()
     if guard is None:
-        if asks and not yes:
-            click.confirm(f"{act} on {backend.title}?", abort=True, err=True)
+        if asks and not yes and not click.confirm(f"{act} on {backend.title}?", err=True):
+            raise click.ClickException("nothing was done")
         return
     if typed is None and asks:
         typed = click.prompt(f"{act} on {backend.title}? Type the name of the profile", err=True)
