@@ -56,8 +56,8 @@ class _Group(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in _COMMANDS and not args[0].startswith("-"):
-            alike = get_close_matches(args[0], _COMMANDS, n=1)
-            meant = f" Did you mean {alike[0]!r}?" if alike else ""
+            close = get_close_matches(args[0], _COMMANDS, n=1)
+            meant = f" Did you mean {close[0]!r}?" if close else ""
             ctx.fail(f"No such command {args[0]!r}.{meant}")
         return super().resolve_command(ctx, args)
 

@@ -41,7 +41,7 @@ _KINDS: Final[dict[int, type[GristmillError]]] = {
     409: ConflictError,
     422: InvalidError,
 }
-ENDS: Final = frozenset({"job.succeeded", "job.dead", "job.cancelled"})
+END_KINDS: Final = frozenset({"job.succeeded", "job.dead", "job.cancelled"})
 
 
 class UnreachableError(GristmillError):
@@ -95,7 +95,7 @@ class HttpBackend:
                     yield event
                     if event is not None:
                         last = event["id"]
-                        if event["event"] in ENDS:
+                        if event["event"] in END_KINDS:
                             return
             except httpx.TransportError as error:
                 problem = self._no_answer(error)

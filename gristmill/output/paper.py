@@ -1,4 +1,4 @@
-"""Paper to write on: its width, its colours, its level of detail and the time by which ages are told."""
+"""Paper that output is written on: its width, its colours, its level of detail and the time by which ages are told."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ import click
 
 @dataclass(frozen=True)
 class Paper:
-    """What output is written on.
+    """Screen or pipe that output is written to.
 
     Attributes:
         width: columns of a line; None when lines may have any length.

@@ -6,11 +6,11 @@ from uuid import UUID
 
 import click
 
-from gristmill.commands.operating.api_command import ApiGroup, ask_pages, open_backend
-from gristmill.commands.operating.choices import say_unknown, suggesting
-from gristmill.commands.operating.columns import age_column, error_of, title
+from gristmill.commands.common.api_command import ApiGroup, ask_pages, open_backend
+from gristmill.commands.common.choices import say_unknown, suggesting
+from gristmill.commands.common.columns import age_column, error_of, title
+from gristmill.commands.common.filter_options import body_of, group_options, letter_options
 from gristmill.commands.operating.dead_letters_redrive import LETTERS, discard, find_letter, redrive
-from gristmill.commands.operating.filter_options import body_of, group_options, letter_options
 from gristmill.commands.operating.job_tables import ATTEMPTS
 from gristmill.commands.operating.jobs import counted
 from gristmill.output.fields import show_fields

@@ -7,13 +7,13 @@ from uuid import UUID
 
 import click
 
-from gristmill.commands.operating.api_command import ApiCommand, act_on_each, open_backend
-from gristmill.commands.operating.arguments import read_object
-from gristmill.commands.operating.choices import suggesting
-from gristmill.commands.operating.columns import age_column, error_column
-from gristmill.commands.operating.confirm import confirm_many, confirm_options
-from gristmill.commands.operating.filter_options import body_of, letter_options
-from gristmill.commands.operating.until_none import Preview, preview, until_none
+from gristmill.commands.common.api_command import ApiCommand, act_on_each, open_backend
+from gristmill.commands.common.arguments import read_object
+from gristmill.commands.common.bulk import Preview, preview, until_none
+from gristmill.commands.common.choices import suggesting
+from gristmill.commands.common.columns import age_column, error_column
+from gristmill.commands.common.confirm import confirm_many, confirm_options
+from gristmill.commands.common.filter_options import body_of, letter_options
 from gristmill.output.table import plain
 from gristmill.output.values import one_line, stamp
 

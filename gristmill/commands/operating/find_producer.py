@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from gristmill.commands.operating.choices import did_you_mean
+from gristmill.commands.common.choices import did_you_mean
 
 if TYPE_CHECKING:
     from gristmill.backends.operations import Backend

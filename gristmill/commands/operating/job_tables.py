@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gristmill.commands.operating.columns import age_column, error_column, time_column, title
+from gristmill.commands.common.columns import age_column, error_column, time_column, title
 from gristmill.output.fields import show_fields
 from gristmill.output.paper import Paper
 from gristmill.output.table import Column, plain, table

@@ -5,10 +5,10 @@ from uuid import UUID
 
 import click
 
-from gristmill.commands.operating.api_command import ApiGroup, act_on_each, ask_pages, open_backend
-from gristmill.commands.operating.arguments import arguments_of
-from gristmill.commands.operating.choices import Named, say_unknown, suggesting
-from gristmill.commands.operating.filter_options import body_of, job_options
+from gristmill.commands.common.api_command import ApiGroup, act_on_each, ask_pages, open_backend
+from gristmill.commands.common.arguments import arguments_of
+from gristmill.commands.common.choices import Named, say_unknown, suggesting
+from gristmill.commands.common.filter_options import body_of, job_options
 from gristmill.commands.operating.job_tables import JOBS, draw_job
 from gristmill.commands.operating.jobs_cancel import cancel, would
 from gristmill.commands.operating.jobs_follow import follow

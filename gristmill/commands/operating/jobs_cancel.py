@@ -6,12 +6,12 @@ from uuid import UUID
 
 import click
 
-from gristmill.commands.operating.api_command import ApiCommand, act_on_each, open_backend
-from gristmill.commands.operating.choices import suggesting
-from gristmill.commands.operating.confirm import confirm_many, confirm_options
-from gristmill.commands.operating.filter_options import body_of, job_options
+from gristmill.commands.common.api_command import ApiCommand, act_on_each, open_backend
+from gristmill.commands.common.bulk import Preview, preview, until_none
+from gristmill.commands.common.choices import suggesting
+from gristmill.commands.common.confirm import confirm_many, confirm_options
+from gristmill.commands.common.filter_options import body_of, job_options
 from gristmill.commands.operating.job_tables import JOBS
-from gristmill.commands.operating.until_none import Preview, preview, until_none
 from gristmill.output.values import stamp
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import click
 
-from gristmill.commands.operating.api_command import ApiCommand, open_backend
+from gristmill.commands.common.api_command import ApiCommand, open_backend
 from gristmill.output.paper import Paper, paper_for
 from gristmill.output.values import cut, one_line, stamp, text_of
 

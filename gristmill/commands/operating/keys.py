@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import click
 
-from gristmill.commands.operating.api_command import ApiGroup, current_target, open_backend
-from gristmill.commands.operating.choices import Choice, Named
-from gristmill.commands.operating.columns import age_column
+from gristmill.commands.common.api_command import ApiGroup, current_target, open_backend
+from gristmill.commands.common.choices import Choice, Named
+from gristmill.commands.common.columns import age_column
 from gristmill.commands.operating.find_producer import find_producer, get_producer, keys_of, producer_of_key
 from gristmill.output.paper import Paper
 from gristmill.output.table import Column, plain, table

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import click
 
-from gristmill.commands.operating.api_command import ApiGroup, ask_pages, open_backend
-from gristmill.commands.operating.choices import Choice, Named
-from gristmill.commands.operating.columns import age_column
+from gristmill.commands.common.api_command import ApiGroup, ask_pages, open_backend
+from gristmill.commands.common.choices import Choice, Named
+from gristmill.commands.common.columns import age_column
 from gristmill.commands.operating.find_producer import get_producer
 from gristmill.output.fields import show_fields
 from gristmill.output.paper import Paper

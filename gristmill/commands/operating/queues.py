@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import click
 
-from gristmill.commands.operating.api_command import ApiGroup, open_backend
-from gristmill.commands.operating.choices import Named, suggesting
+from gristmill.commands.common.api_command import ApiGroup, open_backend
+from gristmill.commands.common.choices import Named, suggesting
 from gristmill.output.fields import show_fields
 from gristmill.output.paper import Paper
 from gristmill.output.table import Column, plain, table

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import click
 
-from gristmill.commands.operating.api_command import ApiGroup, ask_pages, open_backend
-from gristmill.commands.operating.choices import Named, suggesting
-from gristmill.commands.operating.columns import time_column
+from gristmill.commands.common.api_command import ApiGroup, ask_pages, open_backend
+from gristmill.commands.common.choices import Named, suggesting
+from gristmill.commands.common.columns import time_column
 from gristmill.commands.operating.schedules_change import backfill, create, delete, pause, resume, run
 from gristmill.output.fields import show_fields
 from gristmill.output.paper import Paper

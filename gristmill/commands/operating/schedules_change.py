@@ -5,10 +5,10 @@ from typing import Any, Final
 
 import click
 
-from gristmill.commands.operating.api_command import ApiCommand, open_backend
-from gristmill.commands.operating.arguments import arguments_of
-from gristmill.commands.operating.choices import Choice, Named, suggesting
-from gristmill.commands.operating.confirm import confirm_many, confirm_options
+from gristmill.commands.common.api_command import ApiCommand, open_backend
+from gristmill.commands.common.arguments import arguments_of
+from gristmill.commands.common.choices import Choice, Named, suggesting
+from gristmill.commands.common.confirm import confirm_many, confirm_options
 from gristmill.output.values import read_time, stamp
 
 

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from gristmill.cli import cli
-from gristmill.commands.operating.api_command import ApiCommand
+from gristmill.commands.common.api_command import ApiCommand
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs import moves
 from gristmill.shared.states import DeadReason

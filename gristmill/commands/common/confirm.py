@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gristmill.commands.operating.api_command import current_target
+from gristmill.commands.common.api_command import current_target
 
 if TYPE_CHECKING:
     from gristmill.backends.operations import Backend

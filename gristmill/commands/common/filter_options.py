@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from gristmill.commands.operating.choices import Choice, Named
+from gristmill.commands.common.choices import Choice, Named
 from gristmill.shared.states import DeadReason, State
 
 F = TypeVar("F", bound=Callable[..., Any])

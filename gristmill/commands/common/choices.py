@@ -41,7 +41,7 @@ class Named(click.ParamType[str]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         del param
-        from gristmill.commands.operating.api_command import current_target, make_backend
+        from gristmill.commands.common.api_command import current_target, make_backend
 
         with suppress(Exception), ctx:  # a shell that completes has no use for an error
             target = current_target()
@@ -56,7 +56,7 @@ class Named(click.ParamType[str]):
 
 def names_of(backend: "Backend", kind: str) -> list[str]:
     """Return the names of all queues, tasks or schedules."""
-    from gristmill.commands.operating.api_command import ask_pages
+    from gristmill.commands.common.api_command import ask_pages
 
     operation = _LISTS[kind]
     answer = ask_pages(backend, operation, _MOST) if kind == "schedule" else backend.ask(operation)
@@ -64,9 +64,9 @@ def names_of(backend: "Backend", kind: str) -> list[str]:
 
 
 def did_you_mean(value: str, names: Iterable[str]) -> str:
-    """Return ` Did you mean 'x'?`, or an empty text if none of `names` is alike."""
-    alike: Sequence[str] = get_close_matches(value, list(names), n=1, cutoff=0.6)
-    return f" Did you mean {alike[0]!r}?" if alike else ""
+    """Return ` Did you mean 'x'?`, or an empty text if none of `names` is close."""
+    close: Sequence[str] = get_close_matches(value, list(names), n=1, cutoff=0.6)
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 @contextmanager

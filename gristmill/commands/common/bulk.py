@@ -20,7 +20,7 @@ _MOMENT: Final = timedelta(microseconds=1)  # the smallest step of a time in Pos
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What an act would change.
+    """Things that an act would change.
 
     Attributes:
         number: of the things, as people read it: `12`, `10000+`.
