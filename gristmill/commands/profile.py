@@ -31,7 +31,7 @@ def profile() -> None:
     \b
     Examples:
       gristmill profile add staging --url https://mill.staging.example.com
-      gristmill profile add production --url https://mill.example.com --guarded < key.txt
+      gristmill profile add production --url https://mill.example.com --guarded --key-stdin < key.txt
       gristmill profile use staging
       gristmill profile list
       gristmill jobs list --profile production
@@ -46,16 +46,17 @@ def profile() -> None:
 @click.argument("name")
 @click.option("--url", required=True, help="The URL of its API, such as https://mill.example.com.")
 @click.option("--guarded", is_flag=True, help="Acts on many jobs ask for the name of the profile.")
+@click.option("--key-stdin", is_flag=True, help="Read the key from standard input.")
 @click.option("--no-key", is_flag=True, help="Keep no key: GRISTMILL_API_KEY brings it.")
 @click.option("--no-check", is_flag=True, help="Do not ask the API whether it accepts the key.")
-def add(*, name: str, url: str, guarded: bool, no_key: bool, no_check: bool) -> None:
-    """Add the profile NAME, or replace it. The key is asked for, or read from standard input or GRISTMILL_API_KEY."""
+def add(*, name: str, url: str, guarded: bool, key_stdin: bool, no_key: bool, no_check: bool) -> None:
+    """Add the profile NAME, or replace it. The key is that of GRISTMILL_API_KEY, or else it is asked for."""
     from gristmill.backends.profiles import NAME, Profile, changing_profiles, profiles_file
     from gristmill.backends.target import check_url
 
     if NAME.fullmatch(name) is None:
         raise click.UsageError(f"{name!r} is no name: use up to 50 letters, digits, dots, dashes and underscores")
-    made = Profile(check_url(url, "--url"), "" if no_key else _read_key(), guarded)
+    made = Profile(check_url(url, "--url"), "" if no_key else _read_key(from_stdin=key_stdin), guarded)
     if made.key and not no_check:
         _check(name, made)
     if urlsplit(made.url).scheme == "http" and not _is_near(made.url):
@@ -125,20 +126,22 @@ def _shown(each: "Profile") -> dict[str, Any]:
     return {"url": each.url, "key": each.shown_key, "guarded": each.guarded}
 
 
-def _read_key() -> str:
+def _read_key(*, from_stdin: bool) -> str:
     """Return the key from standard input, the environment or a person, and refuse what can be none."""
     from gristmill.backends.target import KEY
 
-    if not sys.stdin.isatty() and (piped := sys.stdin.read(_LONGEST_KEY).strip()):
-        key = piped
-    elif given := os.environ.get(KEY):
+    given = os.environ.get(KEY)
+    if from_stdin:
+        key = sys.stdin.read(_LONGEST_KEY).strip()
+    elif given:
         key = given
+        click.echo(f"The key is that of {KEY}", err=True)
     elif sys.stdin.isatty():
         key = click.prompt("Key", hide_input=True, err=True).strip()
     else:
-        raise click.UsageError(f"there is no key: pipe it in, set {KEY}, or give --no-key")
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise click.UsageError("the key holds characters that no key has")
+        raise click.UsageError(f"there is no key: give --key-stdin or --no-key, or set {KEY}")
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise click.UsageError("the key is empty, or holds characters that no key has")
     return key
 
 

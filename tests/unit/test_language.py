@@ -15,6 +15,7 @@ NOT_FINDABLE = set(WORDS.split())
 EXCEPTIONS = {
     ("clients/python", "flush"): "part of the client's public API; the usual word for emptying a local buffer",
     ("shared/states.py", "WAITING"): "the set of states in which a job waits",
+    ("docs/command-line.md", "watch"): "what readers type: the option's and the command's name, as in other tools",
 }
 LONGEST_SENTENCE = 35  # words
 

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ from uuid import UUID
 import pytest
 
 from gristmill import ports
+from gristmill.process import Process
 from gristmill.shared.jobs import moves
 from gristmill.shared.jobs.enqueue import JobOptions
 from gristmill.shared.states import DeadReason
@@ -40,7 +43,7 @@ def die(web: Web, job: UUID) -> None:
 
 
 @contextmanager
-def in_background(place: Place, *arguments: str) -> Iterator[tuple[Path, warm.Process]]:
+def in_background(place: Place, *arguments: str) -> Iterator[tuple[Path, Process]]:
     """Run a command whose output is read while it runs."""
     shown = place.folder.parent / "shown"
     with shown.open("wb") as output:
@@ -170,6 +173,21 @@ def test_profiles_choose_the_platform_and_never_show_a_key(web: Web, laptop: Pla
     told += [laptop.says("profile", "remove", "there"), laptop.says("profile", "remove", "here")]
     assert key.split("_", 2)[2] not in "".join(told)
     assert "no profiles yet" in laptop.says("profile", "list")
+
+
+def test_a_key_is_typed_unseen_or_piped_in(web: Web, laptop: Place) -> None:
+    url, key = laptop.env.pop("GRISTMILL_URL"), laptop.env.pop("GRISTMILL_API_KEY")
+    screen = open_screen("profile", "add", "typed", "--url", url, env=laptop.env, folder=laptop.folder)
+    screen.wait_for("Key:")
+    screen.type(f"{key}\n")
+    assert screen.end() == 0, screen.shown
+    assert key not in screen.shown
+    piped = [sys.executable, "-m", "gristmill", "profile", "add", "piped", "--url", url, "--key-stdin"]
+    subprocess.run(piped, input=key, text=True, env=laptop.env, cwd=laptop.folder, timeout=120, check=True)
+    for name in ("typed", "piped"):
+        assert laptop.says("jobs", "count", "--profile", name).isdecimal()
+    nothing = laptop.call("profile", "add", "none", "--url", url)
+    assert (nothing.returncode, "there is no key" in nothing.stderr) == (2, True)
 
 
 def test_a_profile_is_not_kept_if_the_api_refuses_its_key(web: Web, laptop: Place) -> None:

@@ -104,9 +104,8 @@ def test_the_own_id_of_a_row_is_whole_at_80_columns(web: Web, names: dict[str, s
 def test_colours_are_for_terminals_without_no_color(web: Web, names: dict[str, str]) -> None:
     laptop, command = web.laptop, words("jobs list", names)
     plain = laptop.says(*command)
-    coloured, without = (
-        open_screen(*command, env=laptop.env, folder=laptop.folder, **more) for more in ({}, {"NO_COLOR": "1"})
-    )
+    coloured = open_screen(*command, env=laptop.env, folder=laptop.folder)
+    without = open_screen(*command, env=laptop.env, folder=laptop.folder, NO_COLOR="1")
     assert (coloured.end(), without.end()) == (0, 0)
     assert "\x1b[31mdead\x1b[0m" in coloured.shown
     assert "\x1b" not in plain + without.shown

@@ -17,7 +17,7 @@ from gristmill.shared.errors import ConflictError, ForbiddenError, GristmillErro
 
 KEY = "gm_aaaaaaaaaaaa_hushhushhush"
 JOB = UUID("01993c1e-0000-7000-8000-000000000000")
-PAGE = {"items": [], "next_cursor": None}
+PAGE: dict[str, Any] = {"items": [], "next_cursor": None}
 
 
 class Server:
