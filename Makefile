@@ -84,6 +84,7 @@ format: dev ## put the code into its format, and repair what ruff can
 
 lock: dev ## write requirements/*.txt anew (ARGS=--upgrade takes newer versions)
 	$(UV) $(ARGS) requirements/runtime.in --output-file requirements/runtime.txt
+	$(UV) $(ARGS) requirements/image.in --output-file requirements/image.txt
 	$(UV) $(ARGS) requirements/dev.in --output-file requirements/dev.txt
 	for file in bench/requirements/*.in bench/peers/requirements/*.in; do $(UV) $(ARGS) "$$file" --output-file "$${file%.in}.txt"; done
 

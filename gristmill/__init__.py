@@ -10,9 +10,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from gristmill.client import AsyncClient, Client
     from gristmill.shared.context import Context
+    from gristmill.shared.enqueuing.enqueue import enqueue
     from gristmill.shared.errors import PermanentError, TransientError
-    from gristmill.shared.jobs.enqueue import JobOptions, enqueue
+    from gristmill.shared.jobs.options import JobOptions
     from gristmill.shared.outcomes import Cancel, Discard, Snooze
     from gristmill.shared.plugins.plugin import Plugin
     from gristmill.shared.queues import Queue
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "AsyncClient",
     "Cancel",
+    "Client",
     "Context",
     "Discard",
     "JobOptions",
@@ -37,19 +41,21 @@ __all__ = [
     "task",
 ]
 _MODULES: Final = {
-    "Cancel": "outcomes",
-    "Context": "context",
-    "Discard": "outcomes",
-    "JobOptions": "jobs.enqueue",
-    "PermanentError": "errors",
-    "Plugin": "plugins.plugin",
-    "Queue": "queues",
-    "RetryPolicy": "retry",
-    "Schedule": "schedules.declaration",
-    "Snooze": "outcomes",
-    "TransientError": "errors",
-    "enqueue": "jobs.enqueue",
-    "task": "task",
+    "AsyncClient": "client",
+    "Cancel": "shared.outcomes",
+    "Client": "client",
+    "Context": "shared.context",
+    "Discard": "shared.outcomes",
+    "JobOptions": "shared.jobs.options",
+    "PermanentError": "shared.errors",
+    "Plugin": "shared.plugins.plugin",
+    "Queue": "shared.queues",
+    "RetryPolicy": "shared.retry",
+    "Schedule": "shared.schedules.declaration",
+    "Snooze": "shared.outcomes",
+    "TransientError": "shared.errors",
+    "enqueue": "shared.enqueuing.enqueue",
+    "task": "shared.task",
 }
 
 
@@ -62,7 +68,7 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         msg = f"module 'gristmill' has no attribute {name!r}; its public names are {', '.join(__all__)}"
         raise AttributeError(msg)
-    return getattr(import_module(f"gristmill.shared.{_MODULES[name]}"), name)
+    return getattr(import_module(f"gristmill.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

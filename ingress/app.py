@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import metadata
 from typing import Any, Final
 
@@ -10,7 +11,14 @@ from flask import Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
 
-from gristmill.ingress.accepting.group_commit import BATCH_CAPACITY, BATCH_WRITERS, WRITERS, Acceptor
+from gristmill.ingress.accepting.group_commit import (
+    BATCH_CAPACITY,
+    BATCH_WRITERS,
+    KEYED_LOCK_TIMEOUT,
+    KEYED_WRITERS,
+    WRITERS,
+    Acceptor,
+)
 from gristmill.ingress.access.access_rules import refuse_undeclared_routes
 from gristmill.ingress.access.authenticate import authenticate
 from gristmill.ingress.access.key_checks import KeyChecks
@@ -128,6 +136,12 @@ def _make_services(settings: Settings, database: Database) -> Services:
         writers=BATCH_WRITERS,
         capacity=BATCH_CAPACITY,
     )
+    keyed = Acceptor(
+        _own_connections(database, KEYED_WRITERS, longest_lock=KEYED_LOCK_TIMEOUT),
+        name="keyed acceptor",
+        writers=KEYED_WRITERS,
+        capacity=BATCH_CAPACITY,
+    )
     rate_counters = RateCounters(settings)
     followers = _make_followers(settings, database)
     return Services(
@@ -135,6 +149,7 @@ def _make_services(settings: Settings, database: Database) -> Services:
         database=database,
         acceptor=acceptor,
         batches=batches,
+        keyed=keyed,
         key_checks=KeyChecks(database, people="accounts" in load_plugins().names),
         bodies=Bodies(port=settings.port, most=max(1, settings.web_threads // 2), seconds=settings.web_body_seconds),
         readiness=Readiness(database, settings),
@@ -142,7 +157,10 @@ def _make_services(settings: Settings, database: Database) -> Services:
         password_checks=PasswordChecks(most=_most_sign_ins(settings)),
         followers=followers,
         metrics=Metrics(
-            database, acceptors={"single": acceptor, "batch": batches}, followers=followers, rate_counters=rate_counters
+            database,
+            acceptors={"single": acceptor, "batch": batches, "unique": keyed},
+            followers=followers,
+            rate_counters=rate_counters,
         ),
     )
 
@@ -159,6 +177,13 @@ def _most_sign_ins(settings: Settings) -> int:
     return max(1, min(settings.web_threads // 4, left // 2))
 
 
-def _own_connections(database: Database, count: int) -> Database:
-    """Return a separate connection pool to the same database, without a check before each use."""
-    return Database(database.settings, application_name="gristmill web accept", pool_size=count, pre_ping=False)
+def _own_connections(database: Database, count: int, *, longest_lock: float | None = None) -> Database:
+    """Return a separate connection pool to the same database, without a check before each use.
+
+    Args:
+        longest_lock: seconds for which a statement waits for a lock, if less than all others may.
+    """
+    settings = database.settings
+    if longest_lock is not None:
+        settings = replace(settings, lock_timeout=min(longest_lock, settings.lock_timeout))
+    return Database(settings, application_name="gristmill web accept", pool_size=count, pre_ping=False)

@@ -3,6 +3,7 @@
 from gristmill.shared.audit.models import AuditEntry
 from gristmill.shared.database.columns import Base
 from gristmill.shared.dead_letters.models import DeadLetter
+from gristmill.shared.enqueuing.models import DeclaredTask
 from gristmill.shared.jobs.models import Attempt, IdempotencyKey, Job, Outbox
 from gristmill.shared.operating.models import FeatureFlag, HeldHint, ProcessReport, QueueControl, QueueCount
 from gristmill.shared.producers.models import ApiKey, Producer, WebhookSecret
@@ -14,6 +15,7 @@ __all__ = [
     "AuditEntry",
     "Base",
     "DeadLetter",
+    "DeclaredTask",
     "FeatureFlag",
     "Fire",
     "HeldHint",

@@ -30,7 +30,10 @@ def run() -> None:
         "compare_server_default": True,
     } | attributes.get("options", {})
     if attributes["as_sql"]:
-        context.configure(dialect_name="postgresql", literal_binds=True, **options)
+        # In the default style of the driver each % would be printed twice.
+        context.configure(
+            dialect_name="postgresql", dialect_opts={"paramstyle": "named"}, literal_binds=True, **options
+        )
     else:
         context.configure(connection=attributes["connection"], **options)
     with context.begin_transaction():

@@ -78,6 +78,12 @@ class InvalidArgsError(InvalidError):
     code = "TASK_ARGS_INVALID_001"
 
 
+class EnqueueError(GristmillError):
+    """No job can be enqueued on this connection: it has no transaction, or its database lacks the platform's schema."""
+
+    code = "ENQUEUE_REFUSED_001"
+
+
 class IdempotencyConflictError(InvalidError):
     """The idempotency key was used before, with another body."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("shared", "tasks", "workers", "ingress", "gristmill")  # what the wheel installs, but for the migrations
-FOLDERS = (*PACKAGES, "migrations", "bench", "chaos", "clients", "docs")
+FOLDERS = (*PACKAGES, "migrations", "bench", "chaos", "docs")
 
 
 def files(*folders: str) -> list[Path]:

@@ -73,6 +73,8 @@ def _run(check: _Check, settings: "Settings", ends_at: float) -> bool:
     while True:
         try:
             found = check.run(settings)
+        except ModuleNotFoundError:  # no check failed: the command itself lacks an extra
+            raise
         except Exception as error:  # noqa: BLE001  one failing check never stops the others
             if time.monotonic() + _AGAIN_SECONDS < ends_at:
                 time.sleep(_AGAIN_SECONDS)

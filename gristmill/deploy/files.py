@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from gristmill import __version__
+from gristmill.shared.contract.options import longest_run
 from gristmill.shared.plugins.load import load_plugins
 from gristmill.shared.queues import PRIORITY_QUEUE, QUEUES, Queue
-from gristmill.shared.task import longest_run, registry
+from gristmill.shared.task import registry
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 SETTLE: Final = timedelta(seconds=15)  # to end what runs, beyond its time limit

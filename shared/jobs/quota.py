@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _LOCK_QUOTAS = text(
     """
     SELECT pg_advisory_xact_lock(key) FROM (
-        SELECT hashtextextended('gristmill.quota ' || id, 0) AS key FROM unnest(CAST(:producers AS text[])) AS id ORDER BY key
+        SELECT hashtextextended('gristmill.quota ' || id, 0) AS key FROM unnest(CAST(:producers AS text[])) AS id
+        ORDER BY key
     ) AS keys
     """
 )

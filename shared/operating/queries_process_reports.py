@@ -22,10 +22,11 @@ _MOST: Final = 1_000  # reports that are read at once
 _WRITE = text(
     """
     INSERT INTO gristmill.process_reports AS known (name, kind, queue, acted_at, stopped_at, trouble, trouble_since,
-                                          children, jobs_a_minute)
+                                          children, jobs_a_minute, tasks)
     VALUES (:name, :kind, :queue, CASE WHEN :acted THEN clock_timestamp() END,
             CASE WHEN :stopped THEN clock_timestamp() END, CAST(:trouble AS text),
-            CASE WHEN CAST(:trouble AS text) IS NOT NULL THEN clock_timestamp() END, :children, :jobs_a_minute)
+            CASE WHEN CAST(:trouble AS text) IS NOT NULL THEN clock_timestamp() END, :children, :jobs_a_minute,
+            CAST(:tasks AS text[]))
     ON CONFLICT (name) DO UPDATE
     SET started_at = CASE WHEN :first THEN excluded.started_at ELSE known.started_at END,
         seen_at = excluded.seen_at,
@@ -36,7 +37,8 @@ _WRITE = text(
             WHEN excluded.trouble IS NULL OR known.trouble_since IS NULL OR :first THEN excluded.trouble_since
             ELSE known.trouble_since END,
         children = excluded.children,
-        jobs_a_minute = excluded.jobs_a_minute
+        jobs_a_minute = excluded.jobs_a_minute,
+        tasks = CASE WHEN :first THEN excluded.tasks ELSE coalesce(excluded.tasks, known.tasks) END
     """
 )
 
@@ -53,6 +55,7 @@ class StatusReport:
         trouble: the error that keeps it from the broker.
         children: the number of jobs that it can execute at a time.
         jobs_a_minute: attempts that it started in the last 60 seconds.
+        tasks: the names of the tasks that it knows; None where the last report said it already.
     """
 
     name: str
@@ -64,6 +67,7 @@ class StatusReport:
     trouble: str | None = None
     children: int = 1
     jobs_a_minute: int = 0
+    tasks: list[str] | None = None
 
 
 def write_report(session: Session, report: StatusReport) -> None:

@@ -87,6 +87,15 @@ def project_plugin() -> str | None:
     return _import(found[0]).name if found else None
 
 
+def project_reference(folder: Path) -> str | None:
+    """Return the reference of the plugin that the pyproject.toml of `folder` names, such as `shop.mill:plugin`.
+
+    Raises:
+        PluginError: the file cannot be read, or the reference is not written as it must be.
+    """
+    return next((found.reference for found in _project(folder)), None)
+
+
 def in_order(plugins: Iterable[Plugin]) -> list[Plugin]:
     """Return `plugins` so that each comes after those that it requires, as far as possible in the given order.
 

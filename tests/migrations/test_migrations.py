@@ -25,7 +25,7 @@ def check(url: str, chain: Chain) -> None:
 
 
 def test_an_empty_database_is_brought_to_what_the_models_say(empty_url: str) -> None:
-    assert "core at nothing, and this version needs core_base" in (lag(empty_url) or "")
+    assert "core at nothing, and this version needs enqueue_function" in (lag(empty_url) or "")
     migrations.upgrade(empty_url)
     assert lag(empty_url) is None
     for chain in all_chains():
@@ -76,7 +76,7 @@ def test_two_that_upgrade_at_once_leave_one_schema(empty_url: str) -> None:
 def test_the_printed_sql_makes_what_the_command_makes(empty_url: str, database_url: str) -> None:
     printed = migrations.missing_sql(empty_url)
     with connected(empty_url) as connection:
-        connection.exec_driver_sql(printed)
+        connection.connection.cursor().execute(printed)  # as it is: SQLAlchemy would read %% as %
         connection.commit()
     assert lag(empty_url) is None
     assert relations(empty_url) == relations(database_url)

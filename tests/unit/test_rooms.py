@@ -17,7 +17,7 @@ from tests.sql_text import holds_sql
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ("shared", "tasks", "workers", "ingress", "migrations")  # real folders that gristmill/ has links to
-PRODUCT = (*PACKAGE, "gristmill", "bench", "chaos", "clients")
+PRODUCT = (*PACKAGE, "gristmill", "bench", "chaos")
 VOCABULARY = {"args", "context", "errors", "outcomes", "queues", "retry", "settings", "states", "task"}
 LONGEST_FILE, MEDIAN_FILE, LONG_FUNCTION, MOST_MODULES = 300, 90, 16, 20
 
@@ -51,8 +51,6 @@ def tree_of(path: Path) -> ast.Module:
 
 def module_of(path: Path) -> str:
     parts = [*path.with_suffix("").parts]
-    if parts[:2] == ["clients", "python"]:
-        parts = parts[2:]
     name = ".".join(parts).removesuffix(".__init__")
     return f"gristmill.{name}" if parts[0] in PACKAGE else name
 

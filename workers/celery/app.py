@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery import Celery
 
+from gristmill.shared.contract.options import longest_run
 from gristmill.shared.plugins.load import load_plugins
 from gristmill.shared.settings import broker_kind
-from gristmill.shared.task import longest_run, registry
+from gristmill.shared.task import registry
 from gristmill.workers.celery.topology import work_queues
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import orjson
 import pytest
 from sqlalchemy import select
 
+from gristmill.client.webhooks import SignatureError, verify_callback
 from gristmill.ingress.schemas.jobs import JobDetails
 from gristmill.shared.database.connect import Database
 from gristmill.shared.dead_letters.redrive import redrive_one
@@ -29,7 +30,6 @@ from gristmill.shared.states import DeadReason, State
 from gristmill.tasks.callbacks.body import LARGEST
 from gristmill.workers.execute.attempt import Executor
 from gristmill.workers.repair.reconciler import take_over_lost
-from gristmill_client.webhooks import SignatureError, verify_callback
 from tests import platform_tasks as tasks
 from tests.contexts import perform
 from tests.factories import FAILURE, attempts, begin, change, find, letters
