@@ -4,8 +4,8 @@ FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/gristmill
 WORKDIR /build
-COPY requirements/runtime.txt requirements/runtime.txt
-RUN /opt/gristmill/bin/pip install --require-hashes -r requirements/runtime.txt
+COPY requirements/image.txt requirements/image.txt
+RUN /opt/gristmill/bin/pip install --require-hashes -r requirements/image.txt
 COPY . .
 RUN /opt/gristmill/bin/pip install --no-deps --no-build-isolation .
 

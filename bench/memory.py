@@ -57,7 +57,7 @@ def measure(run: Run) -> None:
 
 
 def _live_jobs(stack: Stack) -> int:
-    query = "SELECT count(*) FROM jobs WHERE state IN ('scheduled', 'queued', 'running', 'retrying')"
+    query = "SELECT count(*) FROM gristmill.jobs WHERE state IN ('scheduled', 'queued', 'running', 'retrying')"
     return int(stack.query(query)[0][0])
 
 

@@ -51,7 +51,7 @@ def relay(run: Run) -> None:
         run.stack.signal("relay", signal.SIGCONT)
         with run.profiler.record("relay", name):
             taken = run.stack.wait_until(
-                lambda: run.stack.query("SELECT NOT EXISTS (SELECT FROM outbox)")[0][0] is True,
+                lambda: run.stack.query("SELECT NOT EXISTS (SELECT FROM gristmill.outbox)")[0][0] is True,
                 seconds=_PATIENCE,
                 what=f"publishing {count} hints",
                 every=0.01,
@@ -63,7 +63,7 @@ def relay(run: Run) -> None:
 
 def execute(run: Run) -> None:
     """Jobs executed a second by one worker, from the backlog that the relay has published."""
-    if not run.stack.query("SELECT 1 FROM jobs LIMIT 1"):
+    if not run.stack.query("SELECT 1 FROM gristmill.jobs LIMIT 1"):
         say("  (the backlog of the part relay is needed)")
         relay(run)
     run.stack.run_only("relay", "worker")
@@ -105,7 +105,7 @@ def start(run: Run) -> None:
     sent = dict(done["sent"])
     rows = run.stack.query(
         "SELECT jobs.id::text, extract(epoch FROM created_at)::float, extract(epoch FROM started_at)::float, "
-        "extract(epoch FROM demo_effects.at)::float FROM jobs JOIN demo_effects ON job_id = jobs.id"
+        "extract(epoch FROM demo_effects.at)::float FROM gristmill.jobs JOIN gristmill.demo_effects ON job_id = jobs.id"
     )
     if len(rows) != len(sent):
         raise ServiceFailedError(f"{len(rows)} of {len(sent)} single jobs had their effect")
@@ -159,13 +159,14 @@ def recover(run: Run) -> None:
 def _executed(run: Run, tag: str, count: int) -> float:
     """Wait until all jobs with a tag have succeeded, and return the seconds from the first claim to the last end."""
     state = (
-        "SELECT NOT EXISTS (SELECT FROM jobs WHERE tags @> ARRAY[%s] AND state IN ('queued', 'running', 'retrying'))"
+        "SELECT NOT EXISTS (SELECT FROM gristmill.jobs WHERE tags @> ARRAY[%s] "
+        "AND state IN ('queued', 'running', 'retrying'))"
     )
     run.stack.wait_until(
         lambda: run.stack.query(state, tag)[0][0] is True, seconds=_PATIENCE, what=f"jobs of {tag!r}", every=0.2
     )
     done, taken = run.stack.query(
-        "SELECT count(*), extract(epoch FROM max(finished_at) - min(started_at))::float FROM jobs "
+        "SELECT count(*), extract(epoch FROM max(finished_at) - min(started_at))::float FROM gristmill.jobs "
         "WHERE tags @> ARRAY[%s] AND state = 'succeeded'",
         tag,
     )[0]

@@ -37,7 +37,7 @@ def _worker(stack: Stack) -> float:
     tag = f"recover {time.monotonic_ns()}"
     stack.fill("demo.sleep", {"seconds": _WORKS}, 1, tag)
     _wait(stack, tag, "attempt = 1 AND state = 'running'")
-    (name,) = stack.query("SELECT worker FROM jobs WHERE tags @> ARRAY[%s]", tag)[0]
+    (name,) = stack.query("SELECT worker FROM gristmill.jobs WHERE tags @> ARRAY[%s]", tag)[0]
     child = int(str(name).rpartition(":")[2])
     return _after_kill(stack, psutil.Process(child).ppid(), tag, "attempt = 2")
 
@@ -59,12 +59,12 @@ def _after_kill(stack: Stack, pid: int, tag: str, again: str, *, posts: bool = F
         stack.run_only(*_ALL)
     _wait(stack, tag, f"{again} AND started_at IS NOT NULL")
     (seconds,) = stack.query(
-        "SELECT extract(epoch FROM started_at - %s)::float FROM jobs WHERE tags @> ARRAY[%s]", killed_at, tag
+        "SELECT extract(epoch FROM started_at - %s)::float FROM gristmill.jobs WHERE tags @> ARRAY[%s]", killed_at, tag
     )[0]
     stack.wait_until(stack.all_ended, seconds=_PATIENCE, what="the job of a killed process")
     return float(seconds)
 
 
 def _wait(stack: Stack, tag: str, condition: str) -> None:
-    question = f"SELECT EXISTS (SELECT FROM jobs WHERE tags @> ARRAY[%s] AND {condition})"  # noqa: S608  constants
+    question = f"SELECT EXISTS (SELECT FROM gristmill.jobs WHERE tags @> ARRAY[%s] AND {condition})"  # noqa: S608  constants
     stack.wait_until(lambda: stack.query(question, tag)[0][0] is True, seconds=_PATIENCE, what=condition, every=0.02)

@@ -22,12 +22,7 @@ from typing import Any, Final, Self
 import psycopg2
 from psycopg2.extensions import connection as PostgresConnection  # noqa: N812  a class with a lower-case name
 
-from gristmill import (
-    migrations,
-    ports,
-    process,
-    tasks,  # noqa: F401  fills the registry, for the jobs that are written without HTTP
-)
+from gristmill import migrations, ports, process
 from gristmill.children import gristmill_command
 from gristmill.process import Process, ServiceFailedError, tail
 from gristmill.services.postgres import Postgres
@@ -37,6 +32,7 @@ from gristmill.services.valkey import Valkey
 from gristmill.shared.base.principal import ADMIN
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.enqueue import JobOptions, accept, prepare_on, terms_of
+from gristmill.shared.plugins.load import load_plugins
 from gristmill.shared.producers.queries import create_producer
 from gristmill.shared.producers.queries_keys import create_key
 from gristmill.shared.queues import QUEUES
@@ -46,6 +42,7 @@ from gristmill.up.environment import child_environment
 from gristmill.up.unit import READY_FILE
 
 QUEUE: Final = QUEUES["data_processing_queue"]  # the demo tasks' queue
+load_plugins()  # for the jobs that are written without HTTP
 PROGRAMS: Final = {
     "web": ["web"],
     "relay": ["relay"],
@@ -229,7 +226,10 @@ class Stack:
 
     def forget_jobs(self) -> None:
         """Empty the tables of jobs, between two parts that must not disturb each other. Nothing may be under way."""
-        self.query("TRUNCATE jobs, outbox, attempts, dead_letters, idempotency_keys, demo_effects CASCADE")
+        self.query(
+            "TRUNCATE gristmill.jobs, gristmill.outbox, gristmill.attempts, gristmill.dead_letters, "
+            "gristmill.idempotency_keys, gristmill.demo_effects CASCADE"
+        )
 
     def fill(self, task: str, args: dict[str, Any], count: int, tag: str) -> None:
         """Accept `count` jobs without HTTP, in transactions of a thousand."""
@@ -264,11 +264,14 @@ class Stack:
     def all_ended(self) -> bool:
         """Return whether no job is live any more."""
         live = "state IN ('scheduled', 'queued', 'running', 'retrying')"
-        return self.query(f"SELECT NOT EXISTS (SELECT FROM jobs WHERE {live})")[0][0] is True  # noqa: S608  a constant
+        return self.query(f"SELECT NOT EXISTS (SELECT FROM gristmill.jobs WHERE {live})")[0][0] is True  # noqa: S608  a constant
 
     def states(self) -> dict[str, int]:
         """Return the number of jobs in each state."""
-        return {str(state): int(count) for state, count in self.query("SELECT state, count(*) FROM jobs GROUP BY 1")}
+        return {
+            str(state): int(count)
+            for state, count in self.query("SELECT state, count(*) FROM gristmill.jobs GROUP BY 1")
+        }
 
 
 def broker_or_valkey(wanted: str) -> tuple[str, str | None]:

@@ -48,7 +48,8 @@ def live_jobs(servers: Servers) -> dict[str, int] | None:
     """Return how many jobs are in each live state; None when Postgres does not answer."""
     try:
         rows = servers.query(
-            "SELECT state, count(*) FROM jobs WHERE state IN ('scheduled', 'queued', 'running', 'retrying') GROUP BY 1"
+            "SELECT state, count(*) FROM gristmill.jobs "
+            "WHERE state IN ('scheduled', 'queued', 'running', 'retrying') GROUP BY 1"
         )
     except psycopg2.Error:
         return None

@@ -139,7 +139,7 @@ class Run:
         ):
             api_key = create_key(session, create_producer(session, "chaos", [ADMIN]))
         self.servers.query(
-            "INSERT INTO schedules (name, every, task, args, catch_up, next_fire_at) "
+            "INSERT INTO gristmill.schedules (name, every, task, args, catch_up, next_fire_at) "
             "VALUES (%s, 1, 'demo.effect', '{\"key\": \"{fire_at}\"}', 'all', date_trunc('second', clock_timestamp()))",
             TICK,
         )
@@ -176,7 +176,7 @@ class Run:
         assert self._client is not None  # noqa: S101  started before
         while self._client.poll() is None and time.monotonic() < healed + ACCEPTED_SECONDS + READY_SECONDS:
             time.sleep(0.1)
-        self.servers.query("UPDATE schedules SET enabled = false")
+        self.servers.query("UPDATE gristmill.schedules SET enabled = false")
         drained, said = None, 0.0
         while drained is None and time.monotonic() < healed + DRAIN_SECONDS:
             live = live_jobs(self.servers)
@@ -222,7 +222,7 @@ class Run:
                 ("outbox", "job_id"),
             ):
                 try:
-                    statement = f"SELECT to_jsonb(t) - 'traceback' FROM {table} t WHERE {column} = %s"
+                    statement = f"SELECT to_jsonb(t) - 'traceback' FROM gristmill.{table} t WHERE {column} = %s"
                     shown += [f"{table}: {json.dumps(row)}" for (row,) in self.servers.query(statement, str(job_id))]
                 except psycopg2.Error as error:
                     shown.append(f"{table}: {error}")

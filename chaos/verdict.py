@@ -40,14 +40,14 @@ class Row:
 def judge(servers: Servers, entries: dict[str, Entry]) -> Verdict:
     """Look at everything, once nothing moves any more."""
     verdict = Verdict()
-    rows = servers.query("SELECT id, task, state, attempt, tags[2], parent_id FROM jobs")
+    rows = servers.query("SELECT id, task, state, attempt, tags[2], parent_id FROM gristmill.jobs")
     jobs = {
         UUID(row[0]): Row(UUID(row[0]), row[1], row[2], row[3], row[4], UUID(row[5]) if row[5] else None)
         for row in rows
     }
     verdict.jobs = len(jobs)
     verdict.by_state.update(job.state for job in jobs.values())
-    verdict.attempts_lost = servers.query("SELECT count(*) FROM attempts WHERE outcome = 'lost'")[0][0]
+    verdict.attempts_lost = servers.query("SELECT count(*) FROM gristmill.attempts WHERE outcome = 'lost'")[0][0]
     verdict.crash_loops.update(UUID(row[0]) for row in servers.query(CRASH_LOOPS, TRIES))
     _judge_promises(verdict, entries, jobs)
     _judge_ends(verdict, entries, jobs)
@@ -87,10 +87,12 @@ def _judge_ends(verdict: Verdict, entries: dict[str, Entry], jobs: dict[UUID, Ro
 
 def _judge_effects(verdict: Verdict, servers: Servers, jobs: dict[UUID, Row]) -> None:
     effects: dict[UUID, list[int]] = {}
-    for job_id, attempt in servers.query("SELECT job_id, attempt FROM demo_effects"):
+    for job_id, attempt in servers.query("SELECT job_id, attempt FROM gristmill.demo_effects"):
         effects.setdefault(UUID(job_id), []).append(attempt)
         verdict.effects += 1
-    for key, count in servers.query("SELECT key, count(*) FROM demo_effects GROUP BY key HAVING count(*) > 1"):
+    for key, count in servers.query(
+        "SELECT key, count(*) FROM gristmill.demo_effects GROUP BY key HAVING count(*) > 1"
+    ):
         verdict.twice.append((f"the effect {key} happened {count} times", None))
     for job_id, attempts in effects.items():
         job = jobs.get(job_id)
@@ -114,7 +116,7 @@ def _judge_children(verdict: Verdict, jobs: dict[UUID, Row]) -> None:
 
 def _judge_fires(verdict: Verdict, servers: Servers, jobs: dict[UUID, Row]) -> None:
     """Each second of the schedule has one fire, and each fire one job."""
-    fires = servers.query("SELECT fire_at, job_id FROM fires WHERE schedule = %s ORDER BY fire_at", TICK)
+    fires = servers.query("SELECT fire_at, job_id FROM gristmill.fires WHERE schedule = %s ORDER BY fire_at", TICK)
     verdict.fires = len(fires)
     for (before, _), (after, _) in pairwise(fires):
         if (after - before).total_seconds() != 1:

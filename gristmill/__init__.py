@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from gristmill.client import AsyncClient, Client
     from gristmill.shared.context import Context
+    from gristmill.shared.enqueuing.enqueue import enqueue
     from gristmill.shared.errors import PermanentError, TransientError
-    from gristmill.shared.jobs.enqueue import JobOptions, enqueue
+    from gristmill.shared.jobs.options import JobOptions
     from gristmill.shared.outcomes import Cancel, Discard, Snooze
+    from gristmill.shared.plugins.plugin import Plugin
+    from gristmill.shared.queues import Queue
     from gristmill.shared.retry import RetryPolicy
+    from gristmill.shared.schedules.declaration import Schedule
     from gristmill.shared.task import task
 
 __version__ = "0.1.0"
@@ -27,7 +31,10 @@ __all__ = [
     "Discard",
     "JobOptions",
     "PermanentError",
+    "Plugin",
+    "Queue",
     "RetryPolicy",
+    "Schedule",
     "Snooze",
     "TransientError",
     "enqueue",
@@ -39,12 +46,15 @@ _MODULES: Final = {
     "Client": "client",
     "Context": "shared.context",
     "Discard": "shared.outcomes",
-    "JobOptions": "shared.jobs.enqueue",
+    "JobOptions": "shared.jobs.options",
     "PermanentError": "shared.errors",
+    "Plugin": "shared.plugins.plugin",
+    "Queue": "shared.queues",
     "RetryPolicy": "shared.retry",
+    "Schedule": "shared.schedules.declaration",
     "Snooze": "shared.outcomes",
     "TransientError": "shared.errors",
-    "enqueue": "shared.jobs.enqueue",
+    "enqueue": "shared.enqueuing.enqueue",
     "task": "shared.task",
 }
 

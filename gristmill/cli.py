@@ -9,7 +9,7 @@ import click
 
 from gristmill import __version__
 
-# Name, module in gristmill.commands, one line of help. Kept here so that --help imports none of them.
+# Name, module (of gristmill.commands, if it has no dot), one line of help. Kept here so that --help imports none.
 _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "up": ("up", "Run the whole platform here, without Docker."),
     "demo": ("demo", "Post real jobs of every kind and follow them to their ends."),
@@ -27,7 +27,9 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "schedules": ("schedules", "List, show, run, pause, resume and backfill schedules."),
     "queues": ("queues", "List, pause and resume queues."),
     "tasks": ("tasks", "List the tasks that jobs can be posted for."),
-    "new": ("new", "Write a new task and its test."),
+    "deploy": ("gristmill.deploy.command", "Print files for Compose and Kubernetes, with all queues."),
+    "init": ("new", "Write a project of your own."),
+    "new": ("new", "Write a task, a table, a mail template or a schedule into your project."),
 }
 _INTERRUPTED: Final = 130  # what a shell reports for a program that SIGINT ended
 
@@ -43,7 +45,8 @@ class _Group(click.Group):
         del ctx
         if cmd_name not in _COMMANDS:
             return None
-        module = import_module(f"gristmill.commands.{_COMMANDS[cmd_name][0]}")
+        name = _COMMANDS[cmd_name][0]
+        module = import_module(name if "." in name else f"gristmill.commands.{name}")
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
@@ -61,6 +64,7 @@ def cli() -> None:
     \b
     Examples:
       gristmill up                                   run everything here; Ctrl-C stops it
+      gristmill init shop                            write a project of your own: docs/your-first-project.md
       gristmill demo                                 follow jobs of every kind to their ends
       gristmill jobs post demo.echo message=hello    post a job
       gristmill doctor                               check everything, and say how to mend what fails
@@ -97,16 +101,22 @@ def _run() -> int:
 def _explain(error: Exception) -> bool:
     """Print what a person can do about an error; return false for a fault of our own."""
     from gristmill.explain import explain
+    from gristmill.extras import explain_missing_extra
 
-    sentence = explain(error, running=_called())
+    missing = explain_missing_extra(_called_command()) if isinstance(error, ModuleNotFoundError) else None
+    sentence = missing or explain(error, running=_called())
     if sentence is not None:
         click.echo(f"Error: {sentence}", err=True)
     return sentence is not None
 
 
+def _called_command() -> str:
+    return next((word for word in sys.argv[1:] if word in _COMMANDS), "")
+
+
 def _called() -> str:
     """Return the words of the command that was called: `jobs list`, `doctor`."""
-    name = next((word for word in sys.argv[1:] if word in _COMMANDS), "")
+    name = _called_command()
     rest = sys.argv[sys.argv.index(name) + 1 :] if name else []
     command = cli.get_command(click.Context(cli), name)
     inner = getattr(command, "commands", {})

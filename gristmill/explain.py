@@ -3,9 +3,6 @@
 import sys
 from typing import Any, Final
 
-from gristmill.ports import PortInUseError
-from gristmill.process import ServiceFailedError
-
 _MIGRATING: Final = frozenset({"db upgrade", "up"})  # commands that change the schema themselves
 _PROBLEMS: Final = {
     ("sqlalchemy.exc", "OperationalError"): "Postgres does not answer",
@@ -33,7 +30,7 @@ def explain(error: BaseException, *, running: str = "") -> str | None:
 
 def describe(error: Any) -> str | None:
     """Return what went wrong, without advice of ours; None for a fault of our own."""
-    if isinstance(error, (PortInUseError, ServiceFailedError)):
+    if _is_a("gristmill.ports", "PortInUseError", error) or _is_a("gristmill.process", "ServiceFailedError", error):
         return str(error).strip()
     if isinstance(error, PermissionError) and error.filename:
         return f"{error.filename} may not be used by this user ({error.strerror}): check who owns it"
@@ -67,7 +64,7 @@ def _doctor(running: str, advice: str) -> str:
 
 
 def _is_a(module: str, name: str, error: object) -> bool:
-    """Return whether an error is of a class of a library; one that is not loaded cannot have raised it."""
+    """Return whether an error is of a class of a module; one that is not loaded cannot have raised it."""
     loaded = sys.modules.get(module)
     return loaded is not None and isinstance(error, getattr(loaded, name))
 

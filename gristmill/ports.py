@@ -1,4 +1,9 @@
-"""Find free TCP ports on loopback, and name the holder of a port that is taken."""
+"""Find free TCP ports on loopback, and name the holder of a port that is taken.
+
+Every command imports this module, and psutil is not installed for all of them: it is imported where it is used.
+"""
+
+from __future__ import annotations
 
 import contextlib
 import os
@@ -7,9 +12,10 @@ import socket
 import sys
 from collections import deque
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import psutil
+if TYPE_CHECKING:
+    import psutil
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -99,6 +105,8 @@ def _mark(port: int) -> bool:
 
 def holder_of(port: int) -> Holder | None:
     """Return the process that listens on a port, or None."""
+    import psutil
+
     for connection in _listening():
         if connection.laddr and connection.laddr.port == port:
             name = None
@@ -126,7 +134,9 @@ def require_free(port: int, *, setting: str, host: str = LOOPBACK) -> None:
         raise PortInUseError(f"port {port} is {who}: set {setting} to another")
 
 
-def _listening() -> "list[psutil._ntuples.sconn]":
+def _listening() -> list[psutil._ntuples.sconn]:
+    import psutil
+
     with contextlib.suppress(psutil.AccessDenied):  # macOS tells it to root only
         return [each for each in psutil.net_connections(kind="tcp") if each.status == psutil.CONN_LISTEN]
     return []

@@ -1,4 +1,9 @@
-"""Start programs that die with this process, and stop them within a deadline."""
+"""Start programs that die with this process, and stop them within a deadline.
+
+Every command imports this module, and psutil is not installed for all of them: it is imported where it is used.
+"""
+
+from __future__ import annotations
 
 import contextlib
 import os
@@ -12,12 +17,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO, Literal
-
-import psutil
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from gristmill.shared.base import die_with_parent
 from gristmill.shared.base.die_with_parent import NOBODY
+
+if TYPE_CHECKING:
+    import psutil
 
 Identity = Literal["same", "namespace", "nobody"]
 Process = subprocess.Popen[bytes]
@@ -84,6 +90,8 @@ def stop(process: Process, sig: signal.Signals = signal.SIGTERM, deadline_second
         sig: The signal to send first.
         deadline_seconds: Time before it is killed.
     """
+    import psutil
+
     if process.returncode is None:
         # Suspended descendants in groups of their own would miss the end, so all are resumed. Their state is not
         # checked first: the kernel suspends a process some time after the signal.
@@ -106,6 +114,8 @@ def stop(process: Process, sig: signal.Signals = signal.SIGTERM, deadline_second
 
 def family(pid: int) -> list[psutil.Process]:
     """Return a process and its descendants, itself first; an empty list if it has ended."""
+    import psutil
+
     with contextlib.suppress(psutil.NoSuchProcess):
         leader = psutil.Process(pid)
         return [leader, *leader.children(recursive=True)]
@@ -127,6 +137,8 @@ def wait_until_stopped(paused: Sequence[psutil.Process], deadline_seconds: float
 
 
 def _stands_still(each: psutil.Process) -> bool:
+    import psutil
+
     with contextlib.suppress(psutil.NoSuchProcess):
         return each.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
     return True

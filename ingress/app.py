@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import metadata
 from typing import Any, Final
 
@@ -10,8 +11,14 @@ from flask import Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
 
-from gristmill import tasks  # noqa: F401  fills the registry
-from gristmill.ingress.accepting.group_commit import BATCH_CAPACITY, BATCH_WRITERS, WRITERS, Acceptor
+from gristmill.ingress.accepting.group_commit import (
+    BATCH_CAPACITY,
+    BATCH_WRITERS,
+    KEYED_LOCK_TIMEOUT,
+    KEYED_WRITERS,
+    WRITERS,
+    Acceptor,
+)
 from gristmill.ingress.access.access_rules import refuse_undeclared_routes
 from gristmill.ingress.access.authenticate import authenticate
 from gristmill.ingress.access.key_checks import KeyChecks
@@ -26,12 +33,11 @@ from gristmill.ingress.http.bodies import Bodies
 from gristmill.ingress.http.cors import register_cors
 from gristmill.ingress.http.every_request import EveryRequest
 from gristmill.ingress.http.json import OrjsonProvider
+from gristmill.ingress.plugin_routes import refuse_doubled_routes, register_routes
 from gristmill.ingress.routes import (
-    auth,
     batches,
     dead_letter_lists,
     dead_letters,
-    demo,
     docs,
     events,
     health,
@@ -41,16 +47,16 @@ from gristmill.ingress.routes import (
     producers,
     queues,
     schedules,
-    users,
+    tasks,
     webhook_secrets,
 )
-from gristmill.ingress.routes import tasks as task_routes
 from gristmill.ingress.services import EXTENSION, Services
 from gristmill.shared.database.connect import Database
+from gristmill.shared.plugins.load import load_plugins
 from gristmill.shared.settings import Settings
 
 LARGEST_BODY: Final = 256 * 1024  # bytes; a job's arguments refer to large objects, they do not contain them
-# In the order of the OpenAPI document; the demo routes follow where the demo tasks are on.
+# In the order of the OpenAPI document; those of the plugins follow.
 _ROUTES: Final = (
     jobs,
     events,
@@ -62,9 +68,7 @@ _ROUTES: Final = (
     schedules,
     producers,
     webhook_secrets,
-    auth,
-    users,
-    task_routes,
+    tasks,
     health,
     metrics,
 )
@@ -99,7 +103,9 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
 
     Raises:
         RuntimeError: a route declares no access rule.
+        PluginError: a plugin names what cannot be served, or a route that is taken.
     """
+    plugins = load_plugins()
     app = Ingress(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.json = OrjsonProvider(app)
@@ -112,10 +118,12 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
     api = make_api(app, metadata.version("gristmill"))
-    for module in (*_ROUTES, *([demo] if settings.demo_tasks else [])):
+    for module in _ROUTES:
         api.register_blueprint(module.blueprint)
+    register_routes(api, plugins.routes if settings.demo_tasks else plugins.without("demo").routes)
     app.register_blueprint(docs.blueprint)
     refuse_undeclared_routes(app)
+    refuse_doubled_routes(app)
     prepare_document(app, api, demo_tasks=settings.demo_tasks)
     return app
 
@@ -128,6 +136,12 @@ def _make_services(settings: Settings, database: Database) -> Services:
         writers=BATCH_WRITERS,
         capacity=BATCH_CAPACITY,
     )
+    keyed = Acceptor(
+        _own_connections(database, KEYED_WRITERS, longest_lock=KEYED_LOCK_TIMEOUT),
+        name="keyed acceptor",
+        writers=KEYED_WRITERS,
+        capacity=BATCH_CAPACITY,
+    )
     rate_counters = RateCounters(settings)
     followers = _make_followers(settings, database)
     return Services(
@@ -135,14 +149,18 @@ def _make_services(settings: Settings, database: Database) -> Services:
         database=database,
         acceptor=acceptor,
         batches=batches,
-        key_checks=KeyChecks(database),
+        keyed=keyed,
+        key_checks=KeyChecks(database, people="accounts" in load_plugins().names),
         bodies=Bodies(port=settings.port, most=max(1, settings.web_threads // 2), seconds=settings.web_body_seconds),
         readiness=Readiness(database, settings),
         rate_counters=rate_counters,
         password_checks=PasswordChecks(most=_most_sign_ins(settings)),
         followers=followers,
         metrics=Metrics(
-            database, acceptors={"single": acceptor, "batch": batches}, followers=followers, rate_counters=rate_counters
+            database,
+            acceptors={"single": acceptor, "batch": batches, "unique": keyed},
+            followers=followers,
+            rate_counters=rate_counters,
         ),
     )
 
@@ -159,6 +177,13 @@ def _most_sign_ins(settings: Settings) -> int:
     return max(1, min(settings.web_threads // 4, left // 2))
 
 
-def _own_connections(database: Database, count: int) -> Database:
-    """Return a separate connection pool to the same database, without a check before each use."""
-    return Database(database.settings, application_name="gristmill web accept", pool_size=count, pre_ping=False)
+def _own_connections(database: Database, count: int, *, longest_lock: float | None = None) -> Database:
+    """Return a separate connection pool to the same database, without a check before each use.
+
+    Args:
+        longest_lock: seconds for which a statement waits for a lock, if less than all others may.
+    """
+    settings = database.settings
+    if longest_lock is not None:
+        settings = replace(settings, lock_timeout=min(longest_lock, settings.lock_timeout))
+    return Database(settings, application_name="gristmill web accept", pool_size=count, pre_ping=False)

@@ -13,6 +13,7 @@ from flask import current_app, request
 from sqlalchemy import exc as database_errors
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
+from gristmill.shared.args import flatten
 from gristmill.shared.base.logging import REQUEST_ID
 from gristmill.shared.base.outages import is_away
 from gristmill.shared.errors import (
@@ -25,7 +26,6 @@ from gristmill.shared.errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from gristmill.shared.task import flatten
 
 if TYPE_CHECKING:
     from flask import Flask, Response

@@ -18,6 +18,7 @@ from granian.server import Server
 
 from gristmill.shared.base import garbage_collection
 from gristmill.shared.base.die_with_parent import die_with
+from gristmill.shared.plugins.declare_tasks import declare_in_background
 from gristmill.shared.settings import Settings, environment
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def load() -> Flask:
     from gristmill.ingress.services import services_of
     from gristmill.ingress.wsgi import app
 
+    declare_in_background(services_of(app).database)
     _on_stop_signal(services_of(app).followers.close)
     garbage_collection.collect_seldom()
     return app

@@ -28,13 +28,15 @@ EXTENSION: Final = "gristmill"
 class Services:
     """One app's settings, database and other objects that live as long as the app.
 
-    Batches have their own acceptor, so that a single job never queues behind a thousand others.
+    Batches have their own acceptor, so that a single job never queues behind a thousand others. So have jobs with a
+    unique key (`keyed`): an open transaction with the same key makes only these wait.
     """
 
     settings: Settings
     database: Database
     acceptor: Acceptor
     batches: Acceptor
+    keyed: Acceptor
     key_checks: KeyChecks
     bodies: Bodies
     readiness: Readiness

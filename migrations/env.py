@@ -1,33 +1,43 @@
-"""Run revisions in one transaction, one process at a time, with a limit on every wait."""
+"""Run the revisions of one chain, on the connection or as the SQL that its configuration says."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from alembic import context
-from sqlalchemy import create_engine, pool, text
 
-from gristmill.migrations.models import Base
-from gristmill.shared.database.connect import driver_url
+from gristmill.shared.database.columns import SCHEMA
 
-MIGRATION_LOCK = 0x6772697374  # "grist": the advisory lock that lets one process migrate at a time
-LOCK_TIMEOUT = "5s"  # a migration that waits for a table lock blocks every statement behind it: fail and try again
-STATEMENT_TIMEOUT = "15min"
+if TYPE_CHECKING:
+    from gristmill.migrations.chains import Chain
+
+
+def _include(_item: Any, _name: str | None, kind: str, is_reflected: bool, counterpart: Any) -> bool:
+    """Leave tables alone that the chain does not declare: they are another plugin's, or the application's."""
+    return not (kind == "table" and is_reflected and counterpart is None)
 
 
 def run() -> None:
-    """Apply the revisions on a connection of its own."""
-    engine = create_engine(driver_url(context.config.attributes["database_url"]), poolclass=pool.NullPool)
-    with engine.connect() as connection:
-        connection.execute(text("SELECT set_config('statement_timeout', '60s', false)"))
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
-        connection.execute(
-            text("SELECT set_config('lock_timeout', :lock, false), set_config('statement_timeout', :statement, false)"),
-            {"lock": LOCK_TIMEOUT, "statement": STATEMENT_TIMEOUT},
+    """Apply the revisions, or print them."""
+    attributes = context.config.attributes
+    chain: Chain = attributes["chain"]
+    options: dict[str, Any] = {
+        "target_metadata": chain.metadata,
+        "version_table": chain.version_table,
+        "version_table_schema": SCHEMA,
+        "include_schemas": True,
+        "include_object": _include,
+        "compare_server_default": True,
+    } | attributes.get("options", {})
+    if attributes["as_sql"]:
+        # In the default style of the driver each % would be printed twice.
+        context.configure(
+            dialect_name="postgresql", dialect_opts={"paramstyle": "named"}, literal_binds=True, **options
         )
-        connection.commit()
-        context.configure(connection=connection, target_metadata=Base.metadata, compare_server_default=True)
-        with context.begin_transaction():
-            context.run_migrations()
-    engine.dispose()
+    else:
+        context.configure(connection=attributes["connection"], **options)
+    with context.begin_transaction():
+        context.run_migrations()
 
 
 run()

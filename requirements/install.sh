@@ -136,6 +136,7 @@ fi
 if ! is_done "$set_name" "requirements/$set_name.txt"; then
     install_set
     for name in "${sets[@]}"; do wanted "requirements/$name.txt" >"$stamps/$name"; done
+    rm -f "$stamps/project" # its metadata name what its extras bring
 fi
 if ! is_done project pyproject.toml; then
     install_project

@@ -1,4 +1,4 @@
-"""Load plain arguments directly, in a fifth of the time that their schema takes, by the rules of its own fields."""
+"""Load plain arguments directly, in a fifth of the time that their schema takes, and tell wrong ones by their paths."""
 
 from __future__ import annotations
 
@@ -96,6 +96,18 @@ class PlainFirst(Schema):
         as_it_is = all(value == getattr(self, name, None) for name, value in options.items())
         loaded = self._plain.load(data) if as_it_is and type(data) is dict else None
         return super().load(data, **options) if loaded is None else loaded
+
+
+def flatten(messages: Any, path: str) -> dict[str, list[str]]:
+    """Return marshmallow's nested messages as `{"args.address.city": ["…"]}`."""
+    if isinstance(messages, Mapping):
+        flat: dict[str, list[str]] = {}
+        for name, inner in messages.items():
+            inner_path = path if name == "_schema" else f"{path}.{name}".lstrip(".")
+            for key, texts in flatten(inner, inner_path).items():
+                flat.setdefault(key, []).extend(texts)
+        return flat
+    return {path: [str(text) for text in messages] if isinstance(messages, list) else [str(messages)]}
 
 
 def _is_simple(schema: Schema, *, has_own_checks: bool) -> bool:

@@ -24,6 +24,18 @@ class SettingsError(GristmillError):
     code = "SETTINGS_INVALID_001"
 
 
+class PluginError(GristmillError):
+    """A plugin, or something that it declares, cannot be used."""
+
+    code = "PLUGIN_INVALID_001"
+
+
+class MigrationError(GristmillError):
+    """The schema cannot be migrated; nothing was applied."""
+
+    code = "MIGRATION_REFUSED_001"
+
+
 class NotFoundError(GristmillError):
     """The resource does not exist, or belongs to somebody else."""
 
@@ -64,6 +76,12 @@ class InvalidArgsError(InvalidError):
     """The arguments do not fit the task's schema."""
 
     code = "TASK_ARGS_INVALID_001"
+
+
+class EnqueueError(GristmillError):
+    """No job can be enqueued on this connection: it has no transaction, or its database lacks the platform's schema."""
+
+    code = "ENQUEUE_REFUSED_001"
 
 
 class IdempotencyConflictError(InvalidError):

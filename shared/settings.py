@@ -17,6 +17,7 @@ from gristmill.shared.base.settings_declaration import (
     declared,
     flag,
     integer,
+    names,
     optional_secret,
     origins,
     required_secret,
@@ -149,6 +150,10 @@ class Settings:
     beat_poll: float = seconds(1.0, between=(0.01, 60), text="Seconds after which beat reads the schedules again.")
     maintenance_poll: float = seconds(
         1.0, between=(0.01, 60), text="Seconds after which maintenance searches for lost work again."
+    )
+    plugins: tuple[str, ...] = names(
+        text="Plugins to load, separated by commas: mail,accounts,shop. Without it all that are installed are loaded, "
+        "and the one of the project in the working folder."
     )
     demo_tasks: bool = flag(text="Offer the demo.* tasks: echo, fail, sleep, crash. `gristmill up` sets this.")
 

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final, Required, TypedDict, Unpack, overload
 
-from marshmallow import Schema, ValidationError, missing
+from marshmallow import Schema, ValidationError
 
-from gristmill.shared.args import PlainArgs
+from gristmill.shared.args import PlainArgs, flatten
+from gristmill.shared.contract.contract import Contract, make_contract, make_schema
+from gristmill.shared.contract.handler import Handler, handler_problem, load_handler, origin_of, summary_of
+from gristmill.shared.contract.options import Effects, bundle_problem, limit_problem
+from gristmill.shared.contract.refusal import FieldRefusedError
 from gristmill.shared.errors import InternalTaskError, InvalidArgsError, TaskDefinitionError, UnknownTaskError
 from gristmill.shared.queues import QUEUES, Queue
 from gristmill.shared.retry import RetryPolicy
 
-Effects = Literal["database", "outside"]
-Handler = Callable[..., Any]
 ManyHandler = Callable[..., Sequence[Any]]
-
-SHORTEST_LIMIT: Final = timedelta(seconds=1)
-LONGEST_LIMIT: Final = timedelta(hours=6)  # RabbitMQ is told to wait this long for an ack, and a little more
-LARGEST_BUNDLE: Final = 250
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,42 +27,94 @@ class Task:
     """Code with a name, an argument schema, a queue and a retry policy. Calling it calls the handler.
 
     Attributes:
+        named_handler: the function, or its name, `shop.heavy:build_report`: see `handler`.
+        named_many: the same of the handler for many.
+        contract: the arguments as a producer sends them.
+        module: the module that declares the task.
         time_limit: how long one attempt may take.
         effects: `database`: the handler works on `ctx.session`, and its effects commit with the job's completion.
             `outside`: it talks to the world under a lease, and keeps what it did in a ledger.
         bundle: how many jobs one hint may carry, one commit ending them all.
-        many: takes all jobs of a bundle at once (a list of `context.Call`, which share one session) and returns
-            their results in order. When it raises, or a result is an outcome, all it did is undone, and each job goes
-            through the handler by itself.
         demo: only there when GRISTMILL_DEMO_TASKS is on.
         internal: enqueued by the platform alone; nobody posts or schedules it.
     """
 
     name: str
-    handler: Handler
+    named_handler: Handler | str
     schema: Schema
-    queue: Queue
+    queue_name: str
     retry: RetryPolicy
     time_limit: timedelta
     effects: Effects
     bundle: int
-    many: ManyHandler | None
+    named_many: ManyHandler | str | None
     demo: bool
     internal: bool
+    contract: Contract
+    module: str
+    line: int
 
     def __call__(self, ctx: Any, /, **args: Any) -> Any:
         """Run the handler, as a worker would with validated arguments."""
         return self.handler(ctx, **args)
 
-    @cached_property
-    def summary(self) -> str:
-        """The first line of the handler's docstring."""
-        return (inspect.getdoc(self.handler) or self.name).splitlines()[0]
+    @property
+    def declared_at(self) -> str:
+        """The module and the line of the declaration."""
+        return f"{self.module}, line {self.line}"
 
     @cached_property
+    def queue(self) -> Queue:
+        """The queue of its jobs.
+
+        Raises:
+            TaskDefinitionError: no plugin that is loaded declares this queue.
+        """
+        queue = QUEUES.get(self.queue_name)
+        if queue is None:
+            msg = f"@task {self.name} in {self.declared_at}: no queue is called {self.queue_name!r}; "
+            raise TaskDefinitionError(msg + f"choose one of {', '.join(QUEUES)}, or declare it in your Plugin")
+        return queue
+
+    @cached_property
+    def handler(self) -> Handler:
+        """The function that runs a job.
+
+        One that was named by text is imported by the first look at it, and compared with the schema then.
+
+        Raises:
+            TaskDefinitionError: it does not fit the schema, or its module has no such function.
+        """
+        return load_handler(self.named_handler, self.name, self.schema)
+
+    @cached_property
+    def many(self) -> ManyHandler | None:
+        """The handler for many, or None.
+
+        It takes all jobs of a bundle at once (a list of `context.Call`, which share one session) and returns their
+        results in order. When it raises, or a result is an outcome, all it did is undone, and each job goes through the
+        handler by itself.
+        """
+        return None if self.named_many is None else load_handler(self.named_many, self.name)
+
+    def resolve(self) -> None:
+        """Import what is named by text, as a worker does at its start.
+
+        Raises:
+            TaskDefinitionError: a handler does not fit the schema, or a module has no such function.
+            Exception: whatever a module raises when it is imported, with a note that names the task.
+        """
+        _ = self.handler, self.many
+
+    @property
+    def summary(self) -> str:
+        """The first line of the handler's docstring, or the declared summary."""
+        return self.contract.summary
+
+    @property
     def secret_args(self) -> frozenset[str]:
         """Names of the arguments that are sealed in the database: schema fields with `metadata={"secret": True}`."""
-        return frozenset(name for name, field in self.schema.fields.items() if field.metadata.get("secret"))
+        return self.contract.secret
 
     @cached_property
     def _plain_args(self) -> PlainArgs:
@@ -88,18 +137,6 @@ class Task:
         return loaded
 
 
-def flatten(messages: Any, path: str) -> dict[str, list[str]]:
-    """Return marshmallow's nested messages as `{"args.address.city": ["…"]}`."""
-    if isinstance(messages, Mapping):
-        flat: dict[str, list[str]] = {}
-        for name, inner in messages.items():
-            inner_path = path if name == "_schema" else f"{path}.{name}".lstrip(".")
-            for key, texts in flatten(inner, inner_path).items():
-                flat.setdefault(key, []).extend(texts)
-        return flat
-    return {path: [str(text) for text in messages] if isinstance(messages, list) else [str(messages)]}
-
-
 class Registry:
     """The tasks of this process, by name.
 
@@ -118,8 +155,8 @@ class Registry:
             TaskDefinitionError: its name is taken.
         """
         if task.name in self._tasks:
-            other = self._tasks[task.name].handler
-            msg = f"@task {task.name}: the name is taken by {other.__module__}.{other.__qualname__}; choose another"
+            other = self._tasks[task.name].declared_at
+            msg = f"@task {task.name} in {task.declared_at}: the name is taken by the task in {other}; choose another"
             raise TaskDefinitionError(msg)
         self._tasks[task.name] = task
         if task.effects == "outside":
@@ -153,8 +190,7 @@ class Registry:
             UnknownTaskError: there is none, or it is a demo task and `demo` is off.
             InternalTaskError: the platform alone enqueues it.
         """
-        task = self.get(name, demo=demo)
-        if task.internal:
+        if (task := self.get(name, demo=demo)).internal:
             msg = f"{name} is enqueued by the platform alone: {task.summary}"
             raise InternalTaskError(msg, {"task": [msg]})
         return task
@@ -171,7 +207,42 @@ class Registry:
 registry: Final = Registry()
 
 
-def task(
+class TaskOptions(TypedDict, total=False):
+    """Options of `task`; `_declare` has their defaults."""
+
+    name: Required[str]
+    queue: Required[str]
+    args: Required[type[Schema]]
+    retry: RetryPolicy | None
+    time_limit: timedelta
+    effects: Effects
+    bundle: int
+    many: ManyHandler | str | None
+    summary: str | None
+    demo: bool
+    internal: bool
+    into: Registry
+
+
+@overload
+def task(*, handler: str, **options: Unpack[TaskOptions]) -> Task: ...
+@overload
+def task(**options: Unpack[TaskOptions]) -> Callable[[Handler], Task]: ...
+def task(*, handler: str | None = None, **options: Unpack[TaskOptions]) -> Task | Callable[[Handler], Task]:
+    """Declare a task. A declaration that cannot work is refused at import.
+
+    Args:
+        handler: names the handler, `shop.heavy:build_report`, so that workers alone import its module: `task` returns
+            the task, and needs a `summary`. Without a name, `task` decorates the handler.
+
+    Raises:
+        TaskDefinitionError: says which option or argument is wrong and what to write instead.
+    """
+    return _declare(handler, **options) if handler is not None else lambda function: _declare(function, **options)
+
+
+def _declare(
+    handler: Handler | str,
     *,
     name: str,
     queue: str,
@@ -180,105 +251,49 @@ def task(
     time_limit: timedelta = timedelta(seconds=30),
     effects: Effects = "database",
     bundle: int = 1,
-    many: ManyHandler | None = None,
+    many: ManyHandler | str | None = None,
+    summary: str | None = None,
     demo: bool = False,
     internal: bool = False,
     into: Registry = registry,
-) -> Callable[[Handler], Task]:
-    """Declare a task. A declaration that cannot work is refused at import.
-
-    Raises:
-        TaskDefinitionError: says which option is wrong and what to write instead.
-    """
-
-    def refuse(problem: str) -> TaskDefinitionError:
-        return TaskDefinitionError(f"@task {name}: {problem}")
-
+) -> Task:
     problem = (
-        _name_problem(name, queue)
-        or _effects_problem(effects, time_limit)
-        or _bundle_problem(bundle, effects=effects, time_limit=time_limit, many=many)
+        _name_problem(name)
+        or limit_problem(effects, time_limit)
+        or bundle_problem(bundle, effects=effects, time_limit=time_limit, many=many)
+        or handler_problem(handler, many, summary)
     )
     if problem is not None:
-        raise refuse(problem)
+        raise TaskDefinitionError(f"@task {name}: {problem}")
+    try:
+        schema = make_schema(args)
+        contract = make_contract(schema, summary=summary or summary_of(handler, name))
+    except FieldRefusedError as error:
+        raise TaskDefinitionError(f"@task {name}: {error}") from error.__cause__
+    module, line = origin_of(handler)
+    made = Task(
+        name=name,
+        named_handler=handler,
+        schema=schema,
+        queue_name=queue,
+        retry=retry or RetryPolicy(),
+        time_limit=time_limit,
+        effects=effects,
+        bundle=bundle,
+        named_many=many,
+        demo=demo,
+        internal=internal,
+        contract=contract,
+        module=module,
+        line=line,
+    )
+    if callable(handler):
+        load_handler(handler, name, schema)
+    into.add(made)
+    return made
 
-    def declare(handler: Handler) -> Task:
-        schema = args()
-        _match(handler, schema, refuse)
-        made = Task(
-            name=name,
-            handler=handler,
-            schema=schema,
-            queue=QUEUES[queue],
-            retry=retry or RetryPolicy(),
-            time_limit=time_limit,
-            effects=effects,
-            bundle=bundle,
-            many=many,
-            demo=demo,
-            internal=internal,
-        )
-        into.add(made)
-        return made
 
-    return declare
-
-
-def _name_problem(name: str, queue: str) -> str | None:
-    if queue not in QUEUES:
-        return f"queue {queue!r} is not in the topology; choose one of {', '.join(QUEUES)} (shared/queues.py)"
+def _name_problem(name: str) -> str | None:
     if "." not in name or name != name.lower() or not name.isascii():
         return "the name must read like `email.send`: lower case, with a dot"
     return None
-
-
-def _effects_problem(effects: str, time_limit: timedelta) -> str | None:
-    if not SHORTEST_LIMIT <= time_limit <= LONGEST_LIMIT:
-        return f"time_limit={time_limit} must lie between {SHORTEST_LIMIT} and {LONGEST_LIMIT}"
-    if effects not in ("database", "outside"):
-        return f'effects={effects!r}: write "database" or "outside"'
-    return None
-
-
-def _bundle_problem(bundle: int, *, effects: Effects, time_limit: timedelta, many: ManyHandler | None) -> str | None:
-    if not 1 <= bundle <= LARGEST_BUNDLE:
-        return f"bundle={bundle} must lie between 1 and {LARGEST_BUNDLE}"
-    if bundle > 1 and effects == "outside":
-        return 'a task with effects="outside" runs alone: leave bundle at 1'
-    if many is not None and bundle == 1:
-        return "a handler for many needs bundles: write bundle=32, for instance"
-    if longest_run(time_limit, bundle) > LONGEST_LIMIT:
-        return f"bundle={bundle} with time_limit={time_limit} may run longer than {LONGEST_LIMIT}: lower one"
-    return None
-
-
-def longest_run(time_limit: timedelta, jobs: int) -> timedelta:
-    """Return how long a hint of `jobs` jobs may run: each once, or each twice where one of many fails."""
-    return time_limit * jobs * (1 if jobs == 1 else 2)
-
-
-def _match(handler: Handler, schema: Schema, refuse: Callable[[str], TaskDefinitionError]) -> None:
-    """Refuse a handler whose keywords are not the fields of its schema."""
-    parameters = list(inspect.signature(handler).parameters.values())
-    if not parameters or parameters[0].kind not in (
-        inspect.Parameter.POSITIONAL_ONLY,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    ):
-        raise refuse("the handler's first parameter is the context: write `def handler(ctx: Context, *, …)`")
-    keywords = parameters[1:]
-    if any(parameter.kind is not inspect.Parameter.KEYWORD_ONLY for parameter in keywords):
-        raise refuse("the handler takes its arguments by keyword: put `*,` after `ctx`")
-    fields = {field.attribute or field_name: field for field_name, field in schema.fields.items()}
-    names = {parameter.name for parameter in keywords}
-    if names != fields.keys():
-        missing, extra = sorted(fields.keys() - names), sorted(names - fields.keys())
-        raise refuse(f"handler and schema differ: the handler lacks {missing}, the schema lacks {extra}")
-    for parameter in keywords:
-        field = fields[parameter.name]
-        optional = parameter.default is not inspect.Parameter.empty
-        if not optional and not field.required and not _has_load_default(field):
-            raise refuse(f"{parameter.name} is optional in the schema: give it a default in the handler too")
-
-
-def _has_load_default(field: Any) -> bool:
-    return field.load_default is not missing

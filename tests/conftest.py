@@ -20,7 +20,7 @@ import redis
 from hypothesis import HealthCheck, settings
 
 from gristmill.services.mailcatcher_process import MailCatcher
-from gristmill.services.postgres import Postgres
+from gristmill.services.postgres import USER, Postgres
 from gristmill.services.rabbitmq import INSTALL, RabbitMQ, find_rabbitmq
 from gristmill.services.service import Service
 from gristmill.services.valkey import DATABASES, Valkey
@@ -65,6 +65,8 @@ def servers_folder() -> Iterator[Path]:
 def postgres_server(servers_folder: Path) -> Iterator[Postgres]:
     server = Postgres(servers_folder / "postgres", durable=False)
     server.start(START_SECONDS)
+    # A statement that names no schema finds no table: a search path belongs to the team.
+    execute(server, "ALTER ROLE {} SET search_path = ''", USER)
     yield server
     server.stop()
 

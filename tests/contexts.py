@@ -12,8 +12,9 @@ import orjson
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from gristmill.shared.context import Context, TaskSession
+from gristmill.shared.context import Context
 from gristmill.shared.database.connect import Database
+from gristmill.shared.database.task_session import TaskSession
 from gristmill.shared.outcomes import Cancel, Discard
 from gristmill.shared.settings import Settings, load_settings
 from gristmill.shared.task import Task

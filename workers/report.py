@@ -1,4 +1,4 @@
-"""Report every few seconds that a process lives and works, and what keeps it from the broker."""
+"""Report every few seconds that a process lives and works, and what keeps it from the broker; at first, its tasks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import structlog
 from gristmill.shared.base.outages import DATABASE_ERRORS
 from gristmill.shared.base.redaction import hide_secrets
 from gristmill.shared.operating.queries_process_reports import REPORT_EVERY, Kind, StatusReport, write_report
+from gristmill.shared.plugins.declare_tasks import declare_tasks, task_names
 
 if TYPE_CHECKING:
     from gristmill.shared.database.connect import Database
@@ -34,6 +35,7 @@ class ProcessReporter:
         self._trouble: str | None = None
         self._acted = False
         self._is_known = False
+        self._has_declared = False
         self._next = 0.0
 
     def report(self, *, acted: bool = False, trouble: BaseException | None = None, jobs_a_minute: int = 0) -> None:
@@ -63,6 +65,16 @@ class ProcessReporter:
             log.debug("report.not_written", error=type(error).__name__)
             return
         self._is_known, self._acted = True, False
+        if not self._has_declared:
+            self._declare()
+
+    def _declare(self) -> None:
+        try:
+            declare_tasks(self._database)
+        except DATABASE_ERRORS as error:
+            log.debug("tasks.not_declared", error=type(error).__name__)
+        else:
+            self._has_declared = True
 
     def _made(self, stopped: bool, jobs_a_minute: int) -> StatusReport:
         return StatusReport(
@@ -75,4 +87,5 @@ class ProcessReporter:
             trouble=self._trouble,
             children=self._children,
             jobs_a_minute=jobs_a_minute,
+            tasks=None if self._is_known else task_names(),
         )

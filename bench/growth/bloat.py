@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 _BATCH: Final = 500  # jobs of one transaction
 _NAME: Final = "bloat"
 _SIZES: Final = """
-    SELECT pg_table_size('jobs'), pg_indexes_size('jobs'), pg_total_relation_size('outbox')
+    SELECT pg_table_size('gristmill.jobs'), pg_indexes_size('gristmill.jobs'),
+           pg_total_relation_size('gristmill.outbox')
 """
 _ROWS: Final = """
     SELECT pg_stat_get_tuples_updated(oid), pg_stat_get_tuples_hot_updated(oid), pg_stat_get_dead_tuples(oid),
            pg_stat_get_autovacuum_count(oid)
-    FROM pg_class WHERE oid = CAST('jobs' AS regclass)
+    FROM pg_class WHERE oid = CAST('gristmill.jobs' AS regclass)
 """
 
 
@@ -40,8 +41,8 @@ def measure_bloat(server: BenchDatabases, report: Report, *, jobs: int) -> None:
     database.dispose()  # at its end a connection tells Postgres what it has done
     updated, hot, dead, vacuums = server.query(_NAME, _ROWS)[0]
     used = [int(size) for size in server.query(_NAME, _SIZES)[0]]
-    server.query(_NAME, "VACUUM (FULL, ANALYZE) jobs")
-    server.query(_NAME, "VACUUM (FULL, ANALYZE) outbox")
+    server.query(_NAME, "VACUUM (FULL, ANALYZE) gristmill.jobs")
+    server.query(_NAME, "VACUUM (FULL, ANALYZE) gristmill.outbox")
     anew = [int(size) for size in server.query(_NAME, _SIZES)[0]]
     report.add(
         "bloat", "jobs accepted, claimed and ended a second", jobs / seconds, "/s", f"{jobs:,} in calls of {_BATCH}"

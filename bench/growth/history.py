@@ -22,8 +22,8 @@ RARE_PRINT: Final = "e" * 16
 TABLES: Final = ("jobs", "attempts", "dead_letters", "idempotency_keys", "outbox")
 
 _JOBS: Final = f"""
-    INSERT INTO jobs (id, task, queue, args, state, max_attempts, attempt, run_at, lease_until, unique_key, tags,
-                      parent_id, producer_id, created_at, started_at, finished_at, worker)
+    INSERT INTO gristmill.jobs (id, task, queue, args, state, max_attempts, attempt, run_at, lease_until, unique_key,
+                      tags, parent_id, producer_id, created_at, started_at, finished_at, worker)
     SELECT made.id, task, queue, '{{"message": "measured"}}', state, 5,
            CASE WHEN state IN ('queued', 'scheduled') THEN 0 ELSE 1 END,
            CASE WHEN state IN ('scheduled', 'retrying') THEN now() + mod(n, 86400) * interval '1 second'
@@ -54,31 +54,32 @@ _JOBS: Final = f"""
 # third; half of the letters are still open; one job in ten came with a key, and the older half of the keys is over.
 _REST: Final = (
     """
-    INSERT INTO attempts (job_id, attempt, outcome, worker, started_at, ended_at, error_type, error_code, error_message)
+    INSERT INTO gristmill.attempts (job_id, attempt, outcome, worker, started_at, ended_at, error_type, error_code,
+                                    error_message)
     SELECT id, attempt, 'failed', worker, started_at, started_at, 'HistoryError', 'HISTORY_1', 'as it was asked to'
-    FROM jobs WHERE state IN ('dead', 'retrying')
+    FROM gristmill.jobs WHERE state IN ('dead', 'retrying')
     """,
     f"""
-    INSERT INTO dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message, fingerprint,
-                              attempts, created_at, resolution, resolved_at, resolved_by)
+    INSERT INTO gristmill.dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message,
+                              fingerprint, attempts, created_at, resolution, resolved_at, resolved_by)
     SELECT uuidv7(finished_at - now()), id, task, queue, CASE WHEN age = 1 THEN 'crash_loop' ELSE 'exhausted' END,
            'HistoryError', 'HISTORY_1', 'as it was asked to',
            CASE WHEN age = 1 THEN '{RARE_PRINT}' ELSE substr(md5(CAST(mod(age, 20) AS text)), 1, 16) END, attempt,
            finished_at, CASE WHEN mod(age, 2) = 0 THEN 'discarded' END, CASE WHEN mod(age, 2) = 0 THEN now() END,
            CASE WHEN mod(age, 2) = 0 THEN 'history' END
-    FROM (SELECT *, row_number() OVER (ORDER BY id) AS age FROM jobs WHERE state = 'dead') AS dead
+    FROM (SELECT *, row_number() OVER (ORDER BY id) AS age FROM gristmill.jobs WHERE state = 'dead') AS dead
     """,  # noqa: S608  the same
     """
-    INSERT INTO idempotency_keys (producer_id, key, body_hash, job_id, state, run_at, created_at, expires_at)
+    INSERT INTO gristmill.idempotency_keys (producer_id, key, body_hash, job_id, state, run_at, created_at, expires_at)
     SELECT producer_id, 'key-' || id, md5(CAST(id AS text)), id, 'queued', run_at, created_at,
            now() + CASE WHEN mod(age, 2) = 0 THEN interval '12 hours' ELSE -age * interval '1 second' END
-    FROM (SELECT *, row_number() OVER (ORDER BY id) AS age FROM jobs WHERE tags <> '{}') AS keyed
+    FROM (SELECT *, row_number() OVER (ORDER BY id) AS age FROM gristmill.jobs WHERE tags <> '{}') AS keyed
     """,
     """
-    INSERT INTO outbox (job_id, task, queue, due_at)
-    SELECT id, task, queue, run_at FROM jobs
+    INSERT INTO gristmill.outbox (job_id, task, queue, due_at)
+    SELECT id, task, queue, run_at FROM gristmill.jobs
     WHERE state IN ('scheduled', 'retrying')
-       OR (state = 'queued' AND id > (SELECT percentile_disc(0.67) WITHIN GROUP (ORDER BY id) FROM jobs
+       OR (state = 'queued' AND id > (SELECT percentile_disc(0.67) WITHIN GROUP (ORDER BY id) FROM gristmill.jobs
                                       WHERE state = 'queued'))
     """,
 )
@@ -98,7 +99,7 @@ def write_history(connection: PostgresConnection, rows: int, *, live: int) -> No
             cursor.execute(_JOBS, _values(first, rows, live))
         for statement in _REST:
             cursor.execute(statement)
-        cursor.execute(f"VACUUM (ANALYZE) {', '.join(TABLES)}")
+        cursor.execute(f"VACUUM (ANALYZE) {', '.join(f'gristmill.{table}' for table in TABLES)}")
         cursor.execute("CHECKPOINT")
 
 

@@ -14,7 +14,6 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from bench.growth.history import PRODUCERS
-from gristmill import tasks  # noqa: F401  fills the registry
 from gristmill.shared.dead_letters.queries import find_latest_letter
 from gristmill.shared.dead_letters.redrive import redrive_one
 from gristmill.shared.jobs import leases, moves, outbox

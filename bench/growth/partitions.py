@@ -28,13 +28,13 @@ MOST: Final = 100_000  # jobs: more make no plan slower
 _CALLS: Final = 20
 # A unique index of a partitioned table must hold what it is cut by: that of unique keys cannot be.
 _CUT: Final = """
-    ALTER TABLE attempts DROP CONSTRAINT fk_attempts_job_id;
-    ALTER TABLE dead_letters DROP CONSTRAINT fk_dead_letters_job_id;
+    ALTER TABLE gristmill.attempts DROP CONSTRAINT fk_attempts_job_id;
+    ALTER TABLE gristmill.dead_letters DROP CONSTRAINT fk_dead_letters_job_id;
     CREATE TEMP TABLE kept AS
         SELECT indexdef FROM pg_indexes WHERE tablename = 'jobs' AND indexdef NOT LIKE '%% UNIQUE %%';
-    ALTER TABLE jobs RENAME TO whole;
-    CREATE TABLE jobs (LIKE whole INCLUDING DEFAULTS, PRIMARY KEY (id)) PARTITION BY RANGE (id);
-    DROP TABLE whole;
+    ALTER TABLE gristmill.jobs RENAME TO whole;
+    CREATE TABLE gristmill.jobs (LIKE gristmill.whole INCLUDING DEFAULTS, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+    DROP TABLE gristmill.whole;
     DO $$
     DECLARE each record;
             former uuid;
@@ -43,9 +43,11 @@ _CUT: Final = """
         FOR number IN 1..%(pieces)s LOOP
             bound := uuidv7(-interval '90 days' * (1 - number / %(pieces)s.0) + interval '1 day');
             IF number = 1 THEN
-                EXECUTE format('CREATE TABLE jobs_1 PARTITION OF jobs FOR VALUES FROM (MINVALUE) TO (%%L)', bound);
+                EXECUTE format('CREATE TABLE gristmill.jobs_1 PARTITION OF gristmill.jobs '
+                               'FOR VALUES FROM (MINVALUE) TO (%%L)', bound);
             ELSE
-                EXECUTE format('CREATE TABLE jobs_%%s PARTITION OF jobs FOR VALUES FROM (%%L) TO (%%L)',
+                EXECUTE format('CREATE TABLE gristmill.jobs_%%s PARTITION OF gristmill.jobs '
+                               'FOR VALUES FROM (%%L) TO (%%L)',
                                number, former, bound);
             END IF;
             former := bound;
@@ -80,7 +82,7 @@ def measure_partitions(server: BenchDatabases, report: Report, *, rows: int, rou
         report.add("partitions", f"{name}, {COUNTS[-1]} pieces to one", medians[-1] / medians[0], "x", note)
 
 
-_QUEUED: Final = "SELECT id FROM jobs WHERE state = 'queued' ORDER BY id LIMIT %s"
+_QUEUED: Final = "SELECT id FROM gristmill.jobs WHERE state = 'queued' ORDER BY id LIMIT %s"
 
 
 def _acts(ids: list[UUID]) -> dict[str, Callable[[Session], Any]]:

@@ -11,8 +11,8 @@ _PIECE: Final = 500_000  # rows a transaction
 
 # Spread over the last 90 days and ten producers; one in fifty is dead, one in ten has tags.
 _INSERT: Final = """
-    INSERT INTO jobs (id, task, queue, args, state, max_attempts, attempt, run_at, producer_id, tags, created_at,
-                      started_at, finished_at)
+    INSERT INTO gristmill.jobs (id, task, queue, args, state, max_attempts, attempt, run_at, producer_id, tags,
+                      created_at, started_at, finished_at)
     SELECT uuidv7(-made.age), 'demo.echo', 'data_processing_queue', '{"message": "measured"}',
            CASE WHEN mod(n, 50) = 0 THEN 'dead' ELSE 'succeeded' END, 5, 1, now() - made.age,
            CAST('00000000-0000-7000-8000-00000000000' || mod(n, 10) AS uuid),
@@ -29,5 +29,5 @@ def write_history(connection: PostgresConnection, rows: int) -> None:
         cursor.execute("SET synchronous_commit = off")
         for first in range(1, rows + 1, _PIECE):
             cursor.execute(_INSERT, {"first": first, "last": min(rows, first + _PIECE - 1), "rows": rows})
-        cursor.execute("VACUUM (ANALYZE) jobs")
+        cursor.execute("VACUUM (ANALYZE) gristmill.jobs")
         cursor.execute("CHECKPOINT")

@@ -98,13 +98,13 @@ class Own(AskedOverHttp):
         return [self._running[name].pid for name in ("relay", "worker") if name in self._running]
 
     def effects(self) -> int:
-        return int(self.home.stack.query("SELECT count(*) FROM demo_effects")[0][0])
+        return int(self.home.stack.query("SELECT count(*) FROM gristmill.demo_effects")[0][0])
 
     def empty(self) -> None:
         self.home.stack.forget_jobs()
 
     def vacuum(self) -> None:
-        self.home.stack.query("VACUUM (ANALYZE) jobs, outbox")
+        self.home.stack.query("VACUUM (ANALYZE) gristmill.jobs, gristmill.outbox")
 
     def ask(self, what: str, **more: Any) -> dict[str, Any]:
         if what == "closed":

@@ -21,7 +21,7 @@ WITH terms AS (
             unnest(terms.idempotency_keys), unnest(terms.body_hashes)) AS job(id, args,
             idempotency_key, body_hash)
 ), keyed AS (
-    INSERT INTO idempotency_keys (producer_id, key, body_hash, job_id, state, run_at,
+    INSERT INTO gristmill.idempotency_keys (producer_id, key, body_hash, job_id, state, run_at,
             job_expires_at, created_at, expires_at)
     SELECT DISTINCT ON (producer_id, idempotency_key) producer_id, idempotency_key, body_hash, id,
         state, due_at, ends_at, created_at, created_at + interval '24 hours'
@@ -37,8 +37,9 @@ WITH terms AS (
       OR idempotency_keys.job_id = excluded.job_id
     RETURNING job_id
 ), inserted AS (
-    INSERT INTO jobs (id, task, queue, args, state, priority, max_attempts, run_at, expires_at,
-            unique_key, callback_url, tags, parent_id, producer_id, traceparent, created_at)
+    INSERT INTO gristmill.jobs (id, task, queue, args, state, priority, max_attempts, run_at,
+            expires_at, unique_key, callback_url, tags, parent_id, producer_id, traceparent,
+            created_at)
     SELECT id, task, queue, args, state, priority, max_attempts, due_at, ends_at, unique_key,
         callback_url, coalesce(tags, '{}'), parent_id, producer_id, traceparent, created_at
     FROM incoming
@@ -51,7 +52,7 @@ WITH terms AS (
     DO NOTHING
     RETURNING id, task, queue, state, run_at, expires_at, created_at
 ), hinted AS (
-    INSERT INTO outbox (job_id, task, queue, due_at)
+    INSERT INTO gristmill.outbox (job_id, task, queue, due_at)
     SELECT id, task, queue, run_at
     FROM inserted
 ), notified AS (

@@ -21,13 +21,14 @@ WITH terms AS (
             unnest(terms.idempotency_keys), unnest(terms.body_hashes)) AS job(id, args,
             idempotency_key, body_hash)
 ), inserted AS (
-    INSERT INTO jobs (id, task, queue, args, state, priority, max_attempts, run_at, expires_at,
-            unique_key, callback_url, tags, parent_id, producer_id, traceparent, created_at)
+    INSERT INTO gristmill.jobs (id, task, queue, args, state, priority, max_attempts, run_at,
+            expires_at, unique_key, callback_url, tags, parent_id, producer_id, traceparent,
+            created_at)
     SELECT id, task, queue, args, state, priority, max_attempts, due_at, ends_at, unique_key,
         callback_url, coalesce(tags, '{}'), parent_id, producer_id, traceparent, created_at
     FROM incoming
 ), hinted AS (
-    INSERT INTO outbox (job_id, task, queue, due_at)
+    INSERT INTO gristmill.outbox (job_id, task, queue, due_at)
     SELECT id, task, queue, due_at
     FROM incoming
 ), notified AS (

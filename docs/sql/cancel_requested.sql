@@ -1,5 +1,5 @@
 -- shared.jobs.leases.cancel_requested
 
 SELECT cancel_requested_at IS NOT NULL
-FROM jobs
+FROM gristmill.jobs
 WHERE id = :id;

@@ -1,7 +1,7 @@
 -- shared.jobs.moves.by_hand.cancel_waiting
 -- queued, retrying, scheduled -> cancelled
 
-UPDATE jobs
+UPDATE gristmill.jobs
 SET state = 'cancelled', finished_at = clock_timestamp(),
     cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp())
 WHERE id = ANY(:ids)

@@ -2,7 +2,7 @@
 -- queued, retrying, scheduled -> running
 
 WITH claimed AS (
-    UPDATE jobs
+    UPDATE gristmill.jobs
     SET state = 'running', attempt = attempt + 1, worker = :worker, started_at = clock_timestamp(),
         lease_until = clock_timestamp() + :lease * interval '1 second'
     WHERE id = ANY(CAST(:ids AS uuid[]))
@@ -10,7 +10,7 @@ WITH claimed AS (
       AND run_at <= statement_timestamp()
       AND attempt < max_attempts
       AND (expires_at IS NULL OR expires_at > statement_timestamp())
-      AND queue <> ALL(ARRAY(SELECT queue FROM queue_controls WHERE paused_at IS NOT NULL))
+      AND queue <> ALL(ARRAY(SELECT queue FROM gristmill.queue_controls WHERE paused_at IS NOT NULL))
     RETURNING id, task, queue, args, attempt, max_attempts, traceparent, run_at, started_at,
         (CASE WHEN jobs.watched_until > statement_timestamp() THEN pg_notify('gristmill_moved',
             CAST(jobs.id AS text) || ' ' || jobs.state) END) IS NULL AS untold

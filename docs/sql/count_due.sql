@@ -1,5 +1,5 @@
 -- shared.jobs.outbox.count_due
 
 SELECT count(*)
-FROM outbox
+FROM gristmill.outbox
 WHERE due_at <= statement_timestamp();

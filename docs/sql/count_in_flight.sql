@@ -4,7 +4,7 @@ SELECT wanted.producer_id, (
     SELECT count(*)
     FROM (
         SELECT
-        FROM jobs
+        FROM gristmill.jobs
         WHERE jobs.producer_id = wanted.producer_id
           AND state IN ('scheduled', 'queued', 'running', 'retrying')
           AND task <> 'webhook.deliver'

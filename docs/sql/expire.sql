@@ -2,7 +2,7 @@
 -- queued, retrying, scheduled -> dead
 
 WITH moved AS (
-    UPDATE jobs
+    UPDATE gristmill.jobs
     SET state = 'dead', finished_at = clock_timestamp()
     WHERE id = ANY(:ids)
       AND state || '' IN ('scheduled', 'queued', 'retrying')
@@ -15,7 +15,7 @@ WITH moved AS (
             jsonb_build_object('url', jobs.callback_url, 'event', 'job.' || jobs.state, 'ended_at',
             jobs.finished_at, 'attempt', jobs.attempt)) END AS callback
 ), letter AS (
-    INSERT INTO dead_letters (id, job_id, task, queue, reason, error_type, error_code,
+    INSERT INTO gristmill.dead_letters (id, job_id, task, queue, reason, error_type, error_code,
             error_message, fingerprint, attempts)
     SELECT gen_random_uuid(), id, task, queue, :reason, 'Expired', 'JOB_EXPIRED',
         'no longer wanted after ' || CAST(expires_at AS text),

@@ -9,7 +9,7 @@ FROM (
         SELECT CAST(:ids AS uuid[]) AS ids, CAST(:attempts AS int[]) AS attempts,
             CAST(:keys AS bigint[]) AS keys
     ) AS mine,
-    jobs, LATERAL (SELECT width_bucket(id, ids) AS place OFFSET 0) AS found
+    gristmill.jobs, LATERAL (SELECT width_bucket(id, ids) AS place OFFSET 0) AS found
 WHERE id = ANY(ids)
   AND CASE WHEN attempt = attempts[place] AND state || '' = 'running'
           THEN pg_try_advisory_xact_lock(keys[place]) END;

@@ -2,7 +2,7 @@
 
 SELECT id, set_config('idle_in_transaction_session_timeout', :timeout, true),
     set_config('statement_timeout', :timeout, true)
-FROM jobs
+FROM gristmill.jobs
 WHERE id = :id
   AND attempt = :attempt
   AND state || '' = 'running'

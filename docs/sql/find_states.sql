@@ -1,5 +1,5 @@
 -- shared.jobs.hints.find_states
 
 SELECT id, state, task, queue
-FROM jobs
+FROM gristmill.jobs
 WHERE id = ANY(:ids);

@@ -2,14 +2,14 @@
 
 WITH edge AS (
     SELECT least(statement_timestamp() - :grace * interval '1 second', CAST(:before AS timestamptz),
-            (SELECT min(due_at) FROM outbox),
-            (SELECT min(due_at) FROM held_hints WHERE queue = :queue)) AS due_before
+            (SELECT min(due_at) FROM gristmill.outbox),
+            (SELECT min(due_at) FROM gristmill.held_hints WHERE queue = :queue)) AS due_before
 )
 SELECT id, attempt
 FROM (
     (
         SELECT id, attempt, run_at
-        FROM jobs
+        FROM gristmill.jobs
         WHERE queue = :queue
           AND state = 'queued'
           AND run_at < (SELECT due_before FROM edge)
@@ -18,7 +18,7 @@ FROM (
     )
     UNION ALL (
         SELECT id, attempt, run_at
-        FROM jobs
+        FROM gristmill.jobs
         WHERE queue = :queue
           AND state = 'scheduled'
           AND run_at < (SELECT due_before FROM edge)
@@ -27,7 +27,7 @@ FROM (
     )
     UNION ALL (
         SELECT id, attempt, run_at
-        FROM jobs
+        FROM gristmill.jobs
         WHERE queue = :queue
           AND state = 'retrying'
           AND run_at < (SELECT due_before FROM edge)
@@ -35,6 +35,6 @@ FROM (
         LIMIT :limit
     )
 ) AS due
-WHERE (SELECT job_id FROM held_hints WHERE held_hints.job_id = due.id) IS NULL
+WHERE (SELECT job_id FROM gristmill.held_hints WHERE held_hints.job_id = due.id) IS NULL
 ORDER BY run_at
 LIMIT :limit;

@@ -1,6 +1,6 @@
 -- shared.jobs.hints.find_watermark
 
 SELECT max(run_at)
-FROM jobs
+FROM gristmill.jobs
 WHERE queue = :queue
   AND state = 'running';

@@ -2,7 +2,7 @@
 -- running -> queued
 
 WITH moved AS (
-    UPDATE jobs
+    UPDATE gristmill.jobs
     SET state = 'queued', run_at = clock_timestamp(), lease_until = NULL,
         max_attempts = max_attempts + 1
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS mine(id uuid, attempt int)
@@ -15,11 +15,11 @@ WITH moved AS (
         (CASE WHEN jobs.watched_until > statement_timestamp() THEN pg_notify('gristmill_moved',
             CAST(jobs.id AS text) || ' ' || jobs.state) END) IS NULL AS untold
 ), history AS (
-    INSERT INTO attempts (job_id, attempt, outcome, worker, started_at)
+    INSERT INTO gristmill.attempts (job_id, attempt, outcome, worker, started_at)
     SELECT id, attempt, :outcome, worker, started_at
     FROM moved
 ), hinted AS (
-    INSERT INTO outbox (job_id, task, queue, due_at)
+    INSERT INTO gristmill.outbox (job_id, task, queue, due_at)
     SELECT id, task, queue, run_at
     FROM moved
 )

@@ -1,7 +1,7 @@
 -- shared.jobs.leases.is_current
 
 SELECT 1
-FROM jobs
+FROM gristmill.jobs
 WHERE id = :id
   AND attempt = :attempt
   AND state || '' = 'running';

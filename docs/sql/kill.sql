@@ -2,7 +2,7 @@
 -- running -> dead
 
 WITH moved AS (
-    UPDATE jobs
+    UPDATE gristmill.jobs
     SET state = 'dead', finished_at = clock_timestamp(), lease_until = NULL
     WHERE id = :id
       AND attempt = :attempt
@@ -15,13 +15,13 @@ WITH moved AS (
             jsonb_build_object('url', jobs.callback_url, 'event', 'job.' || jobs.state, 'ended_at',
             jobs.finished_at, 'attempt', jobs.attempt)) END AS callback
 ), history AS (
-    INSERT INTO attempts (job_id, attempt, outcome, worker, started_at, error_type, error_code,
-            error_message, traceback)
+    INSERT INTO gristmill.attempts (job_id, attempt, outcome, worker, started_at, error_type,
+            error_code, error_message, traceback)
     SELECT id, attempt, :outcome, worker, started_at, :error_type, :error_code, :error_message,
         :traceback
     FROM moved
 ), letter AS (
-    INSERT INTO dead_letters (id, job_id, task, queue, reason, error_type, error_code,
+    INSERT INTO gristmill.dead_letters (id, job_id, task, queue, reason, error_type, error_code,
             error_message, traceback, fingerprint, attempts)
     SELECT :letter_id, id, task, queue, :reason, :error_type, :error_code, :error_message,
         :traceback, :fingerprint, attempt

@@ -1,9 +1,9 @@
 -- shared.jobs.idempotency.prune_keys
 
-DELETE FROM idempotency_keys
+DELETE FROM gristmill.idempotency_keys
 WHERE ctid = ANY(ARRAY(
     SELECT ctid
-    FROM idempotency_keys
+    FROM gristmill.idempotency_keys
     WHERE expires_at <= statement_timestamp()
     ORDER BY expires_at
     LIMIT :limit

@@ -1,6 +1,6 @@
 -- shared.jobs.idempotency.redirect_keys
 
-UPDATE idempotency_keys k
+UPDATE gristmill.idempotency_keys k
 SET job_id = twin.id, state = twin.state, run_at = twin.run_at, created_at = twin.created_at,
     job_expires_at = twin.expires_at, duplicate = true
 FROM jsonb_to_recordset(CAST(:twins AS jsonb)) AS twin(producer_id uuid, key text, id uuid,

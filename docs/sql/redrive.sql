@@ -5,14 +5,14 @@ WITH dead AS (
     SELECT jobs.id, dead_letters.id AS letter_id, dead_letters.reason,
         :start + (wanted.position - 1) * :spacing AS delay
     FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS wanted(id, position)
-    JOIN jobs ON jobs.id = wanted.id
+    JOIN gristmill.jobs ON jobs.id = wanted.id
       AND jobs.state || '' IN ('dead')
-    JOIN dead_letters ON dead_letters.job_id = jobs.id
+    JOIN gristmill.dead_letters ON dead_letters.job_id = jobs.id
       AND dead_letters.resolution IS NULL
     ORDER BY jobs.id
     FOR NO KEY UPDATE OF jobs, dead_letters
 ), moved AS (
-    UPDATE jobs
+    UPDATE gristmill.jobs
     SET state = CASE WHEN dead.delay > 0 THEN 'scheduled' ELSE 'queued' END,
         run_at = statement_timestamp() + dead.delay * interval '1 second',
         expires_at = CASE WHEN jobs.expires_at IS NOT NULL THEN statement_timestamp() + (dead.delay
@@ -20,14 +20,14 @@ WITH dead AS (
         max_attempts = jobs.attempt + (
             SELECT greatest(1, jobs.max_attempts - last.attempt - (
                 SELECT count(*)
-                FROM attempts
+                FROM gristmill.attempts
                 WHERE attempts.job_id = jobs.id
                   AND outcome IN ('snoozed', 'given_back')
                   AND attempts.attempt > last.attempt
             ))
             FROM (
                 SELECT coalesce(max(attempts), 0) AS attempt
-                FROM dead_letters
+                FROM gristmill.dead_letters
                 WHERE dead_letters.job_id = jobs.id
                   AND resolution = 'redriven'
             ) AS last
@@ -38,12 +38,12 @@ WITH dead AS (
     WHERE jobs.id = dead.id
     RETURNING jobs.id, jobs.task, jobs.queue, jobs.run_at, dead.letter_id, dead.reason
 ), resolved AS (
-    UPDATE dead_letters
+    UPDATE gristmill.dead_letters
     SET resolution = 'redriven', resolved_at = clock_timestamp(), resolved_by = :actor
     FROM moved
     WHERE dead_letters.id = moved.letter_id
 ), hinted AS (
-    INSERT INTO outbox (job_id, task, queue, due_at, alone)
+    INSERT INTO gristmill.outbox (job_id, task, queue, due_at, alone)
     SELECT id, task, queue, run_at, reason IN ('crash_loop', 'delivery_limit')
     FROM moved
 )

@@ -1,6 +1,6 @@
 -- shared.jobs.leases.renew_all
 
-UPDATE jobs
+UPDATE gristmill.jobs
 SET lease_until = clock_timestamp() + :lease * interval '1 second'
 FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS mine(id uuid, attempt int)
 WHERE jobs.id = ANY(:ids)

@@ -1,6 +1,6 @@
 -- shared.jobs.moves.by_hand.request_cancels
 
-UPDATE jobs
+UPDATE gristmill.jobs
 SET cancel_requested_at = clock_timestamp()
 WHERE id = ANY(:ids)
   AND state || '' = 'running'

@@ -2,7 +2,7 @@
 -- running -> retrying
 
 WITH moved AS (
-    UPDATE jobs
+    UPDATE gristmill.jobs
     SET state = 'retrying', run_at = clock_timestamp() + :delay * interval '1 second',
         lease_until = NULL
     WHERE id = :id
@@ -13,13 +13,13 @@ WITH moved AS (
         (CASE WHEN jobs.watched_until > statement_timestamp() THEN pg_notify('gristmill_moved',
             CAST(jobs.id AS text) || ' ' || jobs.state) END) IS NULL AS untold
 ), history AS (
-    INSERT INTO attempts (job_id, attempt, outcome, worker, started_at, error_type, error_code,
-            error_message, traceback)
+    INSERT INTO gristmill.attempts (job_id, attempt, outcome, worker, started_at, error_type,
+            error_code, error_message, traceback)
     SELECT id, attempt, :outcome, worker, started_at, :error_type, :error_code, :error_message,
         :traceback
     FROM moved
 ), hinted AS (
-    INSERT INTO outbox (job_id, task, queue, due_at, alone)
+    INSERT INTO gristmill.outbox (job_id, task, queue, due_at, alone)
     SELECT id, task, queue, run_at, :outcome = 'lost'
     FROM moved
 )

@@ -1,7 +1,7 @@
 -- shared.jobs.moves.attempt.succeed
 -- running -> succeeded
 
-UPDATE jobs
+UPDATE gristmill.jobs
 SET state = 'succeeded', result = results[width_bucket(id, ids)], finished_at = clock_timestamp(),
     lease_until = NULL
 FROM (

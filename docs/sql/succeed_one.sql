@@ -1,7 +1,7 @@
 -- shared.jobs.moves.attempt.succeed
 -- running -> succeeded
 
-UPDATE jobs
+UPDATE gristmill.jobs
 SET state = 'succeeded', result = CAST(:result AS jsonb), finished_at = clock_timestamp(),
     lease_until = NULL
 WHERE id = :id

@@ -1,10 +1,10 @@
 -- shared.jobs.outbox.take_due
 
 WITH taken AS (
-    DELETE FROM outbox
+    DELETE FROM gristmill.outbox
     WHERE id = ANY(ARRAY(
         SELECT id
-        FROM outbox
+        FROM gristmill.outbox
         WHERE due_at <= statement_timestamp()
           AND queue <> ALL(CAST(:without AS text[]))
         ORDER BY due_at, job_id
@@ -14,6 +14,6 @@ WITH taken AS (
     RETURNING *
 )
 SELECT id, job_id, task, queue, due_at, alone, revivals,
-    queue = ANY(ARRAY(SELECT queue FROM queue_controls WHERE paused_at IS NOT NULL)) AS paused
+    queue = ANY(ARRAY(SELECT queue FROM gristmill.queue_controls WHERE paused_at IS NOT NULL)) AS paused
 FROM taken
 ORDER BY due_at, job_id;

@@ -73,6 +73,8 @@ def _run(check: _Check, settings: "Settings", ends_at: float) -> bool:
     while True:
         try:
             found = check.run(settings)
+        except ModuleNotFoundError:  # no check failed: the command itself lacks an extra
+            raise
         except Exception as error:  # noqa: BLE001  one failing check never stops the others
             if time.monotonic() + _AGAIN_SECONDS < ends_at:
                 time.sleep(_AGAIN_SECONDS)
@@ -122,10 +124,10 @@ def _check_schema(settings: "Settings") -> str:
     from gristmill import migrations
 
     with _transaction(settings) as session:
-        found, needed = migrations.current(session), migrations.head()
-    if found != needed:
-        raise _WrongError(f"the database is at {found or 'nothing'}, and this version needs {needed}")
-    return f"at {needed}"
+        lag, found = migrations.lag(session), migrations.describe(session)
+    if lag is not None:
+        raise _WrongError(f"the database is behind: {lag}")
+    return found
 
 
 def _check_processes(settings: "Settings") -> str:

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gristmill.shared.queues import QUEUES
-
 if TYPE_CHECKING:
     from gristmill.shared.base.sentry import Framework
     from gristmill.shared.settings import Settings
@@ -32,7 +30,7 @@ def web() -> None:
 
 
 @click.command()
-@click.option("--queue", required=True, type=click.Choice(list(QUEUES)), help="The queue to consume.")
+@click.option("--queue", required=True, help="The queue to consume; `gristmill queues list` shows all.")
 @click.option(
     "--concurrency", type=click.IntRange(1, 256), help="Child processes, a job each.  [default: the queue's own]"
 )
@@ -46,8 +44,11 @@ def worker(*, queue: str, concurrency: int | None) -> None:
     settings = _begin(f"worker_{queue.removesuffix('_queue')}", "celery")
     from celery.signals import worker_ready
 
+    from gristmill.shared.queues import QUEUES
     from gristmill.workers.celery.worker import run
 
+    if queue not in QUEUES:
+        raise click.UsageError(f"no queue is called {queue[:100]!r}; there are {', '.join(QUEUES)}")
     # In a container `up` runs as root. Celery warns because of pickle, and we accept JSON only.
     warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
     worker_ready.connect(_say_ready, weak=False)
@@ -115,10 +116,12 @@ def _begin(process: str, framework: "Framework") -> "Settings":
     from gristmill.commands.settings import command_settings
     from gristmill.shared.base.logging import configure_logging
     from gristmill.shared.base.sentry import configure_reporting
+    from gristmill.shared.plugins.load import load_plugins
 
     settings = command_settings()
     configure_logging(settings, process)
     configure_reporting(settings, process, framework=framework)
+    load_plugins()
     return settings
 
 

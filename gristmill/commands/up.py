@@ -15,8 +15,13 @@ from gristmill.commands.options import DATA_FOLDER
 )
 @click.option("--no-flower", is_flag=True, help="Do not start Flower, the workers' dashboard.")
 @click.option("--no-mail", is_flag=True, help="Do not start the mail catcher.")
-def up(*, rabbitmq: bool, port: int | None, data: Path, no_flower: bool, no_mail: bool) -> int:
+@click.option("--no-reload", is_flag=True, help="Do not reload the project when one of its files changes.")
+def up(*, rabbitmq: bool, port: int | None, data: Path, no_flower: bool, no_mail: bool, no_reload: bool) -> int:
     """Run the whole platform here, without Docker: Postgres, Valkey, ingress, relay, workers, beat, Flower, mail.
+
+    In the folder of a project (`gristmill init`), its tasks, tables, templates, queues and schedules are part of it.
+    When one of its Python files or templates changes, all processes are replaced. Workers finish their jobs first.
+    A change of .env takes effect at the next start.
 
     Data, logs and secrets are kept in .gristmill/ of this folder. GRISTMILL_DATABASE_URL, GRISTMILL_BROKER_URL,
     GRISTMILL_REDIS_URL and GRISTMILL_SMTP_URL, in the environment or in .env, each replace an embedded server by
@@ -38,4 +43,6 @@ def up(*, rabbitmq: bool, port: int | None, data: Path, no_flower: bool, no_mail
     from gristmill.up.plan import Options
     from gristmill.up.run import run
 
-    return run(Options(data=data, port=port, rabbitmq=rabbitmq, flower=not no_flower, mail=not no_mail))
+    return run(
+        Options(data=data, port=port, rabbitmq=rabbitmq, flower=not no_flower, mail=not no_mail, reload=not no_reload)
+    )

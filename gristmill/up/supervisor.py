@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gristmill import process
-from gristmill.up.unit import ReportLine, Unit
+from gristmill.up.unit import Program, ReportLine, Unit
 
 SHORTEST_WAIT: Final = 1.0  # seconds before a unit that died is started again; doubled at each death in a row
 LONGEST_WAIT: Final = 30.0
@@ -54,16 +54,45 @@ class Supervisor:
         self._now = now
         self._backoff = backoff or wait_after
         self._supervised: dict[str, _Supervised] = {}
+        self._retired: list[Program] = []
         self._stopping = threading.Event()
 
     def add(self, unit: Unit) -> None:
         """Supervise a unit that has been started."""
         self._supervised[unit.name] = _Supervised(unit, started_at=self._now())
 
+    def replace(self, unit: Program) -> None:
+        """Supervise a program that has been started, in the place of the one of its name, which is retired."""
+        self.remove(unit.name)
+        self.add(unit)
+
+    def remove(self, name: str) -> None:
+        """Supervise a program no more, and retire it."""
+        removed = self._supervised.pop(name, None)
+        if removed is None or not isinstance(removed.unit, Program):
+            return
+        if removed.starting is not None:
+            removed.starting.join(_LEAST_SECONDS)
+        self.retire(removed.unit)
+
+    def retire(self, program: Program) -> None:
+        """Ask a program to end. It finishes what it does, and is killed only when everything stops."""
+        self._retired.append(program)
+        program.drain()
+
+    def retired(self, name: str) -> int:
+        """Return how many programs of this name still finish what they do."""
+        return sum(program.name == name for program in self._retired)
+
     @property
     def units(self) -> list[Unit]:
         """All units, in the order in which they were added."""
         return [each.unit for each in self._supervised.values()]
+
+    @property
+    def everything(self) -> list[Unit]:
+        """All units, those too that were retired and still finish what they do."""
+        return [*self.units, *self._retired]
 
     def deaths(self, name: str) -> int:
         """Return the number of times a unit died since it last ran for a minute."""
@@ -81,6 +110,9 @@ class Supervisor:
                     self._restart(each)
             elif not each.unit.is_running():
                 self._note_death(each, each.unit.ended_with())
+        for program in [each for each in self._retired if not each.is_running()]:
+            self._retired.remove(program)
+            program.stop(_LEAST_SECONDS)
 
     def stop(self, stages: Sequence[Stage], *, within: float) -> None:
         """Stop all units, one stage after another, those of a stage at the same time.
@@ -91,17 +123,18 @@ class Supervisor:
         """
         self._stopping.set()
         ends_at = self._now() + within
-        left = dict(self._supervised)
+        left = [*self._supervised.values(), *map(_Supervised, self._retired)]
         for stage in stages:
-            group = [left.pop(name) for name in list(left) if name in stage.names]
+            group = [each for each in left if each.unit.name in stage.names]
+            left = [each for each in left if each.unit.name not in stage.names]
             self._stop_together(group, max(_LEAST_SECONDS, min(stage.seconds, ends_at - self._now())))
-        self._stop_together(list(left.values()), max(_LEAST_SECONDS, ends_at - self._now()))
+        self._stop_together(left, max(_LEAST_SECONDS, ends_at - self._now()))
 
     def kill(self) -> None:
         """Kill everything immediately."""
         self._stopping.set()
-        for each in self._supervised.values():
-            each.unit.kill()
+        for unit in self.everything:
+            unit.kill()
 
     def _note_death(self, each: _Supervised, how: str) -> None:
         if self._now() - each.started_at > _FORGIVEN_AFTER:
@@ -130,6 +163,8 @@ class Supervisor:
         else:
             if self._stopping.is_set():
                 each.unit.kill()
+            elif isinstance(each.unit, Program) and each.unit in self._retired:
+                each.unit.drain()  # it was retired while it started
             else:
                 self._report(each.unit.name, "runs again")
 

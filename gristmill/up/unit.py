@@ -1,5 +1,6 @@
 """Units of the supervisor: our own processes and the embedded servers, behind one interface."""
 
+import itertools
 import os
 import re
 import signal
@@ -18,6 +19,9 @@ ReportLine = Callable[[str, str], None]  # takes the name of a unit, and a line 
 
 READY_FILE: Final = "GRISTMILL_READY_FILE"  # names the file that a process touches when it is ready
 _LONGEST_LINE: Final = 64 * 1024  # bytes; what is longer is read in pieces
+_numbers: Final = (
+    itertools.count()
+)  # one of a name may run while its successor starts: each has a ready file of its own
 _ALARMING: Final = re.compile(rb'\[(?:warning|error|critical) *\]|"level": "(?:warning|error|critical)"')
 
 
@@ -85,7 +89,7 @@ class Program:
         self.name = name
         self.log = logs / f"{name}.log"
         self._command = command
-        self._ready_file = logs / f".{name}.ready"
+        self._ready_file = logs / f".{name}.{next(_numbers)}.ready"
         self._env = {**env, READY_FILE: str(self._ready_file)}
         self._report = report
         self._process: Process | None = None
@@ -110,6 +114,13 @@ class Program:
     def is_ready(self) -> bool:
         """Return true if it has reported that it is ready since it was started."""
         return self._ready_file.exists()
+
+    def drain(self) -> None:
+        """Ask it to finish what it does and to end; it may take its time."""
+        if self._process is not None and self.is_running():
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGTERM)
+                os.kill(self._process.pid, signal.SIGCONT)  # a suspended process handles no signal
 
     def stop(self, deadline_seconds: float) -> None:
         if self._process is None:

@@ -65,7 +65,9 @@ def accept_batch(
     if atomic:
         _refuse_errors(outcomes)
     if jobs:
-        results = services.batches.submit(list(jobs.values()), atomic=atomic)
+        is_keyed = any(job.unique_key is not None for job in jobs.values())
+        acceptor = services.keyed if is_keyed else services.batches
+        results = acceptor.submit(list(jobs.values()), atomic=atomic)
         for number, result in zip(jobs, results, strict=True):
             outcomes[number] = result
     return _one_answer_or_all(outcomes, atomic=atomic)

@@ -65,7 +65,8 @@ def accept_job(
         return _or_raise(stored)
     if idempotency_key is not None:
         job = job.with_idempotency_key(*idempotency_key)
-    return _or_raise(services.acceptor.submit([job])[0])
+    acceptor = services.acceptor if job.unique_key is None else services.keyed
+    return _or_raise(acceptor.submit([job])[0])
 
 
 def _or_raise(result: Accepted | Exception) -> Accepted:

@@ -9,8 +9,8 @@ from marshmallow import ValidationError
 from gristmill.ingress.accepting.accept_job import AgreedTerms, agree
 from gristmill.ingress.accepting.callback_urls import CallbackUrls
 from gristmill.ingress.schemas.batches import BatchEntry, is_key
+from gristmill.shared.args import flatten
 from gristmill.shared.errors import InvalidError
-from gristmill.shared.task import flatten
 
 if TYPE_CHECKING:
     from gristmill.ingress.services import Services

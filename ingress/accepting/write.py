@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
+from psycopg2.errors import LockNotAvailable
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -36,7 +37,16 @@ UNKNOWN: Final = (
     "send it again with the same Idempotency-Key, which never makes a second job"
 )
 
+KEY_HELD: Final = "Another transaction is writing a job with this unique_key right now; nothing was accepted, try again"
+
 log = structlog.get_logger()
+
+
+class KeyHeldError(UnavailableError):
+    """An open transaction has written a job with the same unique key."""
+
+    def __init__(self) -> None:
+        super().__init__(KEY_HELD)
 
 
 def write_jobs(database: Database, jobs: list[NewJob]) -> dict[UUID, Result]:
@@ -59,14 +69,33 @@ def _write_together(database: Database, jobs: list[NewJob], write: Write) -> dic
             log.warning("accept.database_away", jobs=len(jobs), error=str(error)[:500])
             return {job.id: UnavailableError(AWAY) for job in jobs}
         if len(jobs) == 1:
-            return {jobs[0].id: error}
+            return {jobs[0].id: _refusal(jobs, error)}
         log.warning("accept.split", jobs=len(jobs), error=str(error)[:500])
+    return _write_one_by_one(database, jobs, write)
+
+
+def _write_one_by_one(database: Database, jobs: list[NewJob], write: Write) -> dict[UUID, Result]:
+    """Write each job by itself. A unique key that somebody holds is waited for once, however many jobs have it."""
     ends_at = time.monotonic() + SPLIT_BUDGET
     results: dict[UUID, Result] = {}
+    held: set[tuple[Any, ...]] = set()
     for job in jobs:
-        late = time.monotonic() >= ends_at
-        results |= {job.id: UnavailableError(AWAY)} if late else _write_together(database, [job], write)
+        key = (job.terms.columns["task"], job.unique_key, job.producer_id)
+        if key in held:
+            results[job.id] = KeyHeldError()
+        elif time.monotonic() >= ends_at:
+            results[job.id] = UnavailableError(AWAY)
+        else:
+            results |= _write_together(database, [job], write)
+            if isinstance(results[job.id], KeyHeldError):
+                held.add(key)
     return results
+
+
+def _refusal(jobs: list[NewJob], error: Exception) -> Exception:
+    """Return the error that answers a request: that a unique key is held, or the database's own."""
+    waited_for_lock = isinstance(error, DBAPIError) and isinstance(error.orig, LockNotAvailable)
+    return KeyHeldError() if waited_for_lock and any(job.unique_key is not None for job in jobs) else error
 
 
 def write_all_or_nothing(database: Database, jobs: list[NewJob]) -> list[Result]:
@@ -78,7 +107,8 @@ def write_all_or_nothing(database: Database, jobs: list[NewJob]) -> list[Result]
         results = _write_by_transaction(database, jobs, atomic=True)
     except Exception as error:  # noqa: BLE001  the request that waits is answered with it
         log.warning("accept.batch_refused", jobs=len(jobs), error=str(error)[:500])
-        return [UnavailableError(AWAY) if is_away(error) else error for _ in jobs]
+        refusal = UnavailableError(AWAY) if is_away(error) else _refusal(jobs, error)
+        return [refusal for _ in jobs]
     return [results[job.id] for job in jobs]
 
 

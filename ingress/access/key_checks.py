@@ -24,10 +24,17 @@ MOST_REMEMBERED: Final = 4_096  # keys; beyond it all are forgotten and checked 
 
 
 class KeyChecks:
-    """The checks of one process. Most requests bring a key verified seconds ago, and cost no query."""
+    """The checks of one process. Most requests bring a key verified seconds ago, and cost no query.
 
-    def __init__(self, database: Database, *, remembered: float = REMEMBERED) -> None:
+    Args:
+        database: where keys and sessions are.
+        people: whether there are accounts; without them no access token is valid.
+        remembered: seconds for which a verified key is not checked again.
+    """
+
+    def __init__(self, database: Database, *, people: bool = True, remembered: float = REMEMBERED) -> None:
         self._database = database
+        self._people = people
         self._remembered = remembered
         self._known: dict[bytes, tuple[float, Principal]] = {}
 
@@ -61,7 +68,7 @@ class KeyChecks:
         if read_token(token) is not None:
             with self._database.transaction() as session:
                 return find_producer_by_token(session, token)
-        claims = read_access_token(self._database.settings.secret_key, token)
+        claims = read_access_token(self._database.settings.secret_key, token) if self._people else None
         if claims is None:
             return None
         with self._database.transaction() as session:

@@ -9,7 +9,6 @@ import orjson
 
 from gristmill.ingress.access.access_rules import AccessRule, access_rule_of
 from gristmill.ingress.document.filter_schemas import where_components
-from gristmill.ingress.document.task_schemas import args_schema, example_of
 from gristmill.ingress.http.api import PREFIX, Api
 from gristmill.ingress.schemas.lists import DESCRIBED_BY
 from gristmill.shared.task import Task, registry
@@ -117,7 +116,7 @@ def _write_tasks(document: dict[str, Any], tasks: list[Task]) -> None:
     base = schemas["JobRequest"]
     names = {task.name: _component(task) for task in tasks}
     for task in tasks:
-        schema = args_schema(task)
+        schema = task.contract.schema
         properties = base["properties"] | {"task": {"const": task.name, "type": "string"}, "args": schema}
         required = ["task", "args"] if schema.get("required") else ["task"]
         schemas[names[task.name]] = base | {
@@ -134,7 +133,7 @@ def _write_tasks(document: dict[str, Any], tasks: list[Task]) -> None:
         },
     }
     body["examples"] = {
-        task.name: {"summary": task.summary, "value": {"task": task.name, "args": example_of(args_schema(task))}}
+        task.name: {"summary": task.summary, "value": {"task": task.name, "args": task.contract.example}}
         for task in tasks
     }
 

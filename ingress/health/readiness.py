@@ -101,9 +101,9 @@ class Readiness:
     def _compare_migrations(self) -> None:
         with self._database.transaction() as session:
             limit_statements(session, seconds=1)
-            found, needed = migrations.current(session), migrations.head()
-        if found != needed:
-            raise NotMigratedError(found, needed)
+            lag = migrations.lag(session)
+        if lag is not None:
+            raise NotMigratedError(lag)
 
     def _ask_redis(self) -> None:
         self._redis.ping()
@@ -116,10 +116,10 @@ class Readiness:
 
 
 class NotMigratedError(Exception):
-    """The database has another revision than this code."""
+    """The database has other revisions than this code."""
 
-    def __init__(self, found: str | None, needed: str) -> None:
-        super().__init__(f"the schema is at {found or 'nothing'}, this code needs {needed}: run `gristmill db upgrade`")
+    def __init__(self, lag: str) -> None:
+        super().__init__(f"the schema is behind, {lag}: run `gristmill db upgrade`")
 
 
 def _wait(answer: Future[Check], ends_at: float, deadline: float) -> Check:

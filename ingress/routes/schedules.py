@@ -27,13 +27,13 @@ from gristmill.ingress.schemas.schedules import (
 )
 from gristmill.ingress.services import services
 from gristmill.shared.errors import InvalidError
+from gristmill.shared.plugins.load import load_plugins
 from gristmill.shared.schedules.backfill import backfill_schedule
 from gristmill.shared.schedules.define import Definition, change_schedule, define_schedule, delete_schedule
 from gristmill.shared.schedules.models import Fire, Schedule
 from gristmill.shared.schedules.queries import get_schedule, list_fires, list_schedules
 from gristmill.shared.schedules.recurrence import next_fires
 from gristmill.shared.schedules.run_now import run_schedule
-from gristmill.tasks.records.schedules import SCHEDULES
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 blueprint: Blueprint = OptionalBodyBlueprint(
     "schedules", __name__, url_prefix=PREFIX, description="Rules that enqueue a job whenever they are due."
 )
-_SHIPPED: Final = frozenset(each.name for each in SCHEDULES)
 _NAME: Final = [{"in": "path", "name": "name", "schema": {"type": "string", "pattern": NAME}}]
 _LOCATION: Final = {"Location": {"schema": {"type": "string"}, "description": "The URL of the job."}}
 
@@ -120,7 +119,8 @@ def change_one_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
 def delete_one_schedule(name: str) -> None:
     """Delete a schedule and its fires. Their jobs remain."""
     with services().database.transaction() as session:
-        delete_schedule(session, name, principal=current_principal(), shipped=_SHIPPED)
+        shipped = frozenset(each.name for each in load_plugins().schedules)
+        delete_schedule(session, name, principal=current_principal(), shipped=shipped)
 
 
 @blueprint.route("/schedules/<name>/fires", methods=["GET"], parameters=_NAME)

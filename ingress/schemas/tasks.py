@@ -24,6 +24,7 @@ class TaskAnswer(Schema):
     time_limit = fields.Float(required=True, metadata={"description": "Seconds that an attempt may take."})
     retry = fields.Nested(RetryAnswer, required=True)
     args = fields.Dict(required=True, metadata={"description": "JSON Schema, draft 2020-12."})
+    example = fields.Dict(required=True, metadata={"description": "Arguments that a job of this task may have."})
 
 
 class TaskList(Schema):

@@ -1,4 +1,7 @@
-"""Seal (encrypt) passwords and secrets before they are stored, and derive keys and hashes."""
+"""Seal (encrypt) passwords and secrets before they are stored, and derive keys and hashes.
+
+Most jobs have no secret arguments: cryptography is imported for the first one.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,13 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
-from typing import Any, Final
-
-from cryptography.fernet import Fernet, InvalidToken
+from typing import TYPE_CHECKING, Any, Final
 
 from gristmill.shared.base.secret import Secret
 from gristmill.shared.errors import PermanentError
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
 
 SEALED: Final = "$sealed"
 
@@ -32,6 +36,8 @@ def hash_token(token: str) -> bytes:
 
 
 def _fernet(secret_key: Secret, purpose: str = "sealed-args") -> Fernet:
+    from cryptography.fernet import Fernet
+
     return Fernet(base64.urlsafe_b64encode(derive(secret_key, purpose)))
 
 
@@ -46,6 +52,8 @@ def unseal_text(secret_key: Secret, purpose: str, sealed: str) -> str:
     Raises:
         PermanentError: it was sealed with another GRISTMILL_SECRET_KEY.
     """
+    from cryptography.fernet import InvalidToken
+
     try:
         return _fernet(secret_key, purpose).decrypt(sealed.encode()).decode()
     except InvalidToken:
@@ -72,6 +80,8 @@ def unseal(secret_key: Secret, args: Mapping[str, Any], names: frozenset[str]) -
     """
     if not names:
         return dict(args)
+    from cryptography.fernet import InvalidToken
+
     fernet = _fernet(secret_key)
     opened = dict(args)
     for name in names & args.keys():

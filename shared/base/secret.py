@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Final, final
+
+SESSION_KEY: Final = "secret_key"  # where the info of a platform's session has the key that seals arguments
 
 
 @final

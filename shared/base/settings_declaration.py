@@ -126,6 +126,12 @@ def origins(*, text: str, group: str = "") -> tuple[str, ...]:
     return none
 
 
+def names(*, text: str, group: str = "") -> tuple[str, ...]:
+    """Declare a list of names, separated by commas, empty by default."""
+    none: tuple[str, ...] = _declare(Setting(text=text, group=group, parser="list", default=[]))
+    return none
+
+
 def _declare(setting: Setting) -> Any:
     return field(metadata={_KEY: setting})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 import psycopg2
@@ -14,13 +14,15 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session
 
+from gristmill.shared.base.secret import SESSION_KEY
+
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PostgresConnection  # noqa: N812  a class with a lower-case name
     from sqlalchemy import URL, Connection, Engine
 
     from gristmill.shared.settings import Settings
 
-SECRET_KEY = "secret_key"  # noqa: S105  a name, not a secret: where a session's info carries the key that seals arguments
+SECRET_KEY: Final = SESSION_KEY
 COMMITS_BY_ITSELF = "commits_by_itself"  # in the info of a session whose statements are a transaction each
 CONNECT_TIMEOUT = 5  # seconds; a host that does not answer a SYN is away, and a longer wait holds a request thread
 IDLE_IN_TRANSACTION_TIMEOUT = 60  # seconds; then a client that vanished in mid-transaction loses its locks

@@ -19,7 +19,7 @@ class DeadLetter(Base):
     __tablename__ = "dead_letters"
 
     id: Mapped[PrimaryKey]
-    job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    job_id: Mapped[UUID | None] = mapped_column(ForeignKey("gristmill.jobs.id", ondelete="CASCADE"))
     task: Mapped[str | None]
     queue: Mapped[str]
     reason: Mapped[str]

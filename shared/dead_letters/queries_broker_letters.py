@@ -21,8 +21,8 @@ RAW_LIMIT = 65_536  # bytes of a message's body that are kept
 
 _MALFORMED = text(
     """
-    INSERT INTO dead_letters (id, queue, task, reason, error_type, error_code, error_message, fingerprint, raw_body,
-                              broker)
+    INSERT INTO gristmill.dead_letters (id, queue, task, reason, error_type, error_code, error_message, fingerprint,
+                              raw_body, broker)
     VALUES (:id, :queue, :task, :reason, 'MalformedHint', 'HINT_MALFORMED', :problem, :fingerprint, :raw_body,
             CAST(:broker AS jsonb))
     """
@@ -55,7 +55,7 @@ def insert_malformed(
 
 _BROKER_DETAILS = text(
     """
-    UPDATE dead_letters SET broker = CAST(:broker AS jsonb)
+    UPDATE gristmill.dead_letters SET broker = CAST(:broker AS jsonb)
     WHERE job_id = ANY(:ids) AND resolution IS NULL
     """
 )
@@ -68,15 +68,15 @@ def add_broker_details(session: Session, ids: Sequence[UUID], broker: dict[str, 
 
 _MISSING_LETTERS = text(
     f"""
-    INSERT INTO dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message, traceback,
-                              fingerprint, attempts)
+    INSERT INTO gristmill.dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message,
+                              traceback, fingerprint, attempts)
     SELECT gen_random_uuid(), jobs.id, jobs.task, jobs.queue, :reason, last.error_type, last.error_code,
            last.error_message, last.traceback, 'unlettered', jobs.attempt
-    FROM (SELECT id, task, queue, attempt FROM jobs
+    FROM (SELECT id, task, queue, attempt FROM gristmill.jobs
           WHERE state = '{State.DEAD}' AND finished_at > statement_timestamp() - interval '1 day'
           ORDER BY finished_at DESC LIMIT :among) AS jobs
-         LEFT JOIN attempts last ON last.job_id = jobs.id AND last.attempt = jobs.attempt
-    WHERE (SELECT id FROM dead_letters WHERE dead_letters.job_id = jobs.id LIMIT 1) IS NULL
+         LEFT JOIN gristmill.attempts last ON last.job_id = jobs.id AND last.attempt = jobs.attempt
+    WHERE (SELECT id FROM gristmill.dead_letters WHERE dead_letters.job_id = jobs.id LIMIT 1) IS NULL
     LIMIT 100
     ON CONFLICT DO NOTHING
     RETURNING job_id

@@ -55,7 +55,7 @@ Catalogue = dict[str, Field]
 TEXT: Final = TextKind()
 TIME: Final = TimeKind()
 ID: Final = IdKind()
-QUEUE: Final = ChoiceKind(tuple(QUEUES))
+QUEUE: Final = ChoiceKind(QUEUES)
 SEES_ALL: Final = frozenset({ADMIN, OPERATOR})  # the scopes of those who may filter by the producer
 
 

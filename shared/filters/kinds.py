@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final, Protocol
 from uuid import UUID
@@ -52,9 +53,13 @@ class TextKind:
 
 @dataclass(frozen=True, slots=True)
 class ChoiceKind:
-    """One of some words."""
+    """One of some words.
 
-    values: tuple[str, ...]
+    Attributes:
+        values: the words; read when a filter is, since plugins may add to them.
+    """
+
+    values: Collection[str] = field(hash=False)
     operators: ClassVar[tuple[str, ...]] = _EQUALITY
 
     @property

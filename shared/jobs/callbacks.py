@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from gristmill.shared.queues import QUEUES
+from gristmill.shared.queues import NOTIFICATION_QUEUE
 from gristmill.shared.retry import RetryPolicy
 
 TASK: Final = "webhook.deliver"
-QUEUE: Final = QUEUES["notification_queue"]
+QUEUE: Final = NOTIFICATION_QUEUE
 EVENTS: Final = ("job.succeeded", "job.dead", "job.cancelled")
 # Ten attempts. The delays are at most 10 s, 30 s, 90 s, 4.5 min, 13.5 min, 40 min, 2 h, 6 h and 6 h, on average half.
 # Most receivers that are down for some hours still receive every callback; a redrive reaches the others.

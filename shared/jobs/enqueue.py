@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import orjson
 from uuid_utils.compat import uuid7
 
 from gristmill.shared.base.sealing import seal
 from gristmill.shared.database.connect import SECRET_KEY
-from gristmill.shared.errors import IdempotencyConflictError, InvalidArgsError, QuotaExceededError
+from gristmill.shared.errors import IdempotencyConflictError, QuotaExceededError
+from gristmill.shared.jobs.encode_args import encode_args
 from gristmill.shared.jobs.insert import Accepted, find_repeated, insert_jobs
+from gristmill.shared.jobs.options import JobOptions
 from gristmill.shared.jobs.quota import remaining_quota
 from gristmill.shared.jobs.terms import NewJob, Terms
 from gristmill.shared.queues import PRIORITY_QUEUE
@@ -25,36 +24,9 @@ if TYPE_CHECKING:
 
     from gristmill.shared.settings import Secret
 
-Priority = Literal["normal", "high"]
+__all__ = ["JobOptions", "Refusal", "accept", "enqueue", "prepare", "prepare_on", "terms_of"]
+
 Refusal = IdempotencyConflictError | QuotaExceededError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobOptions:
-    """Options of a job, beside its task and arguments.
-
-    Attributes:
-        run_at: the job is due at this time; a time in the past means now. Excludes `delay`.
-        delay: the job is due this long after it was accepted.
-        expires_at: the job is not begun after this time; by default run_at plus the time to live of its queue.
-        unique_key: while a live job of the same producer and task has this key, no second one is created.
-    """
-
-    run_at: datetime | None = None
-    delay: timedelta | None = None
-    priority: Priority = "normal"
-    expires_at: datetime | None = None
-    max_attempts: int | None = None
-    unique_key: str | None = None
-    callback_url: str | None = None
-    tags: tuple[str, ...] = ()
-    parent_id: UUID | None = None
-    producer_id: UUID | None = None
-    traceparent: str | None = None
-
-    def child_of(self, parent_id: UUID, traceparent: str | None) -> JobOptions:
-        """Return the same options for a child of job `parent_id`."""
-        return replace(self, parent_id=parent_id, traceparent=self.traceparent or traceparent)
 
 
 def terms_of(task: Task, options: JobOptions, *, quota: int | None = None) -> Terms:
@@ -135,7 +107,9 @@ def _quota_exceeded(quota: int) -> QuotaExceededError:
 
 
 def enqueue(session: Session, task: Task | str, options: JobOptions | None = None, /, **args: Any) -> UUID:
-    """Enqueue one job in the caller's transaction: it exists if and only if that transaction commits.
+    """Enqueue one job in a transaction of the platform: it exists if and only if that transaction commits.
+
+    For all other transactions there is `gristmill.shared.enqueuing.enqueue`, which calls this one in ours.
 
     Args:
         session: from `Database.transaction()` or `ctx.session`.
@@ -149,11 +123,7 @@ def enqueue(session: Session, task: Task | str, options: JobOptions | None = Non
         InvalidArgsError: the arguments do not fit its schema.
     """
     chosen = registry.get(task) if isinstance(task, str) else task
-    try:
-        plain: dict[str, Any] = orjson.loads(orjson.dumps(args))
-    except orjson.JSONEncodeError as error:
-        msg = f"The arguments of {chosen.name} cannot be written as JSON: {error}"
-        raise InvalidArgsError(msg) from error
+    plain = encode_args(chosen.name, args)
     job = prepare(chosen, plain, options or JobOptions(), secret_key=session.info[SECRET_KEY])
     result = accept(session, [job])[0]
     if not isinstance(result, Accepted):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _REQUEST_NOTIFICATION = text(
     f"""
-    UPDATE jobs
+    UPDATE gristmill.jobs
     SET watched_until = greatest(watched_until, statement_timestamp() + :seconds * interval '1 second')
     WHERE id = :id AND state NOT IN ({sql_list(FINAL)})
     RETURNING id

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # outbox, and before everything held of this queue, were published. Of both tables only the first row is read, however
 # deep they are. One SELECT for each state follows the index: otherwise a million lost hints would be sorted each time.
 _PUBLISHED: Final = """
-    (SELECT id, attempt, run_at FROM jobs
+    (SELECT id, attempt, run_at FROM gristmill.jobs
      WHERE queue = :queue AND state = '{state}' AND run_at < (SELECT due_before FROM edge)
      ORDER BY run_at LIMIT :limit)
 """
@@ -30,12 +30,12 @@ _FIND_UNHINTED = text(
     f"""
     WITH edge AS (
         SELECT least(statement_timestamp() - :grace * interval '1 second', CAST(:before AS timestamptz),
-                     (SELECT min(due_at) FROM outbox),
-                     (SELECT min(due_at) FROM held_hints WHERE queue = :queue)) AS due_before
+                     (SELECT min(due_at) FROM gristmill.outbox),
+                     (SELECT min(due_at) FROM gristmill.held_hints WHERE queue = :queue)) AS due_before
     )
     SELECT id, attempt
     FROM ({" UNION ALL ".join(_PUBLISHED.format(state=state) for state in _PUBLISHED_STATES)}) AS due
-    WHERE (SELECT job_id FROM held_hints WHERE held_hints.job_id = due.id) IS NULL
+    WHERE (SELECT job_id FROM gristmill.held_hints WHERE held_hints.job_id = due.id) IS NULL
     ORDER BY run_at LIMIT :limit
     """
 )
@@ -60,7 +60,7 @@ def find_unhinted(
     return {(row.id, row.attempt) for row in session.execute(_FIND_UNHINTED, values)}
 
 
-_FIND_WATERMARK = text("SELECT max(run_at) FROM jobs WHERE queue = :queue AND state = 'running'")
+_FIND_WATERMARK = text("SELECT max(run_at) FROM gristmill.jobs WHERE queue = :queue AND state = 'running'")
 
 
 def find_watermark(session: Session, queue: str) -> datetime | None:
@@ -74,17 +74,17 @@ def find_watermark(session: Session, queue: str) -> datetime | None:
 _HINT_AGAIN = text(
     f"""
     WITH seen AS (
-        SELECT id, run_at FROM jobs WHERE id = ANY(:ids)
+        SELECT id, run_at FROM gristmill.jobs WHERE id = ANY(:ids)
     ), due AS (
-        UPDATE jobs SET run_at = clock_timestamp() + :delay * interval '1 second'
+        UPDATE gristmill.jobs SET run_at = clock_timestamp() + :delay * interval '1 second'
         FROM seen
         WHERE jobs.id = seen.id AND jobs.run_at = seen.run_at
           AND state || '' IN ({sql_list(WAITING)}) AND jobs.run_at <= statement_timestamp()
-          AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.due_at = jobs.run_at AND outbox.job_id = jobs.id)
-          AND NOT EXISTS (SELECT 1 FROM held_hints WHERE held_hints.job_id = jobs.id)
+          AND NOT EXISTS (SELECT 1 FROM gristmill.outbox WHERE outbox.due_at = jobs.run_at AND outbox.job_id = jobs.id)
+          AND NOT EXISTS (SELECT 1 FROM gristmill.held_hints WHERE held_hints.job_id = jobs.id)
         RETURNING jobs.id, jobs.task, jobs.queue, jobs.run_at
     ), hinted AS (
-        INSERT INTO outbox (job_id, task, queue, due_at, alone, revivals)
+        INSERT INTO gristmill.outbox (job_id, task, queue, due_at, alone, revivals)
         SELECT id, task, queue, run_at, true, :revivals FROM due
     )
     SELECT id, pg_notify('gristmill_outbox', '') FROM due
@@ -115,7 +115,7 @@ class JobState:
     queue: str
 
 
-_FIND_STATES = text("SELECT id, state, task, queue FROM jobs WHERE id = ANY(:ids)")
+_FIND_STATES = text("SELECT id, state, task, queue FROM gristmill.jobs WHERE id = ANY(:ids)")
 
 
 def find_states(session: Session, ids: Sequence[UUID]) -> dict[UUID, JobState]:

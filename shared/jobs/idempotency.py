@@ -26,8 +26,8 @@ _FIND_ANSWERS = text(
     SELECT k.producer_id, k.key, k.body_hash, k.job_id AS id, j.task, j.queue, k.state, j.priority, k.run_at,
            k.job_expires_at AS expires_at, k.created_at, k.duplicate
     FROM unnest(CAST(:producers AS uuid[]), CAST(:keys AS text[])) AS wanted(producer_id, key)
-    JOIN idempotency_keys k ON k.producer_id = wanted.producer_id AND k.key = wanted.key
-    JOIN jobs j ON j.id = k.job_id
+    JOIN gristmill.idempotency_keys k ON k.producer_id = wanted.producer_id AND k.key = wanted.key
+    JOIN gristmill.jobs j ON j.id = k.job_id
     WHERE k.expires_at > statement_timestamp()
     """
 )
@@ -38,7 +38,7 @@ _FIND_DUPLICATES = text(
            j.producer_id
     FROM unnest(CAST(:tasks AS text[]), CAST(:unique_keys AS text[]), CAST(:producers AS uuid[]))
          AS wanted(task, unique_key, producer_id)
-    JOIN jobs j ON j.task = wanted.task AND j.unique_key = wanted.unique_key
+    JOIN gristmill.jobs j ON j.task = wanted.task AND j.unique_key = wanted.unique_key
          AND j.producer_id IS NOT DISTINCT FROM wanted.producer_id
     WHERE j.state IN ({sql_list(LIVE)})
     """
@@ -46,7 +46,7 @@ _FIND_DUPLICATES = text(
 
 _REDIRECT_KEYS = text(
     """
-    UPDATE idempotency_keys k
+    UPDATE gristmill.idempotency_keys k
     SET job_id = twin.id, state = twin.state, run_at = twin.run_at, created_at = twin.created_at,
         job_expires_at = twin.expires_at, duplicate = true
     FROM jsonb_to_recordset(CAST(:twins AS jsonb)) AS twin(
@@ -59,8 +59,8 @@ _REDIRECT_KEYS = text(
 # Expired keys do no harm (the next use overwrites them); they only take space.
 _PRUNE_KEYS = text(
     """
-    DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
-        SELECT ctid FROM idempotency_keys WHERE expires_at <= statement_timestamp()
+    DELETE FROM gristmill.idempotency_keys WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM gristmill.idempotency_keys WHERE expires_at <= statement_timestamp()
         ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED))
     """
 )

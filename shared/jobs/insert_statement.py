@@ -33,8 +33,8 @@ _INCOMING: Final = """
     )"""
 # Both inserts with a unique key are ordered by it: two such statements wait for each other instead of deadlocking.
 _KEYED: Final = """, keyed AS (
-        INSERT INTO idempotency_keys (producer_id, key, body_hash, job_id, state, run_at, job_expires_at, created_at,
-                                      expires_at)
+        INSERT INTO gristmill.idempotency_keys (producer_id, key, body_hash, job_id, state, run_at, job_expires_at,
+                                      created_at, expires_at)
         SELECT DISTINCT ON (producer_id, idempotency_key) producer_id, idempotency_key, body_hash, id, state, due_at,
                ends_at, created_at, created_at + interval '24 hours'
         FROM incoming WHERE idempotency_key IS NOT NULL
@@ -47,8 +47,8 @@ _KEYED: Final = """, keyed AS (
         RETURNING job_id
     )"""
 _JOBS: Final = """, inserted AS (
-        INSERT INTO jobs (id, task, queue, args, state, priority, max_attempts, run_at, expires_at, unique_key,
-                          callback_url, tags, parent_id, producer_id, traceparent, created_at)
+        INSERT INTO gristmill.jobs (id, task, queue, args, state, priority, max_attempts, run_at, expires_at,
+                          unique_key, callback_url, tags, parent_id, producer_id, traceparent, created_at)
         SELECT id, task, queue, args, state, priority, max_attempts, due_at, ends_at, unique_key, callback_url,
                coalesce(tags, '{}'), parent_id, producer_id, traceparent, created_at
         FROM incoming"""
@@ -61,7 +61,7 @@ _UNLESS_KNOWN: Final = f"""
 _WITH_HINTS: Final = """
         RETURNING id, task, queue, state, run_at, expires_at, created_at
     ), hinted AS (
-        INSERT INTO outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at FROM inserted
+        INSERT INTO gristmill.outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at FROM inserted
     ), notified AS (
         SELECT pg_notify('gristmill_outbox', '') FROM inserted WHERE state = 'queued' LIMIT 1
     )
@@ -73,7 +73,7 @@ ACCEPT = Prepared("accept_jobs", text(_INCOMING + _KEYED + _JOBS + _UNLESS_KNOWN
 # jobs with the same terms. The search for earlier jobs takes a fifth of the other statement.
 _ALL_WITH_HINTS: Final = """
     ), hinted AS (
-        INSERT INTO outbox (job_id, task, queue, due_at) SELECT id, task, queue, due_at FROM incoming
+        INSERT INTO gristmill.outbox (job_id, task, queue, due_at) SELECT id, task, queue, due_at FROM incoming
     ), notified AS (
         SELECT pg_notify('gristmill_outbox', '') FROM terms WHERE state = 'queued' LIMIT 1
     )
@@ -85,6 +85,6 @@ WRITTEN = text(
     """
     SELECT id, task, queue, CASE WHEN run_at > created_at THEN 'scheduled' ELSE 'queued' END AS state, priority,
            run_at, expires_at, created_at
-    FROM jobs WHERE id = ANY(:ids)
+    FROM gristmill.jobs WHERE id = ANY(:ids)
     """
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import orjson
@@ -18,9 +18,15 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
+# Of the low 64 bits of a UUID the first two are 10 (RFC 9562, 4.1), the rest of a UUIDv7's is random. So a key lies
+# below -2^62, where no plain number is that an application locks, and the name keeps it from those that make keys of
+# ids as we do.
+_NAME: Final = int.from_bytes(b"gristmill") & ((1 << 62) - 1)
+
+
 def lock_key(job_id: UUID) -> int:
-    """Return the advisory lock key of a job: the low 64 bits of its UUIDv7, 62 of them random (RFC 9562, 5.7)."""
-    low = job_id.int & 0xFFFF_FFFF_FFFF_FFFF
+    """Return the advisory lock key of a job: the low 64 bits of its UUIDv7, mixed with the platform's name."""
+    low = (job_id.int & 0xFFFF_FFFF_FFFF_FFFF) ^ _NAME
     return low - (1 << 64) if low >> 63 else low
 
 
@@ -44,7 +50,7 @@ _FENCE = Direct(
                  set_config('statement_timeout', :timeout, true)) AS limits,
          (SELECT CAST(:ids AS uuid[]) AS ids, CAST(:attempts AS int[]) AS attempts,
                  CAST(:keys AS bigint[]) AS keys) AS mine,
-         jobs,
+         gristmill.jobs,
          LATERAL (SELECT width_bucket(id, ids) AS place OFFSET 0) AS found
     WHERE id = ANY(ids) AND
           CASE WHEN attempt = attempts[place] AND state || '' = 'running'
@@ -60,7 +66,8 @@ _FENCE_ONE = Direct(
         """
     SELECT id, set_config('idle_in_transaction_session_timeout', :timeout, true),
            set_config('statement_timeout', :timeout, true)
-    FROM jobs WHERE id = :id AND attempt = :attempt AND state || '' = 'running' AND pg_try_advisory_xact_lock(:key)
+    FROM gristmill.jobs WHERE id = :id AND attempt = :attempt AND state || '' = 'running'
+      AND pg_try_advisory_xact_lock(:key)
     """
     )
 )
@@ -88,7 +95,7 @@ def fence(session: Session, attempts: Sequence[tuple[UUID, int]], *, timeout: fl
     return {attempts[position - 1][0] for (position,) in _FENCE.rows(session, values)}
 
 
-_IS_CURRENT = text("SELECT 1 FROM jobs WHERE id = :id AND attempt = :attempt AND state || '' = 'running'")
+_IS_CURRENT = text("SELECT 1 FROM gristmill.jobs WHERE id = :id AND attempt = :attempt AND state || '' = 'running'")
 
 
 def is_current(session: Session, job_id: UUID, attempt: int) -> bool:
@@ -99,7 +106,7 @@ def is_current(session: Session, job_id: UUID, attempt: int) -> bool:
 # The ids are sent twice: the planner expects a hundred rows of a recordset, and would read all running jobs.
 _RENEW = text(
     """
-    UPDATE jobs SET lease_until = clock_timestamp() + :lease * interval '1 second'
+    UPDATE gristmill.jobs SET lease_until = clock_timestamp() + :lease * interval '1 second'
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS mine(id uuid, attempt int)
     WHERE jobs.id = ANY(:ids) AND jobs.id = mine.id AND jobs.attempt = mine.attempt AND jobs.state || '' = 'running'
     RETURNING jobs.id, cancel_requested_at IS NOT NULL AS asked
@@ -119,7 +126,7 @@ def renew_all(session: Session, attempts: Sequence[tuple[UUID, int]], *, lease: 
     return {row.id: row.asked for row in renewed}
 
 
-_CANCEL_REQUESTED = text("SELECT cancel_requested_at IS NOT NULL FROM jobs WHERE id = :id")
+_CANCEL_REQUESTED = text("SELECT cancel_requested_at IS NOT NULL FROM gristmill.jobs WHERE id = :id")
 
 
 def cancel_requested(session: Session, job_id: UUID) -> bool:
@@ -141,7 +148,8 @@ class Overdue:
 
 _OVERDUE = text(
     """
-    SELECT id, task, attempt, max_attempts, worker, cancel_requested_at IS NOT NULL AS cancel_requested FROM jobs
+    SELECT id, task, attempt, max_attempts, worker, cancel_requested_at IS NOT NULL AS cancel_requested
+    FROM gristmill.jobs
     WHERE state = 'running' AND lease_until <= statement_timestamp()
     ORDER BY lease_until LIMIT :limit FOR UPDATE SKIP LOCKED
     """

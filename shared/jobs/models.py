@@ -99,7 +99,7 @@ class Attempt(Base):
 
     __tablename__ = "attempts"
 
-    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("gristmill.jobs.id", ondelete="CASCADE"), primary_key=True)
     attempt: Mapped[int] = mapped_column(primary_key=True)
     outcome: Mapped[str]
     worker: Mapped[str | None]

@@ -36,13 +36,14 @@ _TAKE_DUE = Direct(
     text(
         f"""
     WITH taken AS (
-        DELETE FROM outbox WHERE id = ANY(ARRAY(
-            SELECT id FROM outbox WHERE due_at <= statement_timestamp() AND queue <> ALL(CAST(:without AS text[]))
+        DELETE FROM gristmill.outbox WHERE id = ANY(ARRAY(
+            SELECT id FROM gristmill.outbox WHERE due_at <= statement_timestamp()
+              AND queue <> ALL(CAST(:without AS text[]))
             ORDER BY due_at, job_id LIMIT :limit FOR UPDATE SKIP LOCKED))
         RETURNING *
     )
     SELECT {", ".join(Due._fields[:-1])},
-           queue = ANY(ARRAY(SELECT queue FROM queue_controls WHERE paused_at IS NOT NULL)) AS paused
+           queue = ANY(ARRAY(SELECT queue FROM gristmill.queue_controls WHERE paused_at IS NOT NULL)) AS paused
     FROM taken ORDER BY due_at, job_id
     """
     )
@@ -60,7 +61,7 @@ def take_due(session: Session, *, limit: int, without: Sequence[str] = ()) -> li
 
 _NEXT_DUE = text(
     """
-    SELECT extract(epoch FROM due_at - clock_timestamp()) FROM outbox WHERE queue <> ALL(:without)
+    SELECT extract(epoch FROM due_at - clock_timestamp()) FROM gristmill.outbox WHERE queue <> ALL(:without)
     ORDER BY due_at LIMIT 1
     """
 )
@@ -76,7 +77,7 @@ def seconds_to_next(session: Session, *, without: Sequence[str] = ()) -> float |
     return None if seconds is None else float(seconds)
 
 
-_COUNT_DUE = text("SELECT count(*) FROM outbox WHERE due_at <= statement_timestamp()")
+_COUNT_DUE = text("SELECT count(*) FROM gristmill.outbox WHERE due_at <= statement_timestamp()")
 
 
 def count_due(session: Session) -> int:

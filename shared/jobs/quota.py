@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _LOCK_QUOTAS = text(
     """
     SELECT pg_advisory_xact_lock(key) FROM (
-        SELECT hashtextextended('quota ' || id, 0) AS key FROM unnest(CAST(:producers AS text[])) AS id ORDER BY key
+        SELECT hashtextextended('gristmill.quota ' || id, 0) AS key FROM unnest(CAST(:producers AS text[])) AS id
+        ORDER BY key
     ) AS keys
     """
 )
@@ -29,7 +30,7 @@ _COUNT_IN_FLIGHT = text(
     f"""
     SELECT wanted.producer_id, (
         SELECT count(*) FROM (
-            SELECT FROM jobs
+            SELECT FROM gristmill.jobs
             WHERE jobs.producer_id = wanted.producer_id AND state IN ({sql_list(LIVE)})
               AND task <> '{TASK}'
             LIMIT wanted.quota) AS live)

@@ -77,6 +77,8 @@ class ProcessReport(Base):
     trouble: Mapped[str | None]
     trouble_since: Mapped[datetime | None]
     children: Mapped[int] = mapped_column(server_default="1")
+    # The tasks that it knows; None for a process of a version that did not report them.
+    tasks: Mapped[list[str] | None]
     jobs_a_minute: Mapped[int] = mapped_column(server_default="0")
 
     __table_args__ = (

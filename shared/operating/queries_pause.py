@@ -31,7 +31,9 @@ class Control:
     released_at: datetime | None = None
 
 
-_CONTROL = text("SELECT paused_at, paused_by, pause_reason, released_at FROM queue_controls WHERE queue = :queue")
+_CONTROL = text(
+    "SELECT paused_at, paused_by, pause_reason, released_at FROM gristmill.queue_controls WHERE queue = :queue"
+)
 
 
 def find_control(session: Session, queue: str) -> Control:
@@ -41,7 +43,7 @@ def find_control(session: Session, queue: str) -> Control:
 
 _PAUSE = text(
     """
-    INSERT INTO queue_controls (queue, paused_at, paused_by, pause_reason)
+    INSERT INTO gristmill.queue_controls (queue, paused_at, paused_by, pause_reason)
     VALUES (:queue, clock_timestamp(), :actor, :reason)
     ON CONFLICT (queue) DO UPDATE
     SET paused_at = excluded.paused_at, paused_by = excluded.paused_by, pause_reason = excluded.pause_reason
@@ -60,7 +62,7 @@ def pause(session: Session, queue: str, *, actor: str, reason: str | None) -> bo
 _RESUME = text(
     """
     WITH resumed AS (
-        UPDATE queue_controls SET paused_at = NULL, paused_by = NULL, pause_reason = NULL
+        UPDATE gristmill.queue_controls SET paused_at = NULL, paused_by = NULL, pause_reason = NULL
         WHERE queue = :queue AND paused_at IS NOT NULL
         RETURNING queue
     )
@@ -77,11 +79,11 @@ def resume(session: Session, queue: str) -> bool:
 # In the order of ids, so that two relays with twins of one hint wait for each other instead of deadlocking.
 _HOLD = text(
     f"""
-    INSERT INTO held_hints (job_id, task, queue, due_at, alone, revivals, expires_at)
+    INSERT INTO gristmill.held_hints (job_id, task, queue, due_at, alone, revivals, expires_at)
     SELECT DISTINCT ON (jobs.id) jobs.id, due.task, due.queue, due.due_at, due.alone, due.revivals, jobs.expires_at
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS due(
              job_id uuid, task text, queue text, due_at timestamptz, alone boolean, revivals int)
-         JOIN jobs ON jobs.id = due.job_id AND jobs.state || '' IN ({sql_list(WAITING)})
+         JOIN gristmill.jobs ON jobs.id = due.job_id AND jobs.state || '' IN ({sql_list(WAITING)})
     ORDER BY jobs.id, due.due_at DESC
     ON CONFLICT (job_id) DO UPDATE
     SET due_at = excluded.due_at, alone = excluded.alone, revivals = excluded.revivals, expires_at = excluded.expires_at
@@ -99,13 +101,13 @@ def hold(session: Session, hints: Sequence[Due]) -> None:
 # Of a queue that was never paused nothing was refused. One whose worker was lost once may be what kills workers.
 _HOLD_REFUSED = text(
     f"""
-    INSERT INTO held_hints (job_id, task, queue, due_at, alone, revivals, expires_at)
+    INSERT INTO gristmill.held_hints (job_id, task, queue, due_at, alone, revivals, expires_at)
     SELECT id, task, queue, run_at,
-           EXISTS (SELECT 1 FROM attempts WHERE attempts.job_id = jobs.id AND outcome = 'lost'), 0, expires_at
-    FROM jobs
+           EXISTS (SELECT 1 FROM gristmill.attempts WHERE attempts.job_id = jobs.id AND outcome = 'lost'), 0, expires_at
+    FROM gristmill.jobs
     WHERE id = ANY(:ids) AND state || '' IN ({sql_list(WAITING)}) AND run_at <= statement_timestamp()
-      AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.due_at = jobs.run_at AND outbox.job_id = jobs.id)
-      AND EXISTS (SELECT 1 FROM queue_controls WHERE queue_controls.queue = jobs.queue)
+      AND NOT EXISTS (SELECT 1 FROM gristmill.outbox WHERE outbox.due_at = jobs.run_at AND outbox.job_id = jobs.id)
+      AND EXISTS (SELECT 1 FROM gristmill.queue_controls WHERE queue_controls.queue = jobs.queue)
     ORDER BY id
     ON CONFLICT (job_id) DO NOTHING
     RETURNING job_id
@@ -124,24 +126,25 @@ def hold_refused(session: Session, ids: Sequence[UUID]) -> set[UUID]:
 # The first of an index, and not EXISTS: that may read the million that another queue holds.
 _RELEASABLE = text(
     """
-    SELECT queue FROM queue_controls
+    SELECT queue FROM gristmill.queue_controls
     WHERE paused_at IS NULL AND (
-        SELECT job_id FROM held_hints WHERE held_hints.queue = queue_controls.queue ORDER BY due_at, job_id LIMIT 1
+        SELECT job_id FROM gristmill.held_hints WHERE held_hints.queue = queue_controls.queue ORDER BY due_at, job_id
+        LIMIT 1
     ) IS NOT NULL
     """
 )
 _RELEASE = text(
     """
     WITH freed AS (
-        DELETE FROM held_hints WHERE job_id = ANY(ARRAY(
-            SELECT job_id FROM held_hints WHERE queue = :queue
+        DELETE FROM gristmill.held_hints WHERE job_id = ANY(ARRAY(
+            SELECT job_id FROM gristmill.held_hints WHERE queue = :queue
             ORDER BY due_at, job_id LIMIT :limit FOR UPDATE SKIP LOCKED))
         RETURNING job_id, task, queue, due_at, alone, revivals
     ), told AS (
-        UPDATE queue_controls SET released_at = clock_timestamp()
+        UPDATE gristmill.queue_controls SET released_at = clock_timestamp()
         WHERE queue = :queue AND EXISTS (SELECT 1 FROM freed)
     )
-    INSERT INTO outbox (job_id, task, queue, due_at, alone, revivals)
+    INSERT INTO gristmill.outbox (job_id, task, queue, due_at, alone, revivals)
     SELECT job_id, task, queue, due_at, alone, revivals FROM freed ORDER BY due_at, job_id
     RETURNING job_id
     """
@@ -160,8 +163,8 @@ def release(session: Session, queue: str, *, limit: int) -> int:
 
 _DROP_EXPIRED = text(
     """
-    DELETE FROM held_hints WHERE job_id = ANY(ARRAY(
-        SELECT job_id FROM held_hints WHERE expires_at <= statement_timestamp()
+    DELETE FROM gristmill.held_hints WHERE job_id = ANY(ARRAY(
+        SELECT job_id FROM gristmill.held_hints WHERE expires_at <= statement_timestamp()
         ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED))
     RETURNING job_id
     """

@@ -21,11 +21,12 @@ _MOST: Final = 1_000  # reports that are read at once
 
 _WRITE = text(
     """
-    INSERT INTO process_reports AS known (name, kind, queue, acted_at, stopped_at, trouble, trouble_since, children,
-                                          jobs_a_minute)
+    INSERT INTO gristmill.process_reports AS known (name, kind, queue, acted_at, stopped_at, trouble, trouble_since,
+                                          children, jobs_a_minute, tasks)
     VALUES (:name, :kind, :queue, CASE WHEN :acted THEN clock_timestamp() END,
             CASE WHEN :stopped THEN clock_timestamp() END, CAST(:trouble AS text),
-            CASE WHEN CAST(:trouble AS text) IS NOT NULL THEN clock_timestamp() END, :children, :jobs_a_minute)
+            CASE WHEN CAST(:trouble AS text) IS NOT NULL THEN clock_timestamp() END, :children, :jobs_a_minute,
+            CAST(:tasks AS text[]))
     ON CONFLICT (name) DO UPDATE
     SET started_at = CASE WHEN :first THEN excluded.started_at ELSE known.started_at END,
         seen_at = excluded.seen_at,
@@ -36,7 +37,8 @@ _WRITE = text(
             WHEN excluded.trouble IS NULL OR known.trouble_since IS NULL OR :first THEN excluded.trouble_since
             ELSE known.trouble_since END,
         children = excluded.children,
-        jobs_a_minute = excluded.jobs_a_minute
+        jobs_a_minute = excluded.jobs_a_minute,
+        tasks = CASE WHEN :first THEN excluded.tasks ELSE coalesce(excluded.tasks, known.tasks) END
     """
 )
 
@@ -53,6 +55,7 @@ class StatusReport:
         trouble: the error that keeps it from the broker.
         children: the number of jobs that it can execute at a time.
         jobs_a_minute: attempts that it started in the last 60 seconds.
+        tasks: the names of the tasks that it knows; None where the last report said it already.
     """
 
     name: str
@@ -64,6 +67,7 @@ class StatusReport:
     trouble: str | None = None
     children: int = 1
     jobs_a_minute: int = 0
+    tasks: list[str] | None = None
 
 
 def write_report(session: Session, report: StatusReport) -> None:
@@ -94,7 +98,7 @@ _LIST = text(
     SELECT name, kind, queue, started_at, seen_at, acted_at, stopped_at, trouble, trouble_since, children,
            jobs_a_minute,
            stopped_at IS NULL AND seen_at > statement_timestamp() - :silent_after * interval '1 second' AS alive
-    FROM process_reports
+    FROM gristmill.process_reports
     WHERE kind = coalesce(CAST(:kind AS text), kind) AND (CAST(:queue AS text) IS NULL OR queue = :queue)
     ORDER BY seen_at DESC LIMIT :most
     """
@@ -110,9 +114,9 @@ def list_processes(session: Session, *, kind: Kind | None = None, queue: str | N
 # The last of each kind and queue stays: it shows since when there is none.
 _DELETE_SILENT = text(
     """
-    DELETE FROM process_reports AS old
+    DELETE FROM gristmill.process_reports AS old
     WHERE seen_at < statement_timestamp() - interval '1 hour' AND EXISTS (
-        SELECT 1 FROM process_reports AS later
+        SELECT 1 FROM gristmill.process_reports AS later
         WHERE later.kind = old.kind AND later.queue IS NOT DISTINCT FROM old.queue
           AND (later.seen_at, later.name) > (old.seen_at, old.name))
     """

@@ -8,7 +8,7 @@ and with ten million, of history or of backlog.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -69,6 +69,7 @@ class Depth:
 
 _OPEN: Final = "resolution IS NULL"
 _HERE: Final = "queue = names.queue"
+_FROM: Final = f"FROM gristmill.jobs WHERE {_HERE}"
 
 
 def _limited(table: str, condition: str, order: str = "run_at") -> str:
@@ -76,7 +77,7 @@ def _limited(table: str, condition: str, order: str = "run_at") -> str:
 
     Without the order the planner may expect to find enough of them early in the table, and scan all of history.
     """
-    return f"(SELECT 1 FROM {table} WHERE {_HERE} AND {condition} ORDER BY {order} LIMIT :most)"
+    return f"(SELECT 1 FROM gristmill.{table} WHERE {_HERE} AND {condition} ORDER BY {order} LIMIT :most)"
 
 
 _AHEAD: Final = "run_at > statement_timestamp()"
@@ -95,11 +96,12 @@ _DEPTHS = text(
            control.paused_at, control.paused_by, control.pause_reason,
            counted.counted_at, {", ".join(f"coalesce(counted.{name}, 0) AS counted_{name}" for name in _COUNTS)}
     FROM unnest(CAST(:names AS text[])) WITH ORDINALITY AS names(queue, position)
-    LEFT JOIN queue_controls AS control ON control.queue = names.queue
-    LEFT JOIN queue_counts AS counted
+    LEFT JOIN gristmill.queue_controls AS control ON control.queue = names.queue
+    LEFT JOIN gristmill.queue_counts AS counted
         ON counted.queue = names.queue AND counted.counted_at > statement_timestamp() - interval '10 minutes'
     CROSS JOIN LATERAL (
-        SELECT least({", ".join(f"(SELECT min(run_at) FROM jobs WHERE {_HERE} AND {each})" for each in _DUE)}) AS due_at
+        SELECT least({", ".join(f"(SELECT min(run_at) FROM gristmill.jobs WHERE {_HERE} AND {each})" for each in _DUE)})
+               AS due_at
     ) AS oldest
     ORDER BY names.position
     """
@@ -107,7 +109,7 @@ _DEPTHS = text(
 # Ids sort by time: the newest jobs are at the end of the primary key.
 _INFLOW = text(
     """
-    WITH newest AS (SELECT queue, created_at FROM jobs ORDER BY id DESC LIMIT :sample),
+    WITH newest AS (SELECT queue, created_at FROM gristmill.jobs ORDER BY id DESC LIMIT :sample),
     since AS (
         SELECT CASE WHEN count(*) < :sample THEN statement_timestamp() - interval '1 minute'
                     ELSE greatest(min(created_at), statement_timestamp() - interval '1 minute') END AS at
@@ -119,8 +121,8 @@ _INFLOW = text(
 )
 
 
-def list_depths(session: Session, queues: Sequence[str] = tuple(QUEUES)) -> list[Depth]:
-    """Return the depths of `queues`, in the given order."""
+def list_depths(session: Session, queues: Collection[str] = QUEUES) -> list[Depth]:
+    """Return the depths of `queues`, in the given order; of all queues by default."""
     inflow = {row.queue: float(row.a_minute) for row in session.execute(_INFLOW, {"sample": SAMPLE})}
     workers: dict[str, list[ProcessStatus]] = {}
     for worker in list_processes(session, kind="worker"):
@@ -153,7 +155,7 @@ def _depth(row: dict[str, Any], inflow: float, workers: Sequence[ProcessStatus])
 
 _COUNT = text(
     f"""
-    INSERT INTO queue_counts (queue, ready, scheduled, retrying, running, dead, counted_at)
+    INSERT INTO gristmill.queue_counts (queue, ready, scheduled, retrying, running, dead, counted_at)
     SELECT names.queue, coalesce(live.ready, 0), coalesce(live.scheduled, 0), coalesce(live.retrying, 0),
            coalesce(live.running, 0), coalesce(letters.dead, 0), statement_timestamp()
     FROM unnest(CAST(:names AS text[])) AS names(queue)
@@ -163,10 +165,11 @@ _COUNT = text(
                count(*) FILTER (WHERE state = '{State.SCHEDULED}' AND run_at > statement_timestamp()) AS scheduled,
                count(*) FILTER (WHERE state = '{State.RETRYING}' AND run_at > statement_timestamp()) AS retrying,
                count(*) FILTER (WHERE state = '{State.RUNNING}') AS running
-        FROM jobs WHERE state IN ({sql_list(LIVE)}) AND queue = ANY(:names) GROUP BY queue
+        FROM gristmill.jobs WHERE state IN ({sql_list(LIVE)}) AND queue = ANY(:names) GROUP BY queue
     ) AS live ON live.queue = names.queue
     LEFT JOIN (
-        SELECT queue, count(*) AS dead FROM dead_letters WHERE resolution IS NULL AND queue = ANY(:names) GROUP BY queue
+        SELECT queue, count(*) AS dead FROM gristmill.dead_letters
+        WHERE resolution IS NULL AND queue = ANY(:names) GROUP BY queue
     ) AS letters ON letters.queue = names.queue
     ON CONFLICT (queue) DO UPDATE
     SET ready = excluded.ready, scheduled = excluded.scheduled, retrying = excluded.retrying,

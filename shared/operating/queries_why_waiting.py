@@ -36,14 +36,15 @@ class JobFacts:
 _FACTS = text(
     """
     SELECT clock_timestamp() AS now,
-           EXISTS (SELECT 1 FROM outbox WHERE due_at = :run_at AND job_id = :id) AS in_outbox,
-           EXISTS (SELECT 1 FROM held_hints WHERE job_id = :id) AS is_held,
+           EXISTS (SELECT 1 FROM gristmill.outbox WHERE due_at = :run_at AND job_id = :id) AS in_outbox,
+           EXISTS (SELECT 1 FROM gristmill.held_hints WHERE job_id = :id) AS is_held,
            last.outcome, coalesce(last.error_code, last.error_type) AS error,
            control.paused_at, control.paused_by, control.pause_reason
     FROM (VALUES (1)) AS one
-         LEFT JOIN queue_controls AS control ON control.queue = :queue
+         LEFT JOIN gristmill.queue_controls AS control ON control.queue = :queue
          LEFT JOIN LATERAL (
-             SELECT outcome, error_code, error_type FROM attempts WHERE job_id = :id ORDER BY attempt DESC LIMIT 1
+             SELECT outcome, error_code, error_type FROM gristmill.attempts WHERE job_id = :id ORDER BY attempt DESC
+             LIMIT 1
          ) AS last ON true
     """
 )
@@ -68,15 +69,20 @@ class QueuePosition:
 
 # In the order of the index: otherwise the planner may expect to find enough rows early, and scan all of history.
 _WAITS_BEFORE: Final = "queue = :queue AND state = '{state}' AND (run_at, id) < (:run_at, :id)"
+_JOBS: Final = "FROM gristmill.jobs WHERE"
 _BEFORE: Final = [_WAITS_BEFORE.replace("{state}", state) for state in sorted(WAITING)]
+_DUE_BEFORE: Final = [
+    f"(SELECT 1 FROM gristmill.jobs WHERE {condition} ORDER BY run_at LIMIT :most)" for condition in _BEFORE
+]
+_OLDEST_BEFORE: Final = [f"(SELECT min(run_at) FROM gristmill.jobs WHERE {condition})" for condition in _BEFORE]
 _POSITION = text(
     f"""
     SELECT (SELECT count(*) FROM (
-               {" UNION ALL ".join(f"(SELECT 1 FROM jobs WHERE {one} ORDER BY run_at LIMIT :most)" for one in _BEFORE)}
+               {" UNION ALL ".join(_DUE_BEFORE)}
            ) AS before) AS ahead,
-           least({", ".join(f"(SELECT min(run_at) FROM jobs WHERE {one})" for one in _BEFORE)}) AS oldest_due_at,
+           least({", ".join(_OLDEST_BEFORE)}) AS oldest_due_at,
            count(*) AS running, min(started_at) AS first_started_at
-    FROM (SELECT started_at FROM jobs WHERE queue = :queue AND state = '{State.RUNNING}'
+    FROM (SELECT started_at FROM gristmill.jobs WHERE queue = :queue AND state = '{State.RUNNING}'
           ORDER BY run_at LIMIT :most) AS at_work
     """
 )
@@ -90,7 +96,7 @@ def get_queue_position(session: Session, job: Job) -> QueuePosition:
 
 
 _UNPUBLISHED = text(
-    "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE due_at < :run_at ORDER BY due_at LIMIT :most) AS before"
+    "SELECT count(*) FROM (SELECT 1 FROM gristmill.outbox WHERE due_at < :run_at ORDER BY due_at LIMIT :most) AS before"
 )
 
 

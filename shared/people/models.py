@@ -9,10 +9,17 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gristmill.shared.database.columns import Base, CreatedAt, PrimaryKey
+from gristmill.shared.database.columns import Base, CreatedAt, PrimaryKey, new_metadata
 
 
-class User(Base):
+class AccountTables(Base):
+    """Base of the tables of this plugin."""
+
+    __abstract__ = True
+    metadata = new_metadata()
+
+
+class User(AccountTables):
     """A person. Their e-mail address is unique without regard to case among those who are not deleted."""
 
     __tablename__ = "users"
@@ -34,24 +41,24 @@ class User(Base):
     )
 
 
-class UserProfile(Base):
+class UserProfile(AccountTables):
     """The name of a person, and the ways in which they want to be notified."""
 
     __tablename__ = "user_profiles"
 
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("gristmill.users.id", ondelete="CASCADE"), primary_key=True)
     full_name: Mapped[str]
     preferences: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     updated_at: Mapped[CreatedAt]
 
 
-class UserSession(Base):
+class UserSession(AccountTables):
     """One sign-in: a family of refresh tokens, of which only the newest hash is kept."""
 
     __tablename__ = "sessions"
 
     id: Mapped[PrimaryKey]
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("gristmill.users.id", ondelete="CASCADE"))
     refresh_hash: Mapped[bytes]
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[datetime]
@@ -63,13 +70,13 @@ class UserSession(Base):
     )
 
 
-class OneTimeToken(Base):
+class OneTimeToken(AccountTables):
     """A token that was mailed to a person, good for one use: only its hash is kept."""
 
     __tablename__ = "one_time_tokens"
 
     id: Mapped[PrimaryKey]
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("gristmill.users.id", ondelete="CASCADE"))
     purpose: Mapped[str]
     token_hash: Mapped[bytes]
     created_at: Mapped[CreatedAt]

@@ -21,21 +21,23 @@ if TYPE_CHECKING:
 _ACTIVE = "u.status = 'active' AND u.deleted_at IS NULL"
 _NOW = "CAST(floor(extract(epoch FROM clock_timestamp())) AS bigint)"  # as JWT writes times
 
-_FIND_ACCOUNT = text("SELECT id, password_hash FROM users WHERE lower(email) = lower(:email) AND deleted_at IS NULL")
+_FIND_ACCOUNT = text(
+    "SELECT id, password_hash FROM gristmill.users WHERE lower(email) = lower(:email) AND deleted_at IS NULL"
+)
 
 _INSERT = text(
     f"""
-    INSERT INTO sessions (id, user_id, refresh_hash, expires_at)
+    INSERT INTO gristmill.sessions (id, user_id, refresh_hash, expires_at)
     SELECT :id, u.id, :refresh_hash, clock_timestamp() + :valid_for
-    FROM users u WHERE u.id = :user_id AND u.password_hash = :password_hash AND {_ACTIVE}
+    FROM gristmill.users u WHERE u.id = :user_id AND u.password_hash = :password_hash AND {_ACTIVE}
     RETURNING user_id, {_NOW} AS at
     """
 )
 
 _ROTATE = text(
     f"""
-    UPDATE sessions s SET refresh_hash = :new_hash, expires_at = clock_timestamp() + :valid_for
-    FROM users u
+    UPDATE gristmill.sessions s SET refresh_hash = :new_hash, expires_at = clock_timestamp() + :valid_for
+    FROM gristmill.users u
     WHERE s.id = :id AND s.refresh_hash = :old_hash AND s.revoked_at IS NULL AND s.expires_at > clock_timestamp()
           AND u.id = s.user_id AND {_ACTIVE}
     RETURNING s.user_id, {_NOW} AS at
@@ -44,16 +46,16 @@ _ROTATE = text(
 
 _REVOKE_REUSED = text(
     """
-    UPDATE sessions SET revoked_at = clock_timestamp()
+    UPDATE gristmill.sessions SET revoked_at = clock_timestamp()
     WHERE id = :id AND refresh_hash <> :shown_hash AND revoked_at IS NULL
     """
 )
 
-_REVOKE = text("UPDATE sessions SET revoked_at = clock_timestamp() WHERE id = :id AND revoked_at IS NULL")
+_REVOKE = text("UPDATE gristmill.sessions SET revoked_at = clock_timestamp() WHERE id = :id AND revoked_at IS NULL")
 
 _FIND_USER = text(
     f"""
-    SELECT u.email, u.role FROM sessions s JOIN users u ON u.id = s.user_id
+    SELECT u.email, u.role FROM gristmill.sessions s JOIN gristmill.users u ON u.id = s.user_id
     WHERE s.id = :session_id AND u.id = :user_id AND s.revoked_at IS NULL AND s.expires_at > clock_timestamp()
           AND {_NOW} < :token_ends_at AND {_ACTIVE}
     """
@@ -62,8 +64,8 @@ _FIND_USER = text(
 # Sessions that have ended are harmless: they only take room.
 _PRUNE = text(
     """
-    DELETE FROM sessions WHERE ctid = ANY(ARRAY(
-        SELECT ctid FROM sessions WHERE LEAST(expires_at, revoked_at) <= statement_timestamp()
+    DELETE FROM gristmill.sessions WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM gristmill.sessions WHERE LEAST(expires_at, revoked_at) <= statement_timestamp()
         ORDER BY LEAST(expires_at, revoked_at) LIMIT :limit FOR UPDATE SKIP LOCKED))
     """
 )

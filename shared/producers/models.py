@@ -40,7 +40,7 @@ class ApiKey(Base):
     __tablename__ = "api_keys"
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    producer_id: Mapped[UUID] = mapped_column(ForeignKey("producers.id", ondelete="CASCADE"))
+    producer_id: Mapped[UUID] = mapped_column(ForeignKey("gristmill.producers.id", ondelete="CASCADE"))
     secret_hash: Mapped[bytes]
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[datetime | None]
@@ -56,7 +56,7 @@ class WebhookSecret(Base):
     __tablename__ = "webhook_secrets"
 
     id: Mapped[PrimaryKey]
-    producer_id: Mapped[UUID] = mapped_column(ForeignKey("producers.id", ondelete="CASCADE"))
+    producer_id: Mapped[UUID] = mapped_column(ForeignKey("gristmill.producers.id", ondelete="CASCADE"))
     sealed: Mapped[str]
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[datetime | None]

@@ -56,8 +56,8 @@ def find_valid_key(session: Session, key_id: str) -> tuple[ApiKey, Producer] | N
 # process records the same use.
 _RECORD_USE: Final = text(
     """
-    UPDATE api_keys SET last_used_at = statement_timestamp()
-    WHERE id = (SELECT id FROM api_keys
+    UPDATE gristmill.api_keys SET last_used_at = statement_timestamp()
+    WHERE id = (SELECT id FROM gristmill.api_keys
                 WHERE id = :id AND (last_used_at IS NULL
                                     OR last_used_at < statement_timestamp() - :seconds * interval '1 second')
                 FOR NO KEY UPDATE SKIP LOCKED)
@@ -115,7 +115,7 @@ def list_all_keys(session: Session, *, limit: int) -> list[tuple[Producer, ApiKe
 
 def count_admin_keys(session: Session) -> int:
     """Return the number of valid keys with the scope admin; no other transaction changes it before this one ends."""
-    session.execute(text("SELECT pg_advisory_xact_lock(hashtext('gristmill.admin_keys'))"))
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('gristmill.admin_keys', 0))"))
     query = select(func.count()).select_from(ApiKey).join(Producer).where(_IS_VALID, Producer.scopes.contains([ADMIN]))
     return session.scalars(query).one()
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from gristmill.shared.schedules.recurrence import recurrence_of
 
 if TYPE_CHECKING:
     from gristmill.shared.schedules.models import Schedule
 
-CatchUp = Literal["none", "last", "all"]
 MOST_FIRES: Final = 1_000  # fires of one schedule a tick; with catch_up=all a long outage takes several ticks
 ON_TIME: Final = timedelta(seconds=30)  # a fire that is no later than this was not missed
 

@@ -16,7 +16,7 @@ from gristmill.shared.schedules import queries
 from gristmill.shared.schedules.fire import fill_in
 from gristmill.shared.schedules.models import Schedule
 from gristmill.shared.schedules.recurrence import Recurrence, recurrence_of
-from gristmill.shared.task import registry
+from gristmill.shared.task import Task, registry
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -139,13 +139,21 @@ def _check(wanted: Definition, now: datetime, principal: Principal, *, demo: boo
     """Refuse a definition that could not fire; return when it is due first."""
     first = next(Recurrence(cron=wanted.cron, every=wanted.every, timezone=wanted.timezone).after(now))
     check_may_schedule(principal, wanted.task)
-    task = registry.get_for_posting(wanted.task, demo=demo)
+    check_args(registry.get_for_posting(wanted.task, demo=demo), wanted.args, first)
+    return first
+
+
+def check_args(task: Task, args: Mapping[str, Any], fire_at: datetime) -> None:
+    """Refuse arguments with which a fire could not enqueue `task`.
+
+    Raises:
+        InvalidArgsError: they do not fit its schema, or it takes secret ones.
+    """
     if task.secret_args:
         secret = ", ".join(sorted(task.secret_args))
         msg = f"The task {task.name} takes secret arguments ({secret}), which a schedule does not keep"
         raise InvalidArgsError(msg, {f"args.{each}": ["secret: not kept in a schedule"] for each in task.secret_args})
-    task.load_args(fill_in(wanted.args, first))
-    return first
+    task.load_args(fill_in(args, fire_at))
 
 
 def _change(session: Session, known: Schedule, values: Mapping[str, Any], *, actor: str) -> None:

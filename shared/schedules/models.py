@@ -47,7 +47,7 @@ class Fire(Base):
 
     __tablename__ = "fires"
 
-    schedule: Mapped[str] = mapped_column(ForeignKey("schedules.name", ondelete="CASCADE"), primary_key=True)
+    schedule: Mapped[str] = mapped_column(ForeignKey("gristmill.schedules.name", ondelete="CASCADE"), primary_key=True)
     fire_at: Mapped[datetime] = mapped_column(primary_key=True)
     job_id: Mapped[UUID | None]
     cause: Mapped[str] = mapped_column(server_default="due")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from gristmill.shared.errors import NotFoundError
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 
 Cause = Literal["due", "run", "backfill"]
 
-_NEXT = text("SELECT extract(epoch FROM min(next_fire_at) - clock_timestamp()) FROM schedules WHERE enabled")
+_NEXT = text("SELECT extract(epoch FROM min(next_fire_at) - clock_timestamp()) FROM gristmill.schedules WHERE enabled")
 # Its last hundred jobs: with `overlap: skip` one of them lives at the most, but for those that were ordered by hand.
 _LIVE_JOB = text(
     f"""
     SELECT jobs.id
-    FROM (SELECT job_id FROM fires WHERE schedule = :schedule AND job_id IS NOT NULL AND fire_at >= :since
+    FROM (SELECT job_id FROM gristmill.fires WHERE schedule = :schedule AND job_id IS NOT NULL AND fire_at >= :since
           ORDER BY fire_at DESC LIMIT 100) AS recent
-         JOIN jobs ON jobs.id = recent.job_id
+         JOIN gristmill.jobs ON jobs.id = recent.job_id
     WHERE jobs.state IN ({sql_list(LIVE)})
     LIMIT 1
     """
 )
 
 
-def claim_due(session: Session, *, limit: int) -> Sequence[Schedule]:
+def claim_due(session: Session, *, limit: int, ahead: timedelta = timedelta()) -> Sequence[Schedule]:
     """Lock up to `limit` schedules that are due, longest first, passing by those that another beat fires just now."""
     query = (
         select(Schedule)
-        .where(Schedule.enabled, Schedule.next_fire_at <= text("statement_timestamp()"))
+        .where(Schedule.enabled, Schedule.next_fire_at <= func.statement_timestamp() + ahead)
         .order_by(Schedule.next_fire_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -63,7 +63,7 @@ def insert_fire(session: Session, schedule: str, fire_at: datetime, *, cause: Ca
 
 _ORDER = text(
     """
-    INSERT INTO fires (schedule, fire_at, cause)
+    INSERT INTO gristmill.fires (schedule, fire_at, cause)
     SELECT :schedule, time, :cause FROM unnest(CAST(:times AS timestamptz[])) AS time
     ON CONFLICT (schedule, fire_at) DO UPDATE SET cause = excluded.cause WHERE fires.job_id IS NULL
     RETURNING fire_at
@@ -111,7 +111,7 @@ def link_fires(session: Session, schedule: str, jobs: Mapping[datetime, UUID]) -
     """Record which job each fire made."""
     session.execute(
         text(
-            "UPDATE fires SET job_id = made.job_id "
+            "UPDATE gristmill.fires SET job_id = made.job_id "
             "FROM unnest(CAST(:times AS timestamptz[]), CAST(:jobs AS uuid[])) AS made(fire_at, job_id) "
             "WHERE fires.schedule = :schedule AND fires.fire_at = made.fire_at"
         ),

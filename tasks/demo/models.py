@@ -8,10 +8,17 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Identity, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gristmill.shared.database.columns import Base
+from gristmill.shared.database.columns import Base, new_metadata
 
 
-class DemoEffect(Base):
+class DemoTables(Base):
+    """Base of the tables of this plugin."""
+
+    __abstract__ = True
+    metadata = new_metadata()
+
+
+class DemoEffect(DemoTables):
     """A row of `demo.effect`: without a unique key on purpose, so that a repeated effect is counted."""
 
     __tablename__ = "demo_effects"

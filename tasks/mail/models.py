@@ -8,10 +8,17 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gristmill.shared.database.columns import Base, CreatedAt, PrimaryKey
+from gristmill.shared.database.columns import Base, CreatedAt, PrimaryKey, new_metadata
 
 
-class EmailMessageRow(Base):
+class MailTables(Base):
+    """Base of the tables of this plugin."""
+
+    __abstract__ = True
+    metadata = new_metadata()
+
+
+class EmailMessageRow(MailTables):
     """One mail. `sent_at` is set once a server has accepted it; its job does not send it again."""
 
     __tablename__ = "email_messages"

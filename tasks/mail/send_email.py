@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
-from uuid import UUID
 
 from marshmallow import Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import ContainsNoneOf, Length, OneOf
@@ -13,18 +12,18 @@ from marshmallow.validate import ContainsNoneOf, Length, OneOf
 from gristmill.shared.context import Context
 from gristmill.shared.errors import PermanentError
 from gristmill.shared.outcomes import Discard
-from gristmill.shared.people import queries as users
 from gristmill.shared.people.address import Address
-from gristmill.shared.people.one_time_tokens import reveal_token
 from gristmill.shared.retry import RetryPolicy
 from gristmill.shared.task import task
 from gristmill.tasks.mail import queries as messages
+from gristmill.tasks.mail.catalogue import keywords_of, mail_templates
 from gristmill.tasks.mail.message import build_message, message_id, sender_address, sender_domain
-from gristmill.tasks.mail.rendering import TEMPLATES, Rendered, render
+from gristmill.tasks.mail.rendering import Rendered, render
 from gristmill.tasks.mail.smtp import MailServer, submit
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
+    from uuid import UUID
 
     from sqlalchemy.orm import Session
 
@@ -49,7 +48,7 @@ class SendEmailArgs(Schema):
     """Either `template` with its `context`, or `subject` and `text` (and `html`)."""
 
     to = Address(required=True)
-    template = fields.String(validate=OneOf(sorted(TEMPLATES)), load_default=None)
+    template = fields.String(validate=OneOf(sorted(mail_templates())), load_default=None)
     context = fields.Dict(
         keys=fields.String(validate=Length(1, 100)),
         values=Scalar(allow_none=True),
@@ -80,7 +79,7 @@ class SendEmailArgs(Schema):
             return
         if own:
             raise ValidationError({name: ["does not go with template: give one or the other"] for name in own})
-        problems = TEMPLATES[data["template"]].find_problems(data.get("context", {}))
+        problems = mail_templates()[data["template"]].find_problems(data.get("context", {}))
         if problems:
             raise ValidationError({"context": problems})
 
@@ -166,22 +165,12 @@ def find_sent(session: Session, job_id: UUID) -> dict[str, Any] | None:
 def complete_context(
     session: Session, ctx: Context, to: str, template: str | None, context: Mapping[str, Any]
 ) -> Mapping[str, Any] | Discard:
-    """Add the link with the one-time token, which must not be stored in the arguments of a job.
-
-    The link is only mailed to the address of the user whom the token belongs to, whoever posted the job.
-    """
-    if template is None or "verification_link" not in TEMPLATES[template].completed:
-        return context
-    try:
-        token_id = UUID(str(context["token_id"]))
-    except ValueError:
-        return Discard(
-            "token_id is not a UUID; user.send_verification makes a token and mails it", code="TOKEN_UNKNOWN"
-        )
-    owner = users.find_token_owner(session, token_id)
-    if owner is None or owner.purpose != template or owner.email.lower() != to.lower():
-        return Discard("No token of this id for this address; user.send_verification makes one", code="TOKEN_UNKNOWN")
-    if not owner.usable:
-        return Discard("The token was used or is too old; user.send_verification makes another", code="TOKEN_EXPIRED")
-    token = reveal_token(ctx.settings.secret_key, token_id)
-    return {**context, "verification_link": f"{ctx.settings.public_url.rstrip('/')}/verify-email?token={token}"}
+    """Add the values that plugins compute for the template; they must not be stored in the arguments of a job."""
+    computed: dict[str, Any] = {}
+    for name, compute in (mail_templates()[template].computed if template is not None else {}).items():
+        keywords = {each: context[each] for each in keywords_of(compute)}
+        value = compute(ctx, session, to, **keywords)
+        if isinstance(value, Discard):
+            return value
+        computed[name] = value
+    return {**context, **computed}

@@ -9,10 +9,18 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gristmill.shared.database.columns import Base, CreatedAt, PrimaryKey
+from gristmill.shared.database.columns import Base, CreatedAt, PrimaryKey, new_metadata
+from gristmill.shared.people.models import User
 
 
-class Notification(Base):
+class NotificationTables(Base):
+    """Base of the tables of this plugin."""
+
+    __abstract__ = True
+    metadata = new_metadata()
+
+
+class Notification(NotificationTables):
     """One notification on one channel: an in-app entry, or the ledger row of a delivery to the outside."""
 
     __tablename__ = "notifications"
@@ -20,7 +28,7 @@ class Notification(Base):
     id: Mapped[PrimaryKey]
     job_id: Mapped[UUID]
     channel: Mapped[str]
-    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"))
     title: Mapped[str]
     body: Mapped[str]
     data: Mapped[dict[str, Any]] = mapped_column(server_default="{}")

@@ -99,9 +99,10 @@ _WRITE_IN_APP = text(
     WITH wanted AS (
         SELECT r.* FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(
             id uuid, job_id uuid, user_id uuid, title text, body text, data jsonb)
-        JOIN users ON users.id = r.user_id AND users.deleted_at IS NULL
+        JOIN gristmill.users ON users.id = r.user_id AND users.deleted_at IS NULL
     ), written AS (
-        INSERT INTO notifications (id, job_id, channel, user_id, title, body, data, status, reply, delivered_at)
+        INSERT INTO gristmill.notifications (id, job_id, channel, user_id, title, body, data, status, reply,
+                                             delivered_at)
         SELECT id, job_id, 'in_app', user_id, title, body, data, 'delivered', 'stored', clock_timestamp() FROM wanted
         ON CONFLICT ON CONSTRAINT uq_notifications_job_channel DO NOTHING
     )

@@ -18,7 +18,8 @@ from gristmill.shared.people import queries as users
 from gristmill.shared.retry import RetryPolicy
 from gristmill.shared.task import task
 from gristmill.tasks.notifications import queries as notifications
-from gristmill.tasks.notifications.channels import CHANNELS, Notice
+from gristmill.tasks.notifications.channels.catalogue import channels as all_channels
+from gristmill.tasks.notifications.channels.channel import Notice
 
 LARGEST_DATA: Final = 32 * 1024  # bytes as JSON: a notification refers to data, it does not transport them
 
@@ -34,7 +35,7 @@ class SendNotificationArgs(Schema):
     channels = fields.List(
         fields.String(),
         required=True,
-        validate=[Length(1, len(CHANNELS)), ContainsOnly(sorted(CHANNELS))],
+        validate=[Length(1, len(all_channels())), ContainsOnly(sorted(all_channels()))],
         metadata={"example": ["in_app"]},
     )
     title = fields.String(required=True, validate=Length(1, 200))
@@ -52,9 +53,10 @@ class SendNotificationArgs(Schema):
         named = data.get("channels", [])
         if len(set(named)) < len(named):
             problems["channels"] = ["name each channel once"]
+        known = all_channels()
         for name in named:
-            if name in CHANNELS and data.get(CHANNELS[name].needs) is None:
-                problems[CHANNELS[name].needs] = [f"is missing: the channel {name} needs it"]
+            if name in known and data.get(known[name].needs) is None:
+                problems[known[name].needs] = [f"is missing: the channel {name} needs it"]
         if too_large := data_is_too_large(data.get("data", {})):
             problems["data"] = [too_large]
         if problems:
@@ -92,7 +94,7 @@ def send_notification(
         replies = notifications.begin_notifications(
             session,
             job_id=ctx.job_id,
-            targets={name: CHANNELS[name].target(notice) for name in channels},
+            targets={name: all_channels()[name].target(notice) for name in channels},
             user_id=user_id,
             title=title,
             body=body,
@@ -108,7 +110,7 @@ def _deliver(ctx: Context, notice: Notice, channels: Sequence[str], replies: dic
     deferred: TransientError | None = None
     for name in channels:
         try:
-            replies[name] = CHANNELS[name].deliver(notice, ctx.settings)
+            replies[name] = all_channels()[name].deliver(notice, ctx.settings)
         except TransientError as error:
             deferred = error
         except PermanentError as error:

@@ -9,10 +9,17 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gristmill.shared.database.columns import Base, CreatedAt, PrimaryKey
+from gristmill.shared.database.columns import Base, CreatedAt, PrimaryKey, new_metadata
 
 
-class Stream(Base):
+class RecordTables(Base):
+    """Base of the tables of this plugin."""
+
+    __abstract__ = True
+    metadata = new_metadata()
+
+
+class Stream(RecordTables):
     """A kind of record: the JSON Schema its data must fit, and which of its fields are measures and dimensions."""
 
     __tablename__ = "streams"
@@ -25,13 +32,13 @@ class Stream(Base):
     updated_at: Mapped[CreatedAt]
 
 
-class Record(Base):
+class Record(RecordTables):
     """One record as it was received, and its outcome."""
 
     __tablename__ = "records"
 
     id: Mapped[PrimaryKey]
-    stream: Mapped[str] = mapped_column(ForeignKey("streams.name"))
+    stream: Mapped[str] = mapped_column(ForeignKey("gristmill.streams.name"))
     data: Mapped[dict[str, Any]]
     status: Mapped[str] = mapped_column(server_default="pending")
     errors: Mapped[Any | None]
@@ -46,13 +53,13 @@ class Record(Base):
     )
 
 
-class Measurement(Base):
+class Measurement(RecordTables):
     """One number taken from a record, with the record's dimensions beside it."""
 
     __tablename__ = "measurements"
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    record_id: Mapped[UUID] = mapped_column(ForeignKey("records.id", ondelete="CASCADE"))
+    record_id: Mapped[UUID] = mapped_column(ForeignKey("gristmill.records.id", ondelete="CASCADE"))
     stream: Mapped[str]
     measure: Mapped[str]
     value: Mapped[float]
@@ -65,7 +72,7 @@ class Measurement(Base):
     )
 
 
-class AggregatedStat(Base):
+class AggregatedStat(RecordTables):
     """Count, sum, mean, extremes and percentiles of one measure in one hour, for one set of dimensions."""
 
     __tablename__ = "aggregated_stats"

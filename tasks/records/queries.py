@@ -57,9 +57,9 @@ _WRITE = text(
                coalesce(r.occurred_at, jobs.created_at, statement_timestamp()) AS occurred_at
         FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(
             id uuid, job_id uuid, stream text, data jsonb, errors jsonb, occurred_at timestamptz)
-        LEFT JOIN jobs ON jobs.id = r.job_id
+        LEFT JOIN gristmill.jobs ON jobs.id = r.job_id
     )
-    INSERT INTO records (id, stream, data, status, errors, job_id, occurred_at, processed_at)
+    INSERT INTO gristmill.records (id, stream, data, status, errors, job_id, occurred_at, processed_at)
     SELECT id, stream, data, status, errors, job_id, occurred_at, clock_timestamp() FROM given
     ON CONFLICT (id) DO UPDATE
     SET data = excluded.data, status = excluded.status, errors = excluded.errors, job_id = excluded.job_id,
@@ -73,7 +73,7 @@ _FIND_PROCESSED = text(
     SELECT records.id, records.status, records.errors, records.occurred_at, false AS is_new,
            records.stream = r.stream AND records.data = r.data AS same
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(id uuid, stream text, data jsonb)
-    JOIN records ON records.id = r.id
+    JOIN gristmill.records ON records.id = r.id
     """
 )
 
@@ -115,7 +115,7 @@ class Measured:
 
 _MEASURE = text(
     """
-    INSERT INTO measurements (record_id, stream, measure, value, dimensions, occurred_at)
+    INSERT INTO gristmill.measurements (record_id, stream, measure, value, dimensions, occurred_at)
     SELECT r.record_id, r.stream, one.key, CAST(one.value AS double precision), r.dimensions, r.occurred_at
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(
             record_id uuid, stream text, "values" jsonb, dimensions jsonb, occurred_at timestamptz),

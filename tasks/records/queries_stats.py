@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 _LAST_FULL_HOUR = text(
     """
-    SELECT date_trunc('hour', coalesce((SELECT created_at FROM jobs WHERE id = :job_id), clock_timestamp()), 'UTC')
+    SELECT date_trunc('hour', coalesce((SELECT created_at FROM gristmill.jobs
+        WHERE id = :job_id), clock_timestamp()), 'UTC')
            - interval '1 hour'
     """
 )
@@ -27,12 +28,12 @@ _AGGREGATE = text(
         SELECT stream, measure, CAST(dimensions AS text) AS dimensions_key, count(*) AS count, sum(value) AS sum,
                avg(value) AS avg, min(value) AS min, max(value) AS max,
                percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY value) AS percentiles
-        FROM measurements
+        FROM gristmill.measurements
         WHERE occurred_at >= :hour AND occurred_at < CAST(:hour AS timestamptz) + interval '1 hour'
         GROUP BY stream, measure, CAST(dimensions AS text)
     ), written AS (
-        INSERT INTO aggregated_stats (stream, measure, bucket, dimensions_key, dimensions, count, sum, avg, min, max,
-                                      p50, p95, computed_at)
+        INSERT INTO gristmill.aggregated_stats (stream, measure, bucket, dimensions_key, dimensions, count, sum, avg,
+                                      min, max, p50, p95, computed_at)
         SELECT stream, measure, :hour, dimensions_key, CAST(dimensions_key AS jsonb), count, sum, avg, min, max,
                percentiles[1], percentiles[2], clock_timestamp()
         FROM computed ORDER BY computed.stream, computed.measure, computed.dimensions_key

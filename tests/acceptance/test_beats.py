@@ -53,7 +53,7 @@ def test_two_beats_fire_ten_schedules_of_a_second_each_once(database: Database, 
         )
         # Whoever comes first fires what is due: go on until each of them did.
         eventually(lambda: all("schedule.fired" in member.output for member in beats.members.values()), within=60)
-        change(database, "UPDATE schedules SET enabled = false")
+        change(database, "UPDATE gristmill.schedules SET enabled = false")
     with database.transaction() as session:
         fires = session.execute(select(Fire.schedule, Fire.fire_at, Fire.job_id).where(Fire.schedule.in_(names))).all()
         jobs = session.execute(select(Job.id, Job.args).where(Job.task == "demo.echo")).all()

@@ -60,5 +60,5 @@ def test_what_a_job_costs_is_told_by_process_and_by_statement() -> None:
     told = run("bench.peers", "--quick", "--costs", "noop", "--only", "gristmill", "gristmill-alone")
     assert told.count("µs of processor a job") == 2
     assert "worker's children" in told
-    assert "`WITH claimed AS ( UPDATE jobs" in told, "the claim of a bundle"
-    assert "`UPDATE jobs SET state = $1, attempt = attempt" in told, "the claim of a job alone"
+    assert "`WITH claimed AS ( UPDATE gristmill.jobs" in told, "the claim of a bundle"
+    assert "`UPDATE gristmill.jobs SET state = $1, attempt = attempt" in told, "the claim of a job alone"

@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import text
 from uuid_utils.compat import uuid7
 
-from gristmill import tasks
 from gristmill.services.service import Service
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.enqueue import JobOptions
 from gristmill.shared.states import State
+from tests import platform_tasks as tasks
 from tests.acceptance.conftest import MakeMill, Mill
 from tests.eventually import eventually
 from tests.factories import attempts, effects, find, have_ended, hints, letters, post, post_many, state, states
@@ -51,7 +51,7 @@ def key() -> str:
 def effects_held_up(database: Database) -> Iterator[None]:
     """Let no effect be written meanwhile: a handler that tries stands in its middle."""
     with database.session() as session, session.begin():
-        session.execute(text("LOCK TABLE demo_effects IN ACCESS EXCLUSIVE MODE"))
+        session.execute(text("LOCK TABLE gristmill.demo_effects IN ACCESS EXCLUSIVE MODE"))
         yield
 
 

@@ -7,11 +7,11 @@ import httpx
 import pytest
 from uuid_utils.compat import uuid7
 
-from gristmill import tasks
 from gristmill.client.webhooks import verify_callback
 from gristmill.services.mailcatcher_process import MailCatcher
 from gristmill.services.service import Service
 from gristmill.shared.states import State
+from tests import platform_tasks as tasks
 from tests.acceptance.conftest import MakeMill, Mill
 from tests.conftest import revive
 from tests.eventually import eventually

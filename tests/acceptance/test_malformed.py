@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import select
 from uuid_utils.compat import uuid7
 
-from gristmill import tasks
 from gristmill.services.rabbitmq import RabbitMQ
 from gristmill.shared.dead_letters.models import DeadLetter
 from gristmill.shared.states import DeadReason, State
+from tests import platform_tasks as tasks
 from tests.acceptance.conftest import MakeMill, Mill, own_vhost
 from tests.eventually import eventually
 from tests.factories import have_ended, post, state

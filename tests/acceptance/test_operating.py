@@ -9,9 +9,9 @@ import pytest
 
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs import moves
+from gristmill.shared.plugins.load import load_plugins
 from gristmill.shared.schedules.defaults import sync_schedules
 from gristmill.shared.states import DeadReason
-from gristmill.tasks.records.schedules import SCHEDULES
 from tests.acceptance.test_cli import Call, gristmill, of  # noqa: F401  a fixture
 from tests.factories import FAILURE, begin, reached, state
 
@@ -108,7 +108,7 @@ def test_a_schedule_is_shown_run_switched_off_and_on_and_made_up_for(
     database: Database,
 ) -> None:
     with database.transaction() as session:
-        sync_schedules(session, SCHEDULES)
+        sync_schedules(session, load_plugins().schedules)
     name = "aggregate-hour"
     assert json.loads(of(gristmill("schedules", "show", name, "--json")))["cron"] == "0 * * * *"
     ran = of(gristmill("schedules", "run", name, "--fire-at", "2026-01-01T00:00:00Z"))

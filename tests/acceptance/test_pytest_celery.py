@@ -9,10 +9,10 @@ import pytest
 from pytest_celery import CeleryBrokerCluster, CeleryTestBroker, CeleryTestSetup, CeleryTestWorker, CeleryWorkerCluster
 from uuid_utils.compat import uuid7
 
-from gristmill import tasks
 from gristmill.services.service import Service
 from gristmill.shared.database.connect import Database
 from gristmill.shared.states import State
+from tests import platform_tasks as tasks
 from tests.acceptance.local_nodes import broker_node, worker_node
 from tests.cluster import Cluster, Member, cluster
 from tests.eventually import eventually

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import text
 from uuid_utils.compat import uuid7
 
-from gristmill import tasks
 from gristmill.services.service import Service
 from gristmill.shared.database.connect import Database
 from gristmill.shared.states import State
+from tests import platform_tasks as tasks
 from tests.acceptance.conftest import LONG_LEASE, MakeMill, Mill
 from tests.eventually import eventually
 from tests.factories import attempts, change, effects, find, have_ended, post_bundle, states
@@ -43,7 +43,7 @@ def mill(mill_of_module: Mill) -> Iterator[Mill]:
 def a_bundle_in_its_first_job(mill: Mill, key: str) -> Iterator[list[UUID]]:
     """Have all of a bundle running, its first job held up in its middle until the block ends; it works on then."""
     with mill.database.session() as session, session.begin():
-        session.execute(text("LOCK TABLE demo_effects IN ACCESS EXCLUSIVE MODE"))
+        session.execute(text("LOCK TABLE gristmill.demo_effects IN ACCESS EXCLUSIVE MODE"))
         jobs = post_bundle(
             mill.database, *[(tasks.linger, {"key": key, "seconds": seconds}) for seconds in (8, *[0] * (JOBS - 1))]
         )
@@ -52,7 +52,7 @@ def a_bundle_in_its_first_job(mill: Mill, key: str) -> Iterator[list[UUID]]:
 
 
 def is_held_up(database: Database) -> bool:
-    query = "SELECT 1 FROM pg_locks WHERE relation = 'demo_effects'::regclass AND NOT granted"
+    query = "SELECT 1 FROM pg_locks WHERE relation = 'gristmill.demo_effects'::regclass AND NOT granted"
     with database.transaction() as session:
         return session.scalar(text(query)) is not None
 
@@ -88,7 +88,7 @@ def test_a_worker_that_is_asked_to_end_and_killed_then_is_taken_over(mill: Mill)
     with a_bundle_in_its_first_job(mill, key) as jobs:
         worker.terminate()
         worker.kill()
-    change(database, "UPDATE jobs SET lease_until = clock_timestamp() WHERE state = 'running'")
+    change(database, "UPDATE gristmill.jobs SET lease_until = clock_timestamp() WHERE state = 'running'")
     mill.cluster.up()
     eventually(lambda: have_ended(database, *jobs), within=120)
     assert set(states(database, *jobs)) == {State.SUCCEEDED}

@@ -5,7 +5,6 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from gristmill import tasks
 from gristmill.services.valkey import Valkey
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.enqueue import JobOptions
@@ -14,6 +13,7 @@ from gristmill.shared.operating.cancel import cancel_job
 from gristmill.shared.operating.pause import pause_queue, resume_queue
 from gristmill.shared.operating.wait_reason import WaitReason
 from gristmill.shared.operating.why_waiting import explain_waiting
+from tests import platform_tasks as tasks
 from tests.acceptance.conftest import MakeMill, Mill
 from tests.eventually import eventually
 from tests.factories import have_ended, post, state
@@ -114,4 +114,4 @@ def test_each_thing_in_the_way_is_told_while_it_is_there(mill: Mill) -> None:
 def nothing_is_on_its_way(database: Database) -> bool:
     """Say whether every hint that is due was published or is held: all three jobs' are."""
     with database.transaction() as session:
-        return int(session.execute(text("SELECT count(*) FROM held_hints")).scalar_one()) == 3
+        return int(session.execute(text("SELECT count(*) FROM gristmill.held_hints")).scalar_one()) == 3

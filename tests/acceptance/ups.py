@@ -117,11 +117,16 @@ class Up:
 
     def state_of(self, job: str) -> str:
         """The state of a job, by the HTTP API."""
+        return str(self.job(job)["state"])
+
+    def job(self, job: str) -> dict[str, Any]:
+        """A job as the HTTP API tells it."""
         values = read_exports(self.data / "env")
         headers = {"Authorization": f"Bearer {values['GRISTMILL_API_KEY']}"}
         asked = Request(f"http://127.0.0.1:{self.port}/api/v1/jobs/{job}", headers=headers)
         with urlopen(asked, timeout=60) as answer:  # noqa: S310 - our own
-            return str(json.load(answer)["state"])
+            found: dict[str, Any] = json.load(answer)
+        return found
 
     def mails(self, to: str) -> int:
         with urlopen(f"http://127.0.0.1:{self.mail_port}/mail?to={to}", timeout=60) as answer:

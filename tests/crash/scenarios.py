@@ -11,7 +11,6 @@ import kombu
 from sqlalchemy import func, select, text
 from uuid_utils.compat import uuid7
 
-from gristmill import tasks
 from gristmill.shared.database.clock import read_clock
 from gristmill.shared.database.connect import Database
 from gristmill.shared.dead_letters.models import DeadLetter
@@ -23,6 +22,7 @@ from gristmill.shared.schedules.models import Fire, Schedule
 from gristmill.shared.states import State
 from gristmill.workers.celery.app import make_app
 from gristmill.workers.relay.hint import Hint, message_of
+from tests import platform_tasks as tasks
 from tests.cluster import Cluster
 from tests.crash.victims import DATA, Victim
 from tests.eventually import eventually
@@ -72,20 +72,20 @@ class Ledger:
             states = {job.id: job.state for job in session.scalars(select(Job).where(Job.id.in_(self.jobs)))}
             letters = session.execute(
                 text(
-                    "SELECT job_id, count(*) FROM dead_letters "
+                    "SELECT job_id, count(*) FROM gristmill.dead_letters "
                     "WHERE job_id IS NOT NULL AND resolution IS NULL GROUP BY 1"
                 )
             ).all()
             dead = set(session.scalars(select(Job.id).where(Job.state == State.DEAD)))
             fires = session.execute(select(Fire.schedule, Fire.job_id).where(Fire.schedule.in_(self.schedules))).all()
             keyed = session.execute(
-                text("SELECT key, count(*) FROM idempotency_keys WHERE key = ANY(:keys) GROUP BY 1"),
+                text("SELECT key, count(*) FROM gristmill.idempotency_keys WHERE key = ANY(:keys) GROUP BY 1"),
                 {"keys": self.posted},
             ).all()
             calls = session.execute(
                 text(
-                    "SELECT ended.id, ended.callback_url IS NOT NULL, count(delivery.id) FROM jobs ended "
-                    "LEFT JOIN jobs delivery ON delivery.parent_id = ended.id AND delivery.task = :task "
+                    "SELECT ended.id, ended.callback_url IS NOT NULL, count(delivery.id) FROM gristmill.jobs ended "
+                    "LEFT JOIN gristmill.jobs delivery ON delivery.parent_id = ended.id AND delivery.task = :task "
                     "WHERE ended.id = ANY(:ids) GROUP BY 1"
                 ),
                 {"task": callbacks.TASK, "ids": list(self.jobs)},
@@ -155,7 +155,7 @@ def stop_in_a_bundle(ledger: Ledger, victims: list[Victim]) -> None:
     slow, quick = (tasks.linger, {"key": ledger.key, "seconds": 0.1}), (tasks.effect, {"key": ledger.key})
     eventually(lambda: not holders(ledger, victims, least=1), within=30)
     with ledger.database.session() as session, session.begin():
-        session.execute(text("LOCK TABLE demo_effects IN ACCESS EXCLUSIVE MODE"))  # where the first job waits
+        session.execute(text("LOCK TABLE gristmill.demo_effects IN ACCESS EXCLUSIVE MODE"))  # where the first job waits
         for _each in range(len(victims) + 1):  # the twin that stands still may get one, too
             made = post_bundle(ledger.database, slow, slow, quick, quick, options=PATIENT)
             ledger.jobs |= dict.fromkeys(made, State.SUCCEEDED)

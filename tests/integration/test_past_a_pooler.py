@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import text
 from uuid_utils.compat import uuid7
 
-from gristmill import tasks
 from gristmill.ingress.following.followers import Followers
 from gristmill.shared.database.connect import Database
 from gristmill.shared.settings import Secret
@@ -17,6 +16,7 @@ from gristmill.workers.celery.app import make_app
 from gristmill.workers.loop import Stop
 from gristmill.workers.relay.loop import Relay
 from gristmill.workers.relay.publish import make_publisher
+from tests import platform_tasks as tasks
 from tests.eventually import eventually
 from tests.factories import post, reached
 

@@ -12,7 +12,6 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, text
 
-from gristmill import tasks
 from gristmill.ingress.accepting.write import write_jobs
 from gristmill.shared.base import outages
 from gristmill.shared.context import Context
@@ -40,6 +39,7 @@ from gristmill.workers.repair import recorder as recorder_module
 from gristmill.workers.repair.lost_hints import LostHints
 from gristmill.workers.repair.reconciler import take_over_lost
 from gristmill.workers.repair.recorder import Recorder
+from tests import platform_tasks as tasks
 from tests.factories import declared, have_effect
 from tests.model.broker import Broker
 from tests.model.interruptions import Crash, Interruptions
@@ -74,10 +74,11 @@ class Mill:
         with self.database.transaction() as session:
             session.execute(
                 text(
-                    "TRUNCATE jobs, attempts, outbox, idempotency_keys, dead_letters, demo_effects, held_hints CASCADE"
+                    "TRUNCATE gristmill.jobs, gristmill.attempts, gristmill.outbox, gristmill.idempotency_keys, "
+                    "gristmill.dead_letters, gristmill.demo_effects, gristmill.held_hints CASCADE"
                 )
             )
-            session.execute(text("TRUNCATE queue_controls"))
+            session.execute(text("TRUNCATE gristmill.queue_controls"))
         self.broker.clear()
         self.busy.clear()
         self.looks_until_told_to_stop.clear()
@@ -213,7 +214,7 @@ class Mill:
     def check(self) -> None:
         with self.database.transaction() as session:
             broken = broken_invariants(session)
-            known = set(session.execute(text("SELECT id FROM jobs WHERE parent_id IS NULL")).scalars())
+            known = set(session.execute(text("SELECT id FROM gristmill.jobs WHERE parent_id IS NULL")).scalars())
         assert not broken, broken
         assert known == set(self.accepted.values())
 
@@ -233,10 +234,10 @@ class Mill:
         raise AssertionError(f"these never end: {self._live()}")
 
     def _live(self) -> list[Any]:
-        return self._select("SELECT id, task, state, attempt FROM jobs WHERE finished_at IS NULL")
+        return self._select("SELECT id, task, state, attempt FROM gristmill.jobs WHERE finished_at IS NULL")
 
     def _running(self) -> list[Any]:
-        return self._select("SELECT id FROM jobs WHERE state = 'running'")
+        return self._select("SELECT id FROM gristmill.jobs WHERE state = 'running'")
 
     def _open_letters(self) -> list[UUID]:
         with self.database.transaction() as session:

@@ -9,7 +9,7 @@ from tests.source import FOLDERS, files, functions
 
 FILE = re.compile(r"[\w.*/-]+\.(?:py|md|sql|ya?ml|toml|txt|in|html|json|example)|(?:[\w.*-]+/)+(?:Dockerfile)?")
 EXAMPLES = {
-    "tasks/build_report.py": "docs/tasks.md: a reader's own file, which `gristmill new` writes",
+    "tests/test_send_invoice.py": "docs/your-first-project.md: a reader's own file, which `gristmill new` writes",
     ".gristmill/": "made by `make up`",
     ".cache/": "made by the measurements",
 }

@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 import yaml
 
-from gristmill import settings_reference
+from gristmill import __version__, settings_reference
+from gristmill.deploy import files
+from gristmill.shared.contract.options import longest_run
 from gristmill.shared.queues import PRIORITY_QUEUE, QUEUES
 from gristmill.shared.settings import SECRETS, Settings, environment, load_settings
-from gristmill.shared.task import longest_run, registry
+from gristmill.shared.task import registry
 
 ROOT = Path(__file__).parents[2]
 GRISTMILL = Path(sys.executable).with_name("gristmill")
-LOCKED = [ROOT / "requirements" / "runtime.txt", ROOT / "requirements" / "dev.txt"]
+LOCKED = [ROOT / "requirements" / f"{name}.txt" for name in ("runtime", "dev", "image")]
 ADDRESS = re.compile(r"://|--(?:extra-)?index-url|--find-links|\bfile:|^\s*-[if]\s", re.MULTILINE)
 PIN = re.compile(r"^([a-z0-9._-]+)==(\S+)(.*?)(?=^[a-z0-9]|\Z)", re.MULTILINE | re.DOTALL)
 REQUIRED = {"DATABASE_URL", "BROKER_URL", "REDIS_URL", "SMTP_URL", "SECRET_KEY"}
@@ -90,8 +92,17 @@ def test_no_lock_file_of_node_is_kept() -> None:
 
 
 def test_development_runs_on_the_versions_that_production_runs_on() -> None:
-    runtime, dev = ({name: version for name, version, _ in PIN.findall(file.read_text())} for file in LOCKED)
+    runtime, dev, image = ({name: version for name, version, _ in PIN.findall(file.read_text())} for file in LOCKED)
     assert {name: dev.get(name) for name in runtime} == runtime
+    assert {name: runtime.get(name) for name in image} == image
+
+
+def test_compose_file_manifests_and_procfile_are_what_the_command_prints() -> None:
+    image = f"gristmill:{__version__}"
+    assert (ROOT / "docker-compose.yaml").read_text() == files.compose(image), "gristmill deploy compose"
+    assert (ROOT / "Procfile").read_text() == files.procfile(), "gristmill deploy procfile"
+    kept = {path.name: path.read_text() for path in (ROOT / "deploy" / "k8s").iterdir()}
+    assert kept == files.kubernetes(image), "gristmill deploy kubernetes --into deploy/k8s"
 
 
 def test_the_procfile_has_one_group_of_workers_for_each_queue() -> None:
@@ -122,7 +133,7 @@ def test_the_command_knows_what_the_procfile_calls(command: list[str]) -> None:
 
 @pytest.mark.parametrize("name", WORKERS)
 def test_a_worker_is_given_the_time_to_end_what_it_runs(name: str) -> None:
-    from gristmill import tasks  # noqa: F401 - importing it fills the registry
+    import tests.platform_tasks  # noqa: F401  fills the registry
 
     queue = QUEUES[queue_of(WORKERS[name])]
     runs = [

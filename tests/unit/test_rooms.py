@@ -40,7 +40,7 @@ def files(*folders: str) -> tuple[Path, ...]:
         text=True,
         check=True,
     ).stdout.splitlines()
-    found = (Path(name) for name in listed if name.endswith(".py") and "migrations/versions/" not in name)
+    found = (Path(name) for name in listed if name.endswith(".py") and "/versions/" not in name)
     return tuple(path for path in sorted(found) if (ROOT / path).is_file())
 
 

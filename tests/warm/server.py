@@ -29,8 +29,9 @@ IMPORTED: Final = (
     "gristmill.commands.jobs", "gristmill.commands.jobs_cancel", "gristmill.commands.keys",
     "gristmill.commands.processes", "gristmill.commands.queues", "gristmill.commands.schedules",
     "gristmill.commands.settings", "gristmill.commands.tasks", "gristmill.ingress.app", "gristmill.ingress.serve",
-    "gristmill.ingress.services", "gristmill.migrations", "gristmill.shared.base.logging",
-    "gristmill.shared.base.sentry", "gristmill.tasks", "gristmill.workers.celery.beat",
+    "gristmill.ingress.services", "gristmill.migrations",
+    "gristmill.migrations.core", "gristmill.shared.base.logging",
+    "gristmill.shared.base.sentry", "gristmill.tasks.callbacks.deliver_webhook", "gristmill.workers.celery.beat",
     "gristmill.workers.celery.worker", "gristmill.workers.relay.loop", "gristmill.workers.repair.maintenance",
     "kombu.transport.pyamqp", "kombu.transport.redis", "sqlalchemy.dialects.postgresql.psycopg2",
 )  # fmt: skip

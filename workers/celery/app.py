@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery import Celery
 
-from gristmill import tasks  # noqa: F401  fills the registry
+from gristmill.shared.contract.options import longest_run
+from gristmill.shared.plugins.load import load_plugins
 from gristmill.shared.settings import broker_kind
-from gristmill.shared.task import longest_run, registry
+from gristmill.shared.task import registry
 from gristmill.workers.celery.topology import work_queues
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def make_app(settings: Settings, run: Run | None = None) -> Celery:
         settings: where the broker is.
         run: what executes a hint; only a worker's child has it, other processes need the names alone.
     """
+    load_plugins()
     app = Celery("gristmill", set_as_current=False)
     app.conf.update(_configuration(settings))
     for task in registry:

@@ -11,10 +11,10 @@ from gristmill.shared.base.breaker import Backoff
 from gristmill.shared.base.crashpoints import crash_point
 from gristmill.shared.base.outages import DATABASE_ERRORS
 from gristmill.shared.database.connect import Database
+from gristmill.shared.plugins.load import load_plugins
 from gristmill.shared.schedules.defaults import sync_schedules
 from gristmill.shared.schedules.fire import fire_due
 from gristmill.shared.schedules.queries import seconds_to_next_fire
-from gristmill.tasks.records.schedules import SCHEDULES
 from gristmill.workers.celery.app import make_app
 from gristmill.workers.report import ProcessReporter
 
@@ -62,7 +62,7 @@ class PostgresScheduler(Scheduler):
         """Return how many jobs each schedule made, and the seconds until the next one is due."""
         with self._database.transaction() as session:
             if not self._synced:
-                sync_schedules(session, SCHEDULES)
+                sync_schedules(session, load_plugins().schedules)
             fired = fire_due(session)
             due_in = seconds_to_next_fire(session)
             if fired:

@@ -17,7 +17,10 @@ from gristmill.shared.base import garbage_collection
 from gristmill.shared.base.die_with_parent import die_with
 from gristmill.shared.base.outages import DATABASE_ERRORS
 from gristmill.shared.database.connect import Database
+from gristmill.shared.plugins.load import load_plugins
+from gristmill.shared.queues import PRIORITY_QUEUE
 from gristmill.shared.settings import broker_kind
+from gristmill.shared.task import registry
 from gristmill.workers.broker_errors import BROKER_AWAY
 from gristmill.workers.celery import topology
 from gristmill.workers.celery.app import BROKER_TIMEOUT, make_app
@@ -110,6 +113,7 @@ def run(settings: Settings, *, queue: str, concurrency: int) -> None:
         queue: a name of `gristmill.shared.queues.QUEUES`.
         concurrency: child processes, each of which runs one hint at a time.
     """
+    _resolve_handlers(queue)
     counter = AttemptCounter(concurrency)
     stop_flag = StopFlag()
     child = Child(settings, queue, counter, stop_flag)
@@ -128,6 +132,14 @@ def run(settings: Settings, *, queue: str, concurrency: int) -> None:
     worker.start()
     worker_reporter.stop()
     raise SystemExit(worker.exitcode or 0)
+
+
+def _resolve_handlers(queue: str) -> None:
+    """Import, before the children are forked, the handlers that are named by text and may run here."""
+    load_plugins()
+    for task in registry:
+        if queue in (task.queue.name, PRIORITY_QUEUE.name):
+            task.resolve()
 
 
 def _make_worker(app: Celery, settings: Settings, *, name: str, queue: str, concurrency: int) -> Any:

@@ -9,7 +9,7 @@ import structlog
 
 from gristmill.shared.base.crashpoints import crash_point
 from gristmill.shared.base.outages import patiently
-from gristmill.shared.context import TaskSession
+from gristmill.shared.database.task_session import TaskSession
 from gristmill.shared.errors import FenceLostError
 from gristmill.shared.jobs import leases, moves
 from gristmill.shared.outcomes import Cancel, Discard, Snooze

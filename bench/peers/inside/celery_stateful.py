@@ -27,7 +27,7 @@ def run(job_id: str) -> None:
     database = _connection()
     with database, database.cursor() as cursor:
         cursor.execute(
-            "UPDATE jobs SET state = 'running', started_at = now() WHERE id = %s AND state <> 'done' "
+            "UPDATE gristmill.jobs SET state = 'running', started_at = now() WHERE id = %s AND state <> 'done' "
             "RETURNING kind, sent",
             (job_id,),
         )
@@ -41,7 +41,7 @@ def run(job_id: str) -> None:
     with database, database.cursor() as cursor:
         if kind == "effect":
             cursor.execute(work.INSERT.format("%s"), (sent,))
-        cursor.execute("UPDATE jobs SET state = 'done', finished_at = now() WHERE id = %s", (job_id,))
+        cursor.execute("UPDATE gristmill.jobs SET state = 'done', finished_at = now() WHERE id = %s", (job_id,))
 
 
 def produce() -> None:
@@ -63,7 +63,9 @@ def _post(kind: str, sent: float) -> None:
     job_id = str(uuid4())
     database = _connection()
     with database, database.cursor() as cursor:
-        cursor.execute("INSERT INTO jobs (id, kind, sent, state) VALUES (%s, %s, %s, 'queued')", (job_id, kind, sent))
+        cursor.execute(
+            "INSERT INTO gristmill.jobs (id, kind, sent, state) VALUES (%s, %s, %s, 'queued')", (job_id, kind, sent)
+        )
     run.delay(job_id)
 
 

@@ -36,12 +36,12 @@ class Claimed(NamedTuple):
 _CLAIMED: Final = Claimed._fields
 
 _BEGIN: Final = f"""
-    UPDATE jobs
+    UPDATE gristmill.jobs
     SET state = {{target}}, attempt = attempt + 1, worker = :worker, started_at = clock_timestamp(),
         lease_until = clock_timestamp() + :lease * interval '1 second'
     WHERE {{which}} AND state || '' IN ({{sources}}) AND run_at <= statement_timestamp()
       AND attempt < max_attempts AND (expires_at IS NULL OR expires_at > statement_timestamp())
-      AND queue <> ALL(ARRAY(SELECT queue FROM queue_controls WHERE paused_at IS NOT NULL))
+      AND queue <> ALL(ARRAY(SELECT queue FROM gristmill.queue_controls WHERE paused_at IS NOT NULL))
     RETURNING {", ".join(_CLAIMED)}, {{notify}}
 """
 # The commit of a claim may be asynchronous: a crash of the database server loses the attempt together with its effects.
@@ -88,7 +88,8 @@ def claim(
 _SUCCEED = direct_move(
     Move.SUCCEED,
     """
-    UPDATE jobs SET state = {target}, result = results[width_bucket(id, ids)], finished_at = clock_timestamp(),
+    UPDATE gristmill.jobs
+    SET state = {target}, result = results[width_bucket(id, ids)], finished_at = clock_timestamp(),
         lease_until = NULL
     FROM (SELECT CAST(:ids AS uuid[]) AS ids, CAST(:attempts AS int[]) AS attempts,
                  CAST(:results AS jsonb[]) AS results) AS done
@@ -101,7 +102,7 @@ _SUCCEED = direct_move(
 _SUCCEED_ONE = direct_move(
     Move.SUCCEED,
     f"""
-    UPDATE jobs SET state = {{target}}, result = CAST(:result AS jsonb), finished_at = clock_timestamp(),
+    UPDATE gristmill.jobs SET state = {{target}}, result = CAST(:result AS jsonb), finished_at = clock_timestamp(),
         lease_until = NULL
     WHERE {FENCED}
     RETURNING id, {{callback}}, {{notify}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import orjson
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _CANCEL_WAITING = direct_move(
     Move.CANCEL_WAITING,
     """
-    UPDATE jobs
+    UPDATE gristmill.jobs
     SET state = {target}, finished_at = clock_timestamp(),
         cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp())
     WHERE id = ANY(:ids) AND state || '' IN ({sources})
@@ -40,7 +40,7 @@ def cancel_waiting(session: Session, ids: Sequence[UUID]) -> set[UUID]:
 
 _REQUEST_CANCEL = text(
     """
-    UPDATE jobs SET cancel_requested_at = clock_timestamp()
+    UPDATE gristmill.jobs SET cancel_requested_at = clock_timestamp()
     WHERE id = ANY(:ids) AND state || '' = 'running' AND cancel_requested_at IS NULL
     RETURNING id
     """
@@ -62,18 +62,18 @@ _RUN_NOW = move_statement(
     Move.RUN_NOW,
     """
     WITH ahead AS (
-        SELECT id, run_at AS was FROM jobs
+        SELECT id, run_at AS was FROM gristmill.jobs
         WHERE id = :id AND state || '' IN ({sources}) AND run_at > statement_timestamp()
         FOR NO KEY UPDATE
     ), moved AS (
-        UPDATE jobs SET state = {target}, run_at = statement_timestamp() FROM ahead WHERE jobs.id = ahead.id
+        UPDATE gristmill.jobs SET state = {target}, run_at = statement_timestamp() FROM ahead WHERE jobs.id = ahead.id
         RETURNING jobs.id, jobs.task, jobs.queue, jobs.run_at, ahead.was
     ), rehinted AS (
-        UPDATE outbox SET due_at = moved.run_at FROM moved
+        UPDATE gristmill.outbox SET due_at = moved.run_at FROM moved
         WHERE outbox.due_at = moved.was AND outbox.job_id = moved.id
         RETURNING outbox.job_id
     ), hinted AS (
-        INSERT INTO outbox (job_id, task, queue, due_at)
+        INSERT INTO gristmill.outbox (job_id, task, queue, due_at)
         SELECT id, task, queue, run_at FROM moved WHERE NOT EXISTS (SELECT 1 FROM rehinted)
     )
     SELECT id, pg_notify('gristmill_outbox', '') FROM moved
@@ -104,11 +104,11 @@ _REDRIVE = move_statement(
         SELECT jobs.id, dead_letters.id AS letter_id, dead_letters.reason,
                :start + (wanted.position - 1) * :spacing AS delay
         FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS wanted(id, position)
-        JOIN jobs ON jobs.id = wanted.id AND jobs.state || '' IN ({sources})
-        JOIN dead_letters ON dead_letters.job_id = jobs.id AND dead_letters.resolution IS NULL
+        JOIN gristmill.jobs ON jobs.id = wanted.id AND jobs.state || '' IN ({sources})
+        JOIN gristmill.dead_letters ON dead_letters.job_id = jobs.id AND dead_letters.resolution IS NULL
         ORDER BY jobs.id FOR NO KEY UPDATE OF jobs, dead_letters
     ), moved AS (
-        UPDATE jobs
+        UPDATE gristmill.jobs
         SET state = CASE WHEN dead.delay > 0 THEN {target_until_due} ELSE {target} END,
             run_at = statement_timestamp() + dead.delay * interval '1 second',
             expires_at = CASE WHEN jobs.expires_at IS NOT NULL THEN
@@ -117,28 +117,31 @@ _REDRIVE = move_statement(
                 END,
             max_attempts = jobs.attempt + (
                 SELECT greatest(1, jobs.max_attempts - last.attempt - (
-                    SELECT count(*) FROM attempts
+                    SELECT count(*) FROM gristmill.attempts
                     WHERE attempts.job_id = jobs.id AND outcome IN ('snoozed', 'given_back')
                       AND attempts.attempt > last.attempt))
-                FROM (SELECT coalesce(max(attempts), 0) AS attempt FROM dead_letters
+                FROM (SELECT coalesce(max(attempts), 0) AS attempt FROM gristmill.dead_letters
                       WHERE dead_letters.job_id = jobs.id AND resolution = 'redriven') AS last),
             args = coalesce(CAST(:args AS jsonb), jobs.args),
             result = NULL, finished_at = NULL, cancel_requested_at = NULL
         FROM dead WHERE jobs.id = dead.id
         RETURNING jobs.id, jobs.task, jobs.queue, jobs.run_at, dead.letter_id, dead.reason
     ), resolved AS (
-        UPDATE dead_letters SET resolution = 'redriven', resolved_at = clock_timestamp(), resolved_by = :actor
+        UPDATE gristmill.dead_letters SET resolution = 'redriven', resolved_at = clock_timestamp(), resolved_by = :actor
         FROM moved WHERE dead_letters.id = moved.letter_id
     ), hinted AS (
-        INSERT INTO outbox (job_id, task, queue, due_at, alone)
+        INSERT INTO gristmill.outbox (job_id, task, queue, due_at, alone)
         SELECT id, task, queue, run_at, reason IN ('crash_loop', 'delivery_limit') FROM moved
     )
     SELECT id, run_at, pg_notify('gristmill_outbox', '') FROM moved
     """,
 )
-_LIVES: Final = orjson.dumps(
-    {name: queue.time_to_live.total_seconds() for name, queue in QUEUES.items() if queue.time_to_live is not None}
-).decode()
+
+
+def _lives() -> str:
+    """Return the seconds that jobs may wait in each queue, as a JSON object."""
+    limited = {name: queue.time_to_live for name, queue in QUEUES.items() if queue.time_to_live is not None}
+    return orjson.dumps({name: life.total_seconds() for name, life in limited.items()}).decode()
 
 
 def redrive(
@@ -174,6 +177,6 @@ def redrive(
         "args": orjson.dumps(args).decode() if args is not None else None,
         "start": float(start),
         "spacing": float(spacing),
-        "lives": _LIVES,
+        "lives": _lives(),
     }
     return [Redriven(id=row.id, run_at=row.run_at) for row in session.execute(_REDRIVE, values)]

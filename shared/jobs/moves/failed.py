@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 _WANTED: Final = f"{FENCED} AND cancel_requested_at IS NULL"  # a job to be cancelled does not wait again
 _ATTEMPT_ROW: Final = """
-    INSERT INTO attempts (job_id, attempt, outcome, worker, started_at, error_type, error_code, error_message,
+    INSERT INTO gristmill.attempts (job_id, attempt, outcome, worker, started_at, error_type, error_code, error_message,
                           traceback)
     SELECT id, attempt, :outcome, worker, started_at, :error_type, :error_code, :error_message, :traceback FROM moved
 """
 _DEAD_LETTER_ROW: Final = """
-    INSERT INTO dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message, traceback,
-                              fingerprint, attempts)
+    INSERT INTO gristmill.dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message,
+                              traceback, fingerprint, attempts)
     SELECT :letter_id, id, task, queue, :reason, :error_type, :error_code, :error_message, :traceback, :fingerprint,
            attempt
     FROM moved
@@ -37,12 +37,12 @@ _RETRY = move_statement(
     Move.RETRY,
     f"""
     WITH moved AS (
-        UPDATE jobs
+        UPDATE gristmill.jobs
         SET state = {{target}}, run_at = clock_timestamp() + :delay * interval '1 second', lease_until = NULL
         WHERE {_WANTED}
         RETURNING id, task, queue, run_at, attempt, worker, started_at, {{notify}}
     ), history AS ({_ATTEMPT_ROW}), hinted AS (
-        INSERT INTO outbox (job_id, task, queue, due_at, alone)
+        INSERT INTO gristmill.outbox (job_id, task, queue, due_at, alone)
         SELECT id, task, queue, run_at, :outcome = 'lost' FROM moved
     )
     SELECT id, pg_notify('gristmill_outbox', '') FROM moved
@@ -72,13 +72,13 @@ _SNOOZE = move_statement(
     Move.SNOOZE,
     f"""
     WITH moved AS (
-        UPDATE jobs
+        UPDATE gristmill.jobs
         SET state = {{target}}, run_at = clock_timestamp() + :delay * interval '1 second', lease_until = NULL,
             max_attempts = max_attempts + 1
         WHERE {_WANTED}
         RETURNING id, task, queue, run_at, attempt, worker, started_at, {{notify}}
     ), history AS ({_ATTEMPT_ROW}), hinted AS (
-        INSERT INTO outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at FROM moved
+        INSERT INTO gristmill.outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at FROM moved
     )
     SELECT id, pg_notify('gristmill_outbox', '') FROM moved
     """,
@@ -98,7 +98,7 @@ _KILL = direct_move(
     Move.KILL,
     f"""
     WITH moved AS (
-        UPDATE jobs SET state = {{target}}, finished_at = clock_timestamp(), lease_until = NULL
+        UPDATE gristmill.jobs SET state = {{target}}, finished_at = clock_timestamp(), lease_until = NULL
         WHERE {FENCED}
         RETURNING id, task, queue, attempt, worker, started_at, {{notify}}, {{callback}}
     ), history AS ({_ATTEMPT_ROW}), letter AS ({_DEAD_LETTER_ROW})
@@ -125,7 +125,7 @@ _CANCEL = direct_move(
     Move.CANCEL,
     f"""
     WITH moved AS (
-        UPDATE jobs SET state = {{target}}, finished_at = clock_timestamp(), lease_until = NULL
+        UPDATE gristmill.jobs SET state = {{target}}, finished_at = clock_timestamp(), lease_until = NULL
         WHERE {FENCED}
         RETURNING id, attempt, worker, started_at, {{notify}}, {{callback}}
     ), history AS ({_ATTEMPT_ROW})

@@ -20,12 +20,12 @@ _EXPIRE = direct_move(
     Move.EXPIRE,
     """
     WITH moved AS (
-        UPDATE jobs SET state = {target}, finished_at = clock_timestamp()
+        UPDATE gristmill.jobs SET state = {target}, finished_at = clock_timestamp()
         WHERE id = ANY(:ids) AND state || '' IN ({sources}) AND expires_at <= statement_timestamp()
         RETURNING id, task, queue, attempt, expires_at, {notify}, {callback}
     ), letter AS (
-        INSERT INTO dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message, fingerprint,
-                                  attempts)
+        INSERT INTO gristmill.dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message,
+                                  fingerprint, attempts)
         SELECT gen_random_uuid(), id, task, queue, :reason, 'Expired', 'JOB_EXPIRED',
                'no longer wanted after ' || CAST(expires_at AS text),
                substr(encode(sha256(convert_to('expired ' || task, 'UTF8')), 'hex'), 1, 16), attempt
@@ -45,14 +45,14 @@ _GIVE_UP = direct_move(
     Move.GIVE_UP,
     """
     WITH moved AS (
-        UPDATE jobs SET state = {target}, finished_at = clock_timestamp()
+        UPDATE gristmill.jobs SET state = {target}, finished_at = clock_timestamp()
         WHERE id = ANY(:ids) AND state || '' IN ({sources}) AND run_at <= statement_timestamp()
-          AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.due_at = jobs.run_at AND outbox.job_id = jobs.id)
-          AND NOT EXISTS (SELECT 1 FROM held_hints WHERE held_hints.job_id = jobs.id)
+          AND NOT EXISTS (SELECT 1 FROM gristmill.outbox WHERE outbox.due_at = jobs.run_at AND outbox.job_id = jobs.id)
+          AND NOT EXISTS (SELECT 1 FROM gristmill.held_hints WHERE held_hints.job_id = jobs.id)
         RETURNING id, task, queue, attempt, {notify}, {callback}
     ), letter AS (
-        INSERT INTO dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message, fingerprint,
-                                  attempts, broker)
+        INSERT INTO gristmill.dead_letters (id, job_id, task, queue, reason, error_type, error_code, error_message,
+                                  fingerprint, attempts, broker)
         SELECT gen_random_uuid(), id, task, queue, :reason, 'DeliveryLimit', 'HINT_DELIVERY_LIMIT',
                'the broker gave up on its hint again and again, and no worker could claim it',
                substr(encode(sha256(convert_to('delivery_limit ' || task, 'UTF8')), 'hex'), 1, 16), attempt,

@@ -34,7 +34,8 @@ class Stored:
     @property
     def rows(self) -> list[tuple[UUID, dict[str, Any]]]:
         query = text(
-            "SELECT jobs.id, args FROM jobs JOIN api_keys USING (producer_id) WHERE api_keys.id = :key ORDER BY jobs.id"
+            "SELECT jobs.id, args FROM gristmill.jobs JOIN gristmill.api_keys USING (producer_id) "
+            "WHERE api_keys.id = :key ORDER BY jobs.id"
         )
         with self.database.transaction() as session:
             return [(row.id, row.args) for row in session.execute(query, {"key": self.key.split("_")[1]})]

@@ -33,7 +33,7 @@ def test_a_wait_ends_with_the_job_or_with_its_time(make: MakeClient) -> None:
 def test_a_job_that_has_succeeded_cannot_be_cancelled(make: MakeClient, stored: Stored) -> None:
     client = make()
     job = client.post(*ECHO)
-    ended = "UPDATE jobs SET state = 'succeeded', finished_at = clock_timestamp() WHERE id = :id"
+    ended = "UPDATE gristmill.jobs SET state = 'succeeded', finished_at = clock_timestamp() WHERE id = :id"
     change(stored.database, ended, id=str(job.id))
     with pytest.raises(ConflictError):
         client.cancel(str(job.id))

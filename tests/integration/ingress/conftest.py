@@ -76,6 +76,7 @@ def app(settings: Settings, database: Database) -> Iterator[Flask]:
     yield app
     services_of(app).acceptor.close(within=10)
     services_of(app).batches.close(within=10)
+    services_of(app).keyed.close(within=10)
 
 
 @pytest.fixture

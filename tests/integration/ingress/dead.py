@@ -25,14 +25,15 @@ def make_dead(client: FlaskClient, headers: Headers, database: Database, /, **bo
     failure = describe(TransientError("server said 451", code="SMTP_451"), task=claimed.task)
     with database.transaction() as session:
         assert kill(session, claimed.id, claimed.attempt, reason=DeadReason.EXHAUSTED, failure=failure)
-        query = text("SELECT id FROM dead_letters WHERE job_id = :id AND resolution IS NULL")
+        query = text("SELECT id FROM gristmill.dead_letters WHERE job_id = :id AND resolution IS NULL")
         return job_id, str(session.execute(query, {"id": job_id}).scalar_one())
 
 
 def make_malformed(database: Database, raw: bytes) -> str:
     """Write a letter of a message that never was a job."""
     statement = text(
-        "INSERT INTO dead_letters (id, queue, reason, fingerprint, raw_body, broker) VALUES (gen_random_uuid(), "
+        "INSERT INTO gristmill.dead_letters (id, queue, reason, fingerprint, raw_body, broker) "
+        "VALUES (gen_random_uuid(), "
         "'email_queue', 'malformed', 'm', :raw, '{\"x-death\": [{\"reason\": \"rejected\"}]}') RETURNING id"
     )
     with database.transaction() as session:
@@ -42,5 +43,5 @@ def make_malformed(database: Database, raw: bytes) -> str:
 def audited(database: Database) -> list[tuple[str, str]]:
     """Who did what, in order."""
     with database.transaction() as session:
-        rows = session.execute(text("SELECT actor, action FROM audit_log ORDER BY id"))
+        rows = session.execute(text("SELECT actor, action FROM gristmill.audit_log ORDER BY id"))
         return [(row.actor, row.action) for row in rows]

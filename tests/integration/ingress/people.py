@@ -51,10 +51,10 @@ def signed_in(client: FlaskClient, database: Database, role: str) -> Headers:
 
 # The ways in which people and sessions end, here all of them at once.
 ENDS = {
-    "suspended": "UPDATE users SET status = 'suspended'",
-    "inactive": "UPDATE users SET status = 'inactive'",
-    "deleted": "UPDATE users SET deleted_at = clock_timestamp()",
-    "over": "UPDATE sessions SET expires_at = clock_timestamp()",
-    "revoked": "UPDATE sessions SET revoked_at = clock_timestamp()",
-    "forgotten": "DELETE FROM sessions",
+    "suspended": "UPDATE gristmill.users SET status = 'suspended'",
+    "inactive": "UPDATE gristmill.users SET status = 'inactive'",
+    "deleted": "UPDATE gristmill.users SET deleted_at = clock_timestamp()",
+    "over": "UPDATE gristmill.sessions SET expires_at = clock_timestamp()",
+    "revoked": "UPDATE gristmill.sessions SET revoked_at = clock_timestamp()",
+    "forgotten": "DELETE FROM gristmill.sessions",
 }

@@ -15,7 +15,7 @@ TABLES = ("jobs", "outbox", "idempotency_keys")
 def count(database: Database, table: str = "jobs") -> int:
     assert table in TABLES
     with database.transaction() as session:
-        return int(session.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
+        return int(session.execute(text(f"SELECT count(*) FROM gristmill.{table}")).scalar_one())
 
 
 def everything_stored(database: Database) -> dict[str, int]:
@@ -25,7 +25,7 @@ def everything_stored(database: Database) -> dict[str, int]:
 def commits(database: Database) -> int:
     """Return how many transactions wrote the jobs that are there."""
     with database.transaction() as session:
-        return int(session.execute(text("SELECT count(DISTINCT xmin::text) FROM jobs")).scalar_one())
+        return int(session.execute(text("SELECT count(DISTINCT xmin::text) FROM gristmill.jobs")).scalar_one())
 
 
 def a_write_waits(database: Database) -> bool:
@@ -47,19 +47,22 @@ def writes_that_wait(database: Database) -> int:
 def jobs_locked(database: Database, *, reads: bool = False) -> Iterator[None]:
     """Let nobody write jobs meanwhile, nor with `reads` read them: what posts them queues up behind this lock."""
     with database.session() as session, session.begin():
-        session.execute(text(f"LOCK TABLE jobs IN {'ACCESS EXCLUSIVE' if reads else 'EXCLUSIVE'} MODE"))
+        session.execute(text(f"LOCK TABLE gristmill.jobs IN {'ACCESS EXCLUSIVE' if reads else 'EXCLUSIVE'} MODE"))
         yield
 
 
 def give_history(database: Database, job: UUID, attempts: int, *, size: int = 2_000) -> None:
     """Let a job that waits have failed so often, each time with an error of so many characters."""
     change(
-        database, "UPDATE jobs SET max_attempts = 100, attempt = :attempts WHERE id = :id", id=job, attempts=attempts
+        database,
+        "UPDATE gristmill.jobs SET max_attempts = 100, attempt = :attempts WHERE id = :id",
+        id=job,
+        attempts=attempts,
     )
     change(
         database,
-        "INSERT INTO attempts (job_id, attempt, outcome, worker, started_at, ended_at, error_type, error_message) "
-        "SELECT CAST(:id AS uuid), number, 'failed', 'w', clock_timestamp(), clock_timestamp(), 'E', "
+        "INSERT INTO gristmill.attempts (job_id, attempt, outcome, worker, started_at, ended_at, error_type, "
+        "error_message) SELECT CAST(:id AS uuid), number, 'failed', 'w', clock_timestamp(), clock_timestamp(), 'E', "
         "repeat('e', :size) FROM generate_series(1, :attempts) AS number",
         id=job,
         attempts=attempts,

@@ -18,9 +18,11 @@ def alone(database: Database) -> Database:
 
 def test_a_statement_is_committed_when_it_returns(alone: Database, database: Database) -> None:
     with alone.autocommit() as session:
-        session.execute(text("INSERT INTO demo_effects (key, job_id, attempt) VALUES ('k', gen_random_uuid(), 1)"))
+        session.execute(
+            text("INSERT INTO gristmill.demo_effects (key, job_id, attempt) VALUES ('k', gen_random_uuid(), 1)")
+        )
         with database.transaction() as other:
-            assert other.execute(text("SELECT count(*) FROM demo_effects")).scalar_one() == 1
+            assert other.execute(text("SELECT count(*) FROM gristmill.demo_effects")).scalar_one() == 1
 
 
 def test_a_connection_that_was_used_so_begins_transactions_again(alone: Database) -> None:
@@ -28,10 +30,12 @@ def test_a_connection_that_was_used_so_begins_transactions_again(alone: Database
         with alone.autocommit() as session:
             session.execute(text("SELECT 1"))
         with alone.transaction() as session:
-            session.execute(text("INSERT INTO demo_effects (key, job_id, attempt) VALUES ('k', gen_random_uuid(), 1)"))
+            session.execute(
+                text("INSERT INTO gristmill.demo_effects (key, job_id, attempt) VALUES ('k', gen_random_uuid(), 1)")
+            )
             session.rollback()
     with alone.transaction() as session:
-        assert session.execute(text("SELECT count(*) FROM demo_effects")).scalar_one() == 0
+        assert session.execute(text("SELECT count(*) FROM gristmill.demo_effects")).scalar_one() == 0
 
 
 def test_a_connection_that_is_cut_after_the_answer_raises_nothing_and_leaves_its_place(

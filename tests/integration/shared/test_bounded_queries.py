@@ -15,13 +15,13 @@ from gristmill.shared.queues import QUEUES
 from tests.factories import change
 
 FILL = """
-    INSERT INTO jobs (id, task, queue, args, state, max_attempts, run_at, finished_at)
+    INSERT INTO gristmill.jobs (id, task, queue, args, state, max_attempts, run_at, finished_at)
     SELECT gen_random_uuid(), 'demo.echo', (CAST(:queues AS text[]))[1 + i % 5], '{}', :state, 3,
            clock_timestamp() - i * interval '1 ms', CASE WHEN :state = 'succeeded' THEN clock_timestamp() END
     FROM generate_series(1, :number) AS i
 """
 HOLD = """
-    INSERT INTO held_hints (job_id, task, queue, due_at, alone, revivals)
+    INSERT INTO gristmill.held_hints (job_id, task, queue, due_at, alone, revivals)
     SELECT gen_random_uuid(), 'demo.echo', 'email_queue', clock_timestamp(), false, 0 FROM generate_series(1, 5000)
 """
 ONE: dict[str, Any] = {"queue": "email_queue", "run_at": datetime.now(UTC), "id": uuid7(), "most": 101}
@@ -41,10 +41,15 @@ def full_database(table_database: Database) -> Database:
     """History, and a backlog so long that the planner would prefer the table to its index."""
     for state, number in (("succeeded", 5_000), ("queued", 20_000)):
         change(table_database, FILL, queues=list(QUEUES), state=state, number=number)
-    change(table_database, "INSERT INTO outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at FROM jobs")
+    change(
+        table_database,
+        "INSERT INTO gristmill.outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at FROM gristmill.jobs",
+    )
     change(table_database, HOLD)
-    change(table_database, "INSERT INTO queue_controls (queue) VALUES ('user_queue'), ('data_processing_queue')")
-    change(table_database, "ANALYZE jobs, outbox, held_hints, queue_controls")
+    change(
+        table_database, "INSERT INTO gristmill.queue_controls (queue) VALUES ('user_queue'), ('data_processing_queue')"
+    )
+    change(table_database, "ANALYZE gristmill.jobs, gristmill.outbox, gristmill.held_hints, gristmill.queue_controls")
     return table_database
 
 

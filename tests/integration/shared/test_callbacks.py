@@ -111,7 +111,7 @@ def test_an_end_that_is_rolled_back_leaves_no_delivery(table_database: Database,
 def test_a_job_without_a_callback_ends_without_a_delivery(table_database: Database, move: Move) -> None:
     state, act = ENDS[move]
     job = insert(table_database, state, move)
-    change(table_database, "UPDATE jobs SET callback_url = NULL WHERE id = :id", id=job)
+    change(table_database, "UPDATE gristmill.jobs SET callback_url = NULL WHERE id = :id", id=job)
     with table_database.transaction() as session:
         act(session, job)
     assert find(table_database, job).state == MOVES[move].target

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from gristmill import tasks  # noqa: F401  fills the registry
+import tests.platform_tasks  # noqa: F401  fills the registry
 from gristmill.shared.audit.queries import list_acts
 from gristmill.shared.database.connect import Database
 from gristmill.shared.errors import ConflictError, JobNotFoundError

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from gristmill import tasks  # noqa: F401  fills the registry
+import tests.platform_tasks  # noqa: F401  fills the registry
 from gristmill.shared.audit.queries import list_acts
 from gristmill.shared.database.connect import Database
 from gristmill.shared.filters.parse import read_filter
@@ -60,7 +60,7 @@ def test_a_thousand_go_in_batches_each_with_its_record(database: Database) -> No
 def test_who_has_no_more_time_stops_between_two_jobs_that_others_held(database: Database) -> None:
     jobs = post_many(database, 3, "demo.echo", message="x")
     with database.session() as session, session.begin():
-        session.execute(text("SELECT FROM jobs FOR UPDATE"))
+        session.execute(text("SELECT FROM gristmill.jobs FOR UPDATE"))
         steps = cancel_matching(database, EVERYTHING, actor=ME)
         done = next(steps)
         assert (done.seen, done.more) == (0, True)

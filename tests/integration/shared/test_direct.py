@@ -13,12 +13,14 @@ from tests.factories import terminate
 
 ANSWER = Direct(text("SELECT CAST(:number AS int) % 7, '10%', CAST(:json AS jsonb), CAST(:ids AS uuid[])"))
 DIVIDE = Direct(text("SELECT 1 / CAST(:by AS int)"))
-ADD = Direct(text("INSERT INTO demo_effects (key, job_id, attempt) VALUES (:key, gen_random_uuid(), 1) RETURNING key"))
+ADD = Direct(
+    text("INSERT INTO gristmill.demo_effects (key, job_id, attempt) VALUES (:key, gen_random_uuid(), 1) RETURNING key")
+)
 
 
 def effects(database: Database) -> int:
     with database.transaction() as session:
-        return int(session.execute(text("SELECT count(*) FROM demo_effects")).scalar_one())
+        return int(session.execute(text("SELECT count(*) FROM gristmill.demo_effects")).scalar_one())
 
 
 def test_it_returns_the_rows_with_the_types_that_sessions_know(database: Database) -> None:

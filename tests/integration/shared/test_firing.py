@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from gristmill import tasks
 from gristmill.shared.database.clock import read_clock
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.models import Job
 from gristmill.shared.schedules import catch_up
-from gristmill.shared.schedules.defaults import DefaultSchedule, sync_schedules
-from gristmill.shared.schedules.fire import FIRE_AT, fire_due
+from gristmill.shared.schedules.declaration import FIRE_AT
+from gristmill.shared.schedules.declaration import Schedule as Declared
+from gristmill.shared.schedules.defaults import sync_schedules
+from gristmill.shared.schedules.fire import fire_due
 from gristmill.shared.schedules.models import Fire, Schedule
 from gristmill.shared.schedules.queries import seconds_to_next_fire
 from gristmill.shared.task import registry
@@ -95,12 +96,12 @@ def test_a_schedule_whose_last_job_has_not_ended_fires_as_it_says(
 ) -> None:
     since = add(database, overlap=overlap)
     fire(database)
-    change(database, "UPDATE schedules SET next_fire_at = :at", at=since + timedelta(milliseconds=1))
+    change(database, "UPDATE gristmill.schedules SET next_fire_at = :at", at=since + timedelta(milliseconds=1))
     fire(database)
     assert len(jobs(database)) == expected
     assert [one.job_id is None for one in fires(database)] == [False, overlap == "skip"]
-    change(database, "UPDATE jobs SET state = 'succeeded', finished_at = clock_timestamp()")
-    change(database, "UPDATE schedules SET next_fire_at = :at", at=since + timedelta(milliseconds=2))
+    change(database, "UPDATE gristmill.jobs SET state = 'succeeded', finished_at = clock_timestamp()")
+    change(database, "UPDATE gristmill.schedules SET next_fire_at = :at", at=since + timedelta(milliseconds=2))
     fire(database)
     assert len(jobs(database)) == expected + 1
 
@@ -108,7 +109,7 @@ def test_a_schedule_whose_last_job_has_not_ended_fires_as_it_says(
 def test_a_time_that_was_fired_is_not_fired_again(database: Database) -> None:
     since = add(database)
     fire(database)
-    change(database, "UPDATE schedules SET next_fire_at = :at", at=since)  # as from an old backup
+    change(database, "UPDATE gristmill.schedules SET next_fire_at = :at", at=since)  # as from an old backup
     assert fire(database) == {"s": 0}
     assert len(jobs(database)) == 1
     assert next_fire(database) > since
@@ -160,8 +161,8 @@ def test_the_schedules_that_come_with_the_code_are_written_once_and_an_operators
     add(database, "theirs", missed=-60)
     echo = registry.get("demo.echo")
     defaults = [
-        DefaultSchedule(name="ours", cron="0 * * * *", task=echo, args={"message": "m"}, catch_up="all"),
-        DefaultSchedule(name="theirs", cron="0 * * * *", task=tasks.fail),
+        Declared("ours", cron="0 * * * *", task=echo.name, args={"message": "m"}, catch_up="all"),
+        Declared("theirs", cron="0 * * * *", task="demo.fail"),
     ]
     for _ in range(2):
         with database.transaction() as session:

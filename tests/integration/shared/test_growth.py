@@ -29,13 +29,14 @@ SIZES: Final = {
 }
 # What came since Postgres has last counted: it believes that nothing is alive.
 SUDDEN: Final = """
-    INSERT INTO jobs (id, task, queue, args, state, max_attempts, run_at, lease_until, producer_id)
+    INSERT INTO gristmill.jobs (id, task, queue, args, state, max_attempts, run_at, lease_until, producer_id)
     SELECT uuidv7(), 'demo.echo', 'data_processing_queue', '{}', state, 3, clock_timestamp(),
            CASE WHEN state = 'running' THEN clock_timestamp() + interval '1 hour' END,
            CAST('00000000-0000-7000-8000-000000000000' AS uuid)
     FROM generate_series(1, 6000) AS n,
          LATERAL (SELECT CASE WHEN mod(n, 2) = 0 THEN 'running' ELSE 'queued' END AS state) AS made;
-    INSERT INTO outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at FROM jobs WHERE state = 'queued'
+    INSERT INTO gristmill.outbox (job_id, task, queue, due_at) SELECT id, task, queue, run_at FROM gristmill.jobs
+    WHERE state = 'queued'
 """
 HOT: Final = [*OPERATIONS, *(look for look in LOOKS if look.name.startswith(("reconcile", "prune", "show")))]
 # An index of ten times the rows is one page higher: one page more for each index that a row is looked up in or entered.
@@ -56,7 +57,7 @@ def databases(postgres_server: Postgres, migrated_template: str) -> Iterator[Dat
                 write_history(connection, rows, live=live)
                 if name == "sudden backlog":
                     with connection.cursor() as cursor:
-                        cursor.execute("ALTER TABLE jobs SET (autovacuum_enabled = false)")
+                        cursor.execute("ALTER TABLE gristmill.jobs SET (autovacuum_enabled = false)")
                         cursor.execute(SUDDEN)
             made[name] = stack.enter_context(reached(url))
         yield made

@@ -7,13 +7,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from gristmill import tasks
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.enqueue import JobOptions, accept, prepare
 from gristmill.shared.jobs.idempotency import find_stored_answers, prune_keys
 from gristmill.shared.jobs.insert import Accepted
 from gristmill.shared.jobs.terms import NewJob
 from gristmill.shared.producers.queries import create_producer
+from tests import platform_tasks as tasks
 
 
 @pytest.fixture
@@ -36,7 +36,9 @@ def post(database: Database, *jobs: NewJob) -> list[Accepted]:
 
 def age_keys(database: Database, by: timedelta) -> None:
     with database.transaction() as session:
-        session.execute(text("UPDATE idempotency_keys SET expires_at = expires_at - CAST(:by AS interval)"), {"by": by})
+        session.execute(
+            text("UPDATE gristmill.idempotency_keys SET expires_at = expires_at - CAST(:by AS interval)"), {"by": by}
+        )
 
 
 def test_a_key_is_good_for_24_hours_and_then_makes_a_new_job(database: Database, producer_id: UUID) -> None:
@@ -57,7 +59,8 @@ def test_a_replay_repeats_the_first_answer_whatever_became_of_the_job(database: 
     with database.transaction() as session:
         session.execute(
             text(
-                "UPDATE jobs SET state = 'succeeded', finished_at = now(), run_at = now() + interval '1 hour', "
+                "UPDATE gristmill.jobs "
+                "SET state = 'succeeded', finished_at = now(), run_at = now() + interval '1 hour', "
                 "expires_at = now() + interval '9 hours'"
             )
         )
@@ -97,7 +100,7 @@ def test_expired_keys_are_pruned_in_portions_that_skip_locked_ones(database: Dat
     age_keys(database, timedelta(hours=25))
     post(database, keyed(database, producer_id, "new"))
     with database.transaction() as holder:
-        holder.execute(text("SELECT FROM idempotency_keys WHERE key = 'old0' FOR UPDATE"))
+        holder.execute(text("SELECT FROM gristmill.idempotency_keys WHERE key = 'old0' FOR UPDATE"))
         with database.transaction() as session:
             assert prune_keys(session, limit=3) == 3
             assert prune_keys(session, limit=3) == 1

@@ -121,7 +121,7 @@ def test_a_result_is_kept_whether_its_job_ends_alone_or_with_others(
     jobs = [insert_job(table_database, state=State.RUNNING) for _ in range(count)]
     with table_database.transaction() as session:
         assert moves.succeed(session, [(job, 1, result) for job in jobs]) == set(jobs)
-        is_null = text("SELECT bool_and(result IS NULL) FROM jobs WHERE id = ANY(:ids)")
+        is_null = text("SELECT bool_and(result IS NULL) FROM gristmill.jobs WHERE id = ANY(:ids)")
         assert session.execute(is_null, {"ids": jobs}).scalar_one() is (result is None)
     assert [find(table_database, job).result for job in jobs] == [result] * count
 
@@ -231,6 +231,8 @@ def test_a_redrive_ends_in_the_state_that_the_table_of_moves_has_for_its_time(
 
 @pytest.mark.parametrize("written", ["'queued'", "CASE WHEN attempt > 1 THEN 'dead' ELSE {target} END"])
 def test_a_statement_that_writes_a_state_the_table_of_moves_does_not_have_is_refused(written: str) -> None:
-    sql = f"UPDATE jobs SET state = {written}, run_at = now() WHERE state IN ({{sources}}) RETURNING {{notify}}"
+    sql = (
+        f"UPDATE gristmill.jobs SET state = {written}, run_at = now() WHERE state IN ({{sources}}) RETURNING {{notify}}"
+    )
     with pytest.raises(AssertionError, match="snooze"):
         move_statement(Move.SNOOZE, sql)

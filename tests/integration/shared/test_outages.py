@@ -76,9 +76,9 @@ def the_server_hangs_up_on_the_driver(url: str) -> None:
 
 def the_driver_waits_for_a_lock(url: str) -> None:
     with connected(url) as holder, closing(psycopg2.connect(libpq_url(url))) as connection:
-        holder.exec_driver_sql("LOCK TABLE demo_effects")
+        holder.exec_driver_sql("LOCK TABLE gristmill.demo_effects")
         with connection.cursor() as cursor:
-            cursor.execute("SET lock_timeout = '10ms'; LOCK TABLE demo_effects")
+            cursor.execute("SET lock_timeout = '10ms'; LOCK TABLE gristmill.demo_effects")
 
 
 def no_connection_is_left_for_the_role(url: str) -> None:
@@ -111,8 +111,8 @@ def the_pool_finds_only_dead_connections(url: str) -> None:
 
 def a_lock_is_held(url: str) -> None:
     with connected(url) as holder:
-        holder.exec_driver_sql("LOCK TABLE demo_effects")
-        executes("LOCK TABLE demo_effects", "SET lock_timeout = '10ms'")(url)
+        holder.exec_driver_sql("LOCK TABLE gristmill.demo_effects")
+        executes("LOCK TABLE gristmill.demo_effects", "SET lock_timeout = '10ms'")(url)
 
 
 AWAY: dict[str, Fails] = {
@@ -184,9 +184,9 @@ def test_a_move_whose_lock_is_held_is_tried_until_the_lock_is_free(database: Dat
         tries.append(len(tries))
         with database.transaction() as session, database.transaction() as holder:
             if len(tries) == 1:
-                holder.execute(text("LOCK TABLE demo_effects"))
+                holder.execute(text("LOCK TABLE gristmill.demo_effects"))
             session.execute(text("SET LOCAL lock_timeout = '10ms'"))
-            session.execute(text("LOCK TABLE demo_effects"))
+            session.execute(text("LOCK TABLE gristmill.demo_effects"))
         return len(tries)
 
     assert patiently(lock, patience=60) == 2

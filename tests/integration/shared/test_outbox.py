@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
-from gristmill import tasks
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.enqueue import JobOptions
 from gristmill.shared.jobs.outbox import count_due, seconds_to_next, take_due
+from tests import platform_tasks as tasks
 from tests.factories import change, hints, post, post_many
 
 
@@ -22,7 +22,7 @@ def test_a_taker_gets_no_more_than_it_asks_for(database: Database) -> None:
 
 def test_hints_are_taken_in_the_order_they_are_due_and_then_in_that_of_their_writing(database: Database) -> None:
     jobs = post_many(database, 5, tasks.echo, message="m")
-    change(database, "UPDATE outbox SET due_at = due_at - interval '1 hour' WHERE job_id = :id", id=jobs[3])
+    change(database, "UPDATE gristmill.outbox SET due_at = due_at - interval '1 hour' WHERE job_id = :id", id=jobs[3])
     with database.transaction() as session:
         assert [due.job_id for due in take_due(session, limit=10)] == [jobs[3], *jobs[:3], jobs[4]]
 

@@ -23,7 +23,7 @@ ROWS = 20_000
 PRODUCER, OTHER = UUID(int=1), UUID(int=2)
 RARE = {"field": "tags", "contains": "rare"}
 JOBS_MADE = """
-    INSERT INTO jobs (id, task, queue, args, state, attempt, max_attempts, run_at, created_at, finished_at,
+    INSERT INTO gristmill.jobs (id, task, queue, args, state, attempt, max_attempts, run_at, created_at, finished_at,
                       producer_id, tags)
     SELECT CAST(lpad(to_hex(n), 32, '0') AS uuid), 'demo.echo', 'data_processing_queue', '{}', state, 1, 3, at, at,
            CASE WHEN state <> 'queued' THEN at END,
@@ -34,10 +34,11 @@ JOBS_MADE = """
           FROM generate_series(1, :rows) AS n) AS made
 """
 LETTERS_MADE = """
-    INSERT INTO dead_letters (id, job_id, task, queue, reason, fingerprint, created_at, resolution, resolved_at)
+    INSERT INTO gristmill.dead_letters (id, job_id, task, queue, reason, fingerprint, created_at, resolution,
+                                        resolved_at)
     SELECT id, id, task, queue, 'exhausted', 'same', created_at, CASE WHEN NOT is_open THEN 'discarded' END,
            CASE WHEN NOT is_open THEN created_at END
-    FROM (SELECT *, row_number() OVER () % 10 = 0 AS is_open FROM jobs WHERE state = 'dead') AS dead
+    FROM (SELECT *, row_number() OVER () % 10 = 0 AS is_open FROM gristmill.jobs WHERE state = 'dead') AS dead
 """
 
 
@@ -48,7 +49,7 @@ def filled(postgres_server: Postgres, migrated_template: str) -> Iterator[Databa
             session.execute(text(JOBS_MADE), {"rows": ROWS, "producer": PRODUCER, "other": OTHER})
             session.execute(text(LETTERS_MADE))
         with database.autocommit() as session:
-            session.execute(text("VACUUM ANALYZE jobs, dead_letters"))
+            session.execute(text("VACUUM ANALYZE gristmill.jobs, gristmill.dead_letters"))
         yield database
 
 

@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import func, select, text
 from uuid_utils.compat import uuid7
 
-from gristmill import tasks
 from gristmill.shared.database.connect import Database
 from gristmill.shared.errors import IdempotencyConflictError, InvalidArgsError, UnknownTaskError
 from gristmill.shared.jobs.enqueue import JobOptions, Refusal, accept, enqueue, prepare
@@ -19,6 +18,7 @@ from gristmill.shared.jobs.insert import Accepted
 from gristmill.shared.jobs.models import IdempotencyKey, Job, Outbox
 from gristmill.shared.jobs.terms import NewJob
 from gristmill.shared.states import State
+from tests import platform_tasks as tasks
 from tests.factories import begin, change, find, hints, post
 
 PRODUCER, OTHER_PRODUCER = uuid7(), uuid7()
@@ -86,7 +86,9 @@ def test_sealed_arguments_cannot_be_read_in_the_row(database: Database) -> None:
     person = {"email": "ada@mill.example", "password": "Correct-horse-1", "full_name": "Ada"}
     job = post(database, tasks.create_user, **person)
     with database.transaction() as session:
-        row = session.execute(text("SELECT CAST(jobs AS text) FROM jobs WHERE id = :id"), {"id": job}).scalar_one()
+        row = session.execute(
+            text("SELECT CAST(jobs AS text) FROM gristmill.jobs WHERE id = :id"), {"id": job}
+        ).scalar_one()
     assert "Correct-horse" not in row
     assert "ada@mill.example" in row
 
@@ -143,7 +145,7 @@ def test_while_a_job_with_a_unique_key_lives_there_is_no_second_one(database: Da
     assert accepted(accept_all(database, prepared(database, unique_key="u"))[0]).id == first.id
     change(
         database,
-        "UPDATE jobs SET state = 'succeeded', finished_at = clock_timestamp(), lease_until = NULL",
+        "UPDATE gristmill.jobs SET state = 'succeeded', finished_at = clock_timestamp(), lease_until = NULL",
     )
     third = accepted(accept_all(database, prepared(database, unique_key="u"))[0])
     assert (third.id != first.id, third.duplicate) == (True, False)
@@ -165,7 +167,7 @@ def test_twins_in_one_statement_become_one_job(database: Database) -> None:
 
 def test_the_same_idempotency_key_and_body_is_answered_with_the_first_job(database: Database) -> None:
     first = accepted(accept_all(database, prepared(database).with_idempotency_key("k", "h"))[0])
-    change(database, "UPDATE jobs SET state = 'running', lease_until = clock_timestamp()")
+    change(database, "UPDATE gristmill.jobs SET state = 'running', lease_until = clock_timestamp()")
     again = accepted(accept_all(database, prepared(database).with_idempotency_key("k", "h"))[0])
     assert (again.id, again.replayed, again.state) == (first.id, True, first.state)  # as in the first answer
     assert (again.created_at, again.run_at) == (first.created_at, first.run_at)
@@ -188,7 +190,7 @@ def test_an_idempotency_key_counts_for_one_producer_and_for_a_day(database: Data
     one = prepared(database).with_idempotency_key("k", "h")
     other = prepared(database, producer=OTHER_PRODUCER).with_idempotency_key("k", "another")
     assert [accepted(result).replayed for result in accept_all(database, one, other)] == [False, False]
-    change(database, "UPDATE idempotency_keys SET expires_at = clock_timestamp() - interval '1 second'")
+    change(database, "UPDATE gristmill.idempotency_keys SET expires_at = clock_timestamp() - interval '1 second'")
     fresh = accepted(accept_all(database, prepared(database).with_idempotency_key("k", "new body"))[0])
     assert not fresh.replayed
     assert count(database, Job) == 3
@@ -233,7 +235,7 @@ def test_a_thousand_jobs_are_one_statement_and_told_in_order(database: Database)
     assert [messages[job.id] for job in jobs] == [str(number) for number in range(1000)]
 
 
-@pytest.mark.parametrize("message", ["", "é✓😀", "'; DROP TABLE jobs; --", '"\\', "x" * 10_000])
+@pytest.mark.parametrize("message", ["", "é✓😀", "'; DROP TABLE gristmill.jobs; --", '"\\', "x" * 10_000])
 def test_texts_come_back_as_they_were(database: Database, message: str) -> None:
     job = post(database, tasks.echo, message=message)
     assert orjson.dumps(find(database, job).args) == orjson.dumps({"message": message})

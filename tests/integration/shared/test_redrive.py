@@ -10,7 +10,7 @@ import pytest
 from marshmallow import Schema, fields
 from sqlalchemy import select
 
-from gristmill import tasks  # noqa: F401  fills the registry
+import tests.platform_tasks  # noqa: F401  fills the registry
 from gristmill.shared.audit.models import AuditEntry
 from gristmill.shared.audit.queries import list_acts
 from gristmill.shared.base.sealing import unseal
@@ -36,8 +36,10 @@ ME = "cli:ada"
 
 def die(database: Database, job_id: UUID, *, reason: DeadReason = DeadReason.EXHAUSTED) -> UUID:
     """Let a job that waits fail for good; returns the id of its letter."""
-    change(database, "UPDATE jobs SET run_at = clock_timestamp() WHERE id = :id AND state <> 'dead'", id=job_id)
-    change(database, "DELETE FROM outbox WHERE job_id = :id", id=job_id)
+    change(
+        database, "UPDATE gristmill.jobs SET run_at = clock_timestamp() WHERE id = :id AND state <> 'dead'", id=job_id
+    )
+    change(database, "DELETE FROM gristmill.outbox WHERE job_id = :id", id=job_id)
     (claimed,) = begin(database, job_id)
     with database.transaction() as session:
         assert moves.kill(session, job_id, claimed.attempt, reason=reason, failure=FAILURE)
@@ -201,7 +203,7 @@ def test_what_cannot_be_redriven_is_refused_with_a_reason(database: Database) ->
         redrive(database, die(database, gone))
     change(
         database,
-        "INSERT INTO dead_letters (id, queue, reason, fingerprint, raw_body) "
+        "INSERT INTO gristmill.dead_letters (id, queue, reason, fingerprint, raw_body) "
         "VALUES (gen_random_uuid(), 'email_queue', 'malformed', 'm', 'x')",
     )
     with database.transaction() as session:
@@ -232,12 +234,12 @@ def die_many(database: Database, number: int) -> None:
         database,
         """
         WITH made AS (
-            INSERT INTO jobs (id, task, queue, args, state, attempt, max_attempts, run_at, finished_at)
+            INSERT INTO gristmill.jobs (id, task, queue, args, state, attempt, max_attempts, run_at, finished_at)
             SELECT gen_random_uuid(), 'demo.echo', 'data_processing_queue', '{"message": "x"}', 'dead', 3, 3,
                    clock_timestamp(), clock_timestamp()
             FROM generate_series(1, :number) RETURNING id, task, queue
         )
-        INSERT INTO dead_letters (id, job_id, task, queue, reason, fingerprint, attempts)
+        INSERT INTO gristmill.dead_letters (id, job_id, task, queue, reason, fingerprint, attempts)
         SELECT gen_random_uuid(), id, task, queue, 'exhausted', 'same', 3 FROM made
         """,
         number=number,

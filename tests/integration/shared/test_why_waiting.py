@@ -7,7 +7,6 @@ from uuid import UUID
 
 import pytest
 
-from gristmill import tasks
 from gristmill.shared.database import bounded_count
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.enqueue import JobOptions
@@ -17,6 +16,7 @@ from gristmill.shared.operating.pause import pause_queue
 from gristmill.shared.operating.queries_process_reports import SILENT_AFTER, StatusReport, write_report
 from gristmill.shared.operating.wait_reason import REASONS, WaitReason
 from gristmill.shared.operating.why_waiting import explain_waiting
+from tests import platform_tasks as tasks
 from tests.factories import FAILURE, begin, change, post, post_many
 
 DATA = "data_processing_queue"
@@ -38,7 +38,7 @@ def report(database: Database, kind: Any, *, silent_for: float = 0, **values: An
         write_report(session, StatusReport(kind=kind, **named))
     change(
         database,
-        "UPDATE process_reports SET seen_at = seen_at - :s * interval '1 second' WHERE name = :name",
+        "UPDATE gristmill.process_reports SET seen_at = seen_at - :s * interval '1 second' WHERE name = :name",
         s=silent_for,
         name=named["name"],
     )
@@ -52,12 +52,17 @@ def pause(database: Database) -> None:
 def published(database: Database) -> UUID:
     """A job whose hint has gone to the broker."""
     job = post(database, tasks.effect, key="k")
-    change(database, "DELETE FROM outbox")
+    change(database, "DELETE FROM gristmill.outbox")
     return job
 
 
 def age(database: Database, job: UUID, seconds: float) -> None:
-    change(database, "UPDATE jobs SET run_at = run_at - :s * interval '1 second' WHERE id = :id", s=seconds, id=job)
+    change(
+        database,
+        "UPDATE gristmill.jobs SET run_at = run_at - :s * interval '1 second' WHERE id = :id",
+        s=seconds,
+        id=job,
+    )
 
 
 def test_a_job_that_is_not_due_says_when_it_is(database: Database) -> None:
@@ -99,7 +104,7 @@ def test_a_pause_is_told_with_who_since_when_and_why_before_anything_after_it(da
 
 def test_a_job_that_is_no_longer_wanted_says_so_even_in_a_paused_queue(database: Database) -> None:
     job = post(database, tasks.effect, key="k")
-    change(database, "UPDATE jobs SET expires_at = clock_timestamp()")
+    change(database, "UPDATE gristmill.jobs SET expires_at = clock_timestamp()")
     pause(database)
     assert explain(database, job).message.startswith("no longer wanted since 20")
 
@@ -154,7 +159,7 @@ def test_a_job_in_line_says_how_many_older_ones_there_are_and_how_long_the_oldes
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs = post_many(database, 5, tasks.effect, key="k")  # in one transaction, due at the same time
-    change(database, "DELETE FROM outbox")
+    change(database, "DELETE FROM gristmill.outbox")
     report(database, "worker", children=2)
     age(database, jobs[0], 100)
     behind = f"of {DATA}; the oldest has waited 100 s"
@@ -187,7 +192,7 @@ def test_a_job_that_runs_says_where_and_whether_it_is_asked_to_end_or_its_worker
 ) -> None:
     (job,) = begin(database, published(database))
     assert explain(database, job.id).message.startswith("runs on worker lost@nowhere since 20")
-    change(database, "UPDATE jobs SET lease_until = clock_timestamp() - interval '1 second'")
+    change(database, "UPDATE gristmill.jobs SET lease_until = clock_timestamp() - interval '1 second'")
     assert explain(database, job.id).reason == "lease_over"
     with database.transaction() as session:
         assert request_cancel(session, job.id)
@@ -197,6 +202,6 @@ def test_a_job_that_runs_says_where_and_whether_it_is_asked_to_end_or_its_worker
 @pytest.mark.parametrize("end", ["succeeded", "dead", "cancelled"])
 def test_a_job_that_has_ended_waits_for_nothing(database: Database, end: str) -> None:
     job = post(database, tasks.effect, key="k")
-    change(database, "UPDATE jobs SET state = :end, finished_at = clock_timestamp()", end=end)
+    change(database, "UPDATE gristmill.jobs SET state = :end, finished_at = clock_timestamp()", end=end)
     with database.transaction() as session:
         assert explain_waiting(session, session.get_one(Job, job)) is None

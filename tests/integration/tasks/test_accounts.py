@@ -9,7 +9,6 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from gristmill import tasks
 from gristmill.shared.base.sealing import hash_token
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.models import Job
@@ -17,6 +16,7 @@ from gristmill.shared.outcomes import Discard
 from gristmill.shared.people.models import OneTimeToken, User, UserProfile
 from gristmill.shared.people.one_time_tokens import reveal_token
 from gristmill.shared.people.passwords import password_matches
+from tests import platform_tasks as tasks
 from tests.contexts import database_context, perform
 from tests.eventually import eventually
 
@@ -31,7 +31,7 @@ def test_a_user_is_created_with_profile_token_and_the_job_of_the_mail(database: 
         profile = session.scalars(select(UserProfile)).one()
         token = session.scalars(select(OneTimeToken)).one()
         mail = session.scalars(select(Job)).one()
-        valid = session.execute(text("SELECT expires_at - created_at FROM one_time_tokens")).scalar_one()
+        valid = session.execute(text("SELECT expires_at - created_at FROM gristmill.one_time_tokens")).scalar_one()
     assert result == {"user_id": str(user.id)}
     assert (user.email, user.role, user.status, user.email_verified_at) == ("Ada@example.com", "member", "active", None)
     assert password_matches(user.password_hash, "Lovelace1")
@@ -46,7 +46,7 @@ def test_neither_the_token_nor_its_hash_nor_the_password_lies_in_the_jobs_argume
     perform(database, tasks.create_user, ADA)
     with database.transaction() as session:
         token = session.scalars(select(OneTimeToken)).one()
-        args = session.execute(text("SELECT string_agg(CAST(args AS text), ' ') FROM jobs")).scalar_one()
+        args = session.execute(text("SELECT string_agg(CAST(args AS text), ' ') FROM gristmill.jobs")).scalar_one()
     shown = reveal_token(database.settings.secret_key, token.id)
     assert token.token_hash == hash_token(shown)
     assert shown not in args
@@ -96,7 +96,7 @@ def perform_past(both_inside: threading.Barrier, database: Database) -> dict[str
 def test_the_address_of_a_deleted_user_is_free_again(database: Database) -> None:
     perform(database, tasks.create_user, ADA)
     with database.transaction() as session:
-        session.execute(text("UPDATE users SET deleted_at = clock_timestamp()"))
+        session.execute(text("UPDATE gristmill.users SET deleted_at = clock_timestamp()"))
     assert "user_id" in perform(database, tasks.create_user, ADA)
 
 
@@ -139,7 +139,9 @@ def test_an_attempt_that_fails_leaves_nothing_of_the_account(database: Database)
         pull_the_plug()
     with database.transaction() as session:
         tables = ("users", "user_profiles", "one_time_tokens", "jobs", "outbox")
-        counts = {table: session.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() for table in tables}
+        counts = {
+            table: session.execute(text(f"SELECT count(*) FROM gristmill.{table}")).scalar_one() for table in tables
+        }
     assert counts == dict.fromkeys(tables, 0)
 
 
@@ -159,6 +161,6 @@ def test_no_verification_for_somebody_unknown_or_verified(database: Database) ->
     assert (type(unknown), unknown.code) == (Discard, "USER_UNKNOWN")
     user_id = perform(database, tasks.create_user, ADA)["user_id"]
     with database.transaction() as session:
-        session.execute(text("UPDATE users SET email_verified_at = clock_timestamp()"))
+        session.execute(text("UPDATE gristmill.users SET email_verified_at = clock_timestamp()"))
     verified = perform(database, tasks.send_verification, {"user_id": user_id})
     assert (type(verified), verified.code) == (Discard, "EMAIL_VERIFIED")

@@ -12,7 +12,6 @@ import orjson
 import pytest
 from sqlalchemy import select
 
-from gristmill import tasks
 from gristmill.client.webhooks import SignatureError, verify_callback
 from gristmill.ingress.schemas.jobs import JobDetails
 from gristmill.shared.database.connect import Database
@@ -31,6 +30,7 @@ from gristmill.shared.states import DeadReason, State
 from gristmill.tasks.callbacks.body import LARGEST
 from gristmill.workers.execute.attempt import Executor
 from gristmill.workers.repair.reconciler import take_over_lost
+from tests import platform_tasks as tasks
 from tests.contexts import perform
 from tests.factories import FAILURE, attempts, begin, change, find, letters
 from tests.integration.tasks.http_servers import Receiver, http_server
@@ -97,7 +97,7 @@ def executor(database: Database) -> Executor:
 
 
 def make_due(database: Database, job: Job) -> None:
-    change(database, "UPDATE jobs SET run_at = clock_timestamp() WHERE id = :id", id=job.id)
+    change(database, "UPDATE gristmill.jobs SET run_at = clock_timestamp() WHERE id = :id", id=job.id)
 
 
 def test_a_producer_is_told_by_a_signed_post_what_the_api_shows(shop: Shop, database: Database) -> None:
@@ -135,7 +135,7 @@ def test_a_dead_job_is_told_with_its_error(shop: Shop) -> None:
 
 def test_a_producer_that_may_not_see_payloads_is_told_none(shop: Shop, database: Database) -> None:
     receiver = Receiver()
-    change(database, "UPDATE producers SET sees_payloads = false")
+    change(database, "UPDATE gristmill.producers SET sees_payloads = false")
     with http_server(receiver) as url:
         shop.deliver(shop.succeed(shop.post(url, "hush"), "hush"))
     told = verify_callback(receiver.heard[0], receiver.bodies[0], shop.secret)
@@ -148,7 +148,9 @@ def test_both_secrets_sign_while_one_replaces_the_other(shop: Shop, database: Da
     new = shop.rotate(timedelta(hours=1))
     with http_server(receiver) as url:
         shop.call(url)
-        change(database, "UPDATE webhook_secrets SET expires_at = clock_timestamp() WHERE expires_at IS NOT NULL")
+        change(
+            database, "UPDATE gristmill.webhook_secrets SET expires_at = clock_timestamp() WHERE expires_at IS NOT NULL"
+        )
         shop.call(url)
     (during, body), (after, last) = zip(receiver.heard, receiver.bodies, strict=True)
     assert len(during["webhook-signature"].split()) == 2
@@ -362,7 +364,9 @@ def test_what_is_too_large_to_be_told_is_left_out_with_the_place_where_it_is(sho
     receiver = Receiver()
     with http_server(receiver) as url:
         job = shop.post(url)
-        change(database, "UPDATE jobs SET args = jsonb_build_object('message', repeat('x', :size))", size=LARGEST)
+        change(
+            database, "UPDATE gristmill.jobs SET args = jsonb_build_object('message', repeat('x', :size))", size=LARGEST
+        )
         shop.deliver(shop.succeed(job, "small"))
         other = shop.post(url)
         shop.deliver(shop.succeed(other, "x" * LARGEST))
@@ -381,7 +385,7 @@ def test_without_a_secret_it_is_a_dead_letter_that_a_redrive_delivers_when_there
     receiver = Receiver()
     with http_server(receiver) as url:
         delivery = shop.succeed(shop.post(url))
-        change(database, "DELETE FROM webhook_secrets")
+        change(database, "DELETE FROM gristmill.webhook_secrets")
         executor.execute([delivery.id])
         (letter,) = letters(database, delivery.id)
         assert (letter.error_code, "POST /api/v1/webhook-secret" in (letter.error_message or "")) == (
@@ -415,7 +419,7 @@ def test_a_worker_that_dies_between_the_answer_and_the_commit_leaves_a_repeat_wi
             executor.execute([delivery.id])
         monkeypatch.undo()
         assert find(database, delivery.id).state == State.RUNNING
-        change(database, "UPDATE jobs SET lease_until = clock_timestamp() WHERE id = :id", id=delivery.id)
+        change(database, "UPDATE gristmill.jobs SET lease_until = clock_timestamp() WHERE id = :id", id=delivery.id)
         assert take_over_lost(database) == 1
         make_due(database, delivery)
         executor.execute([delivery.id])

@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import select, text
 from uuid_utils.compat import uuid7
 
-from gristmill import tasks
 from gristmill.ports import free_port
 from gristmill.shared.base.sealing import hash_token
 from gristmill.shared.database.connect import Database
@@ -22,6 +21,7 @@ from gristmill.shared.outcomes import Discard
 from gristmill.shared.settings import Secret
 from gristmill.tasks.mail import smtp
 from gristmill.tasks.mail.models import EmailMessageRow
+from tests import platform_tasks as tasks
 from tests.contexts import perform
 from tests.integration.tasks.smtp_servers import (
     PASSWORD,
@@ -191,7 +191,7 @@ def test_the_link_in_the_mail_holds_the_token_whose_hash_is_stored(
     inbox = Inbox()
     with database.transaction() as session:
         args = session.scalars(select(Job.args)).one()
-        stored = session.execute(text("SELECT token_hash FROM one_time_tokens")).scalar_one()
+        stored = session.execute(text("SELECT token_hash FROM gristmill.one_time_tokens")).scalar_one()
     with smtp_server(inbox) as place:
         send(f"smtp://{place}", args)
     body = inbox.mails[0].get_body(("plain",))
@@ -212,7 +212,7 @@ def test_a_token_is_mailed_to_nobody_but_its_owner(database: Database, send: Cal
             context = {"name": "Ada", "token_id": token_id}
             outcomes.append(send(f"smtp://{place}", args | {"context": context}))
         with database.transaction() as session:
-            session.execute(text("UPDATE one_time_tokens SET used_at = clock_timestamp()"))
+            session.execute(text("UPDATE gristmill.one_time_tokens SET used_at = clock_timestamp()"))
         outcomes.append(send(f"smtp://{place}", args))
     assert all(isinstance(outcome, Discard) for outcome in outcomes)
     assert [outcome.code for outcome in outcomes] == ["TOKEN_UNKNOWN"] * 3 + ["TOKEN_EXPIRED"]

@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import event, text
 from uuid_utils.compat import uuid7
 
-from gristmill import tasks
 from gristmill.ports import free_port
 from gristmill.shared.database.connect import Database
 from gristmill.shared.errors import PermanentError, TransientError
@@ -22,6 +21,7 @@ from gristmill.shared.states import State
 from gristmill.tasks.notifications.models import Notification
 from gristmill.tasks.notifications.queries import list_notifications
 from gristmill.workers.execute.attempt import Executor
+from tests import platform_tasks as tasks
 from tests.contexts import perform
 from tests.factories import find, letters, states
 from tests.factories import post as enqueue
@@ -96,7 +96,7 @@ def test_nobody_is_notified_for_somebody_unknown(database: Database, user_id: st
         args = NOTICE | {"channels": ["in_app", "webhook"], "webhook_url": url}
         unknown = perform(database, tasks.send_notification, args | {"user_id": str(uuid7())})
         with database.transaction() as session:
-            session.execute(text("UPDATE users SET deleted_at = clock_timestamp()"))
+            session.execute(text("UPDATE gristmill.users SET deleted_at = clock_timestamp()"))
         deleted = perform(database, tasks.send_notification, args | {"user_id": user_id})
     assert [type(outcome) for outcome in (unknown, deleted)] == [Discard, Discard]
     assert unknown.code == deleted.code == "USER_UNKNOWN"
@@ -112,7 +112,7 @@ def test_entries_in_the_application_are_written_by_one_statement_and_each_job_ha
     statements: list[str] = []
     event.listen(database.engine, "before_cursor_execute", lambda *seen: statements.append(seen[2]))
     executor.execute(others)
-    assert sum("INSERT INTO notifications" in statement for statement in statements) == 1
+    assert sum("INSERT INTO gristmill.notifications" in statement for statement in statements) == 1
     assert [find(database, job).result for job in others] == [{"in_app": "stored"}] * 2
     written = [rows(database, job)["in_app"] for job in others]
     assert [(row.title, row.body, row.data) for row in written] == [tuple(NOTICE.values())] * 2

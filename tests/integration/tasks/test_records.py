@@ -10,13 +10,13 @@ import pytest
 from sqlalchemy import select, text
 from uuid_utils.compat import uuid7
 
-from gristmill import tasks
 from gristmill.shared.database.connect import Database
 from gristmill.shared.outcomes import Discard
 from gristmill.shared.states import State
 from gristmill.tasks.records.models import AggregatedStat, Measurement, Record
 from gristmill.tasks.records.queries_streams import put_stream
 from gristmill.workers.execute.attempt import Executor
+from tests import platform_tasks as tasks
 from tests.contexts import perform
 from tests.factories import find, letters, states
 from tests.factories import post as enqueue
@@ -155,7 +155,8 @@ def percentile(values: list[float], share: float) -> float:
 
 def read_stats(database: Database) -> list[dict[str, Any]]:
     query = text(
-        "SELECT stream, measure, bucket, dimensions, count, sum, avg, min, max, p50, p95 FROM aggregated_stats "
+        "SELECT stream, measure, bucket, dimensions, count, sum, avg, min, max, p50, p95 "
+        "FROM gristmill.aggregated_stats "
         "ORDER BY stream, measure, bucket, dimensions_key"
     )
     with database.transaction() as session:

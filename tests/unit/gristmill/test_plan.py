@@ -16,7 +16,7 @@ from gristmill.services.valkey import Valkey
 from gristmill.shared.queues import QUEUES
 from gristmill.up.environment import given_settings, port_of, require_free
 from gristmill.up.folder import Folder
-from gristmill.up.plan import STOP_ORDER, Embedded, Options, choose_embedded, programs
+from gristmill.up.plan import Embedded, Options, choose_embedded, programs, stop_order
 from gristmill.up.screen import curl
 from gristmill.up.settings import SERVER_PORTS, UP_SETTINGS
 
@@ -151,14 +151,16 @@ def test_every_setting_that_a_message_about_ports_names_is_declared() -> None:
 
 
 def test_there_is_one_worker_for_each_queue_with_the_queue_s_concurrency() -> None:
-    workers = [arguments for arguments in programs(flower=True).values() if arguments[0] == "worker"]
-    assert [(line[2], int(line[4])) for line in workers] == [(q.name, q.concurrency) for q in QUEUES.values()]
+    wanted = {queue.name: queue.concurrency for queue in QUEUES.values()}
+    workers = [arguments for arguments in programs(wanted, flower=True).values() if arguments[0] == "worker"]
+    assert {line[2]: int(line[4]) for line in workers} == wanted
 
 
-def test_everything_that_runs_has_its_place_in_the_order_of_stopping(tmp_path: Path) -> None:
-    placed = frozenset().union(*(stage.names for stage in STOP_ORDER))
+def test_everything_that_runs_has_its_place_in_the_order_of_stopping() -> None:
+    run = programs({"email_queue": 5, "report_queue": 1}, flower=True).keys()
+    placed = frozenset().union(*(stage.names for stage in stop_order(run)))
     servers = {"postgres", "valkey", "rabbitmq", "mailcatcher"}
-    assert placed == servers | programs(flower=True).keys()
+    assert placed == servers | run
 
 
 def test_the_command_to_paste_survives_a_folder_with_spaces(tmp_path: Path) -> None:

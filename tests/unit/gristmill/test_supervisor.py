@@ -16,6 +16,16 @@ from tests.eventually import eventually
 
 SLEEPS = "import time; print('here', flush=True); time.sleep(600)"
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('here', flush=True); time.sleep(600)"
+DRAINS = """
+import signal, sys, time
+from pathlib import Path
+asked = []
+signal.signal(signal.SIGTERM, lambda *_: asked.append(1) or print("asked to end", flush=True))
+print("here", flush=True)
+while not (asked and Path({go!r}).exists()):
+    time.sleep(0.01)
+Path({done!r}).touch()
+"""
 ENDS = "print('[error    ] no more grist'); raise SystemExit(3)"
 WITH_CHILD = (
     "import subprocess, sys, time; "
@@ -172,3 +182,31 @@ def test_a_process_started_from_a_thread_outlives_the_thread(make: Make) -> None
     thread.join()
     eventually(lambda: has_started(started[0]))
     assert started[0].is_running()
+
+
+def test_a_program_that_is_replaced_finishes_what_it_does(make: Make, supervisor: Supervisor, tmp_path: Path) -> None:
+    old = make("mill", DRAINS.format(go=str(tmp_path / "go"), done=str(tmp_path / "done")))
+    eventually(lambda: has_started(old))
+    new = Program("mill", [sys.executable, "-c", SLEEPS], env=dict(os.environ), logs=tmp_path, report=lambda *_: None)
+    new.start()
+    supervisor.replace(new)
+    eventually(lambda: "asked to end" in old.log.read_text())
+    supervisor.tick()
+    assert supervisor.units == [new]
+    assert supervisor.everything == [new, old]
+    assert (old.is_running(), supervisor.retired("mill")) == (True, 1)
+    (tmp_path / "go").touch()
+    eventually(lambda: not old.is_running())
+    supervisor.tick()
+    assert (tmp_path / "done").exists()
+    assert (new.is_running(), supervisor.retired("mill")) == (True, 0)
+    assert supervisor.deaths("mill") == 0
+
+
+def test_a_program_that_still_finishes_its_work_is_ended_with_the_others(make: Make, supervisor: Supervisor) -> None:
+    deaf = make("mill", DEAF)
+    eventually(lambda: has_started(deaf))
+    supervisor.remove("mill")
+    assert (supervisor.units, supervisor.retired("mill")) == ([], 1)
+    supervisor.stop([Stage(frozenset({"mill"}), 0.3)], within=5)
+    assert deaf.ended_with() == "was ended by SIGKILL"

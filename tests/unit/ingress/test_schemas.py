@@ -7,7 +7,7 @@ import pytest
 from marshmallow import ValidationError
 
 from gristmill.ingress.schemas.jobs import JobRequest
-from gristmill.shared.task import flatten
+from gristmill.shared.args import flatten
 
 NOW = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)  # the same in each process that collects
 

@@ -48,7 +48,7 @@ def refused(where: Any, catalogue: Any = JOBS, **options: Any) -> dict[str, list
         (nested(DEEPEST + 1), "where" + ".not" * DEEPEST, "flatter"),
         ({"field": "colour", "eq": "red"}, "where.field", "No such field; there are id, task"),
         ({"field": "args", "eq": "red"}, "where.field", "No such field"),
-        ({"field": "state; DROP TABLE jobs", "eq": "red"}, "where.field", "No such field"),
+        ({"field": "state; DROP TABLE gristmill.jobs", "eq": "red"}, "where.field", "No such field"),
         ({"field": ["state"], "eq": "red"}, "where.field", "No such field"),
         ({"field": "reason", "eq": "expired"}, "where.field", "No such field"),
         ({"field": "state"}, "where", "Give one operator for state: eq, ne, in"),

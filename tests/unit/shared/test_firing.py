@@ -6,7 +6,8 @@ from itertools import islice
 import pytest
 
 from gristmill.shared.errors import InvalidError
-from gristmill.shared.schedules.catch_up import ON_TIME, CatchUp, choose_fires
+from gristmill.shared.schedules.catch_up import ON_TIME, choose_fires
+from gristmill.shared.schedules.declaration import CatchUp
 from gristmill.shared.schedules.recurrence import Recurrence
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 from marshmallow.validate import ContainsNoneOf, Length, OneOf, Range
 
-from gristmill import tasks  # noqa: F401  fills the registry
+import tests.platform_tasks  # noqa: F401  fills the registry
 from gristmill.shared.args import PlainArgs
 from gristmill.shared.task import registry
 

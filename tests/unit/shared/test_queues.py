@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill import tasks  # noqa: F401  fills the registry
+import tests.platform_tasks  # noqa: F401  fills the registry
 from gristmill.shared.jobs.leases import lock_key
 from gristmill.shared.queues import QUEUES, Queue
 from gristmill.shared.task import registry
@@ -29,8 +29,15 @@ def test_the_routing_key_of_any_task_in_any_queue_is_matched_by_that_queue_alone
     assert len(key.encode()) <= 255
 
 
-@given(st.uuids())
-def test_a_lock_key_is_a_bigint_of_postgres_and_the_low_half_of_the_id(job_id: UUID) -> None:
-    key = lock_key(job_id)
-    assert -(2**63) <= key < 2**63
-    assert key % 2**64 == job_id.int % 2**64
+IDS = st.uuids(version=4)  # of the same variant as version 7: the low half of both begins with the same two bits
+
+
+@given(IDS)
+def test_a_lock_key_lies_where_no_plain_number_of_an_application_is_and_is_not_the_half_of_an_id(job_id: UUID) -> None:
+    assert -(2**63) <= lock_key(job_id) < -(2**62)
+    assert lock_key(job_id) % 2**64 != job_id.int % 2**64
+
+
+@given(IDS, IDS)
+def test_two_lock_keys_differ_in_every_bit_that_the_low_halves_of_the_ids_differ_in(one: UUID, other: UUID) -> None:
+    assert (lock_key(one) ^ lock_key(other)) % 2**64 == (one.int ^ other.int) % 2**64

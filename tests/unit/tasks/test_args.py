@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from gristmill import tasks
 from gristmill.shared.errors import InvalidArgsError
 from gristmill.shared.task import Task, registry
+from tests import platform_tasks as tasks
 
 USER = {"email": "ada@example.com", "password": "Lovelace1", "full_name": "Ada"}
 MAIL = {"to": "ada@example.com", "subject": "Hello", "text": "…"}

@@ -2,9 +2,9 @@
 
 import pytest
 
-from gristmill import tasks
 from gristmill.shared.errors import PermanentError, TransientError
 from gristmill.shared.outcomes import Cancel
+from tests import platform_tasks as tasks
 from tests.contexts import make_context, make_settings
 
 SETTINGS = make_settings()

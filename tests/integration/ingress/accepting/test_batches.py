@@ -101,7 +101,9 @@ def test_entries_that_look_alike_are_each_judged_by_what_is_their_own(
     ]
     assert [result.get("state") for result in results if "id" in result] == 3 * ["queued"] + ["scheduled", "queued"]
     with database.transaction() as session:
-        stored = session.execute(text("SELECT args->>'message', max_attempts, tags FROM jobs ORDER BY id")).all()
+        stored = session.execute(
+            text("SELECT args->>'message', max_attempts, tags FROM gristmill.jobs ORDER BY id")
+        ).all()
     assert [row[0] for row in stored] == ["a", "f", "g", "h", "i"]
     assert {row[1] for row in stored if row[0] != "h"} == {1}
     assert all(row[2] == ["x"] for row in stored)

@@ -43,8 +43,8 @@ def end_jobs(database: Database, number: int) -> None:
     with database.transaction() as session:
         session.execute(
             text(
-                "UPDATE jobs SET state = 'succeeded', finished_at = clock_timestamp() "
-                "WHERE id IN (SELECT id FROM jobs WHERE state = 'queued' ORDER BY id LIMIT :number)"
+                "UPDATE gristmill.jobs SET state = 'succeeded', finished_at = clock_timestamp() "
+                "WHERE id IN (SELECT id FROM gristmill.jobs WHERE state = 'queued' ORDER BY id LIMIT :number)"
             ),
             {"number": number},
         )

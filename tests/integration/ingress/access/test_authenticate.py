@@ -108,10 +108,10 @@ def test_a_verified_key_costs_no_query_and_a_revoked_one_dies(database: Database
 @pytest.mark.parametrize(
     "end",
     [
-        "UPDATE api_keys SET revoked_at = now()",
-        "UPDATE api_keys SET expires_at = now() - interval '1 second'",
-        "UPDATE producers SET disabled_at = now()",
-        "DELETE FROM producers",
+        "UPDATE gristmill.api_keys SET revoked_at = now()",
+        "UPDATE gristmill.api_keys SET expires_at = now() - interval '1 second'",
+        "UPDATE gristmill.producers SET disabled_at = now()",
+        "DELETE FROM gristmill.producers",
     ],
 )
 def test_a_key_that_has_ended_finds_nobody(database: Database, end: str) -> None:
@@ -126,7 +126,7 @@ def test_a_key_that_has_ended_finds_nobody(database: Database, end: str) -> None
 def test_the_database_holds_no_token(database: Database) -> None:
     with database.transaction() as session:
         token = create_key(session, create_producer(session, "p", ["jobs:read"]))
-        stored = str(session.execute(text("SELECT to_jsonb(api_keys)::text FROM api_keys")).scalar_one())
+        stored = str(session.execute(text("SELECT to_jsonb(api_keys)::text FROM gristmill.api_keys")).scalar_one())
     secret = token.split("_", 2)[2]
     assert secret not in stored
     assert secret.encode().hex() not in stored

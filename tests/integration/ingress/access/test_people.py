@@ -46,7 +46,10 @@ def work(database: Database) -> Callable[[], None]:
     def run() -> None:
         def wanted() -> list[UUID]:
             with database.transaction() as session:
-                query = "SELECT id FROM jobs WHERE task = 'user.create' AND state = 'queued' AND watched_until > now()"
+                query = (
+                    "SELECT id FROM gristmill.jobs WHERE task = 'user.create' "
+                    "AND state = 'queued' AND watched_until > now()"
+                )
                 return list(session.scalars(text(query)))
 
         eventually(wanted)
@@ -61,7 +64,7 @@ def register(client: FlaskClient, **changes: Any) -> Any:
 
 def audited(database: Database) -> list[tuple[str, str]]:
     with database.transaction() as session:
-        rows = session.execute(text("SELECT actor, action FROM audit_log ORDER BY id"))
+        rows = session.execute(text("SELECT actor, action FROM gristmill.audit_log ORDER BY id"))
         return [(row.actor, row.action) for row in rows]
 
 
@@ -105,7 +108,7 @@ def test_only_whoever_waits_is_told_that_an_address_is_taken(
 ) -> None:
     make_person(database, "grace@example.com")
     assert register(client).status_code == 202
-    change(database, "UPDATE jobs SET state = 'cancelled', finished_at = now()")
+    change(database, "UPDATE gristmill.jobs SET state = 'cancelled', finished_at = now()")
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(client.post, f"{AUTH}/register", json=GRACE, headers={"Prefer": "wait=20"})
         work()
@@ -160,7 +163,10 @@ def test_who_signs_in_is_given_a_token_that_says_who_and_until_when(
     )
     with database.transaction() as session:
         row = session.execute(
-            text("SELECT id, user_id, round(extract(epoch FROM expires_at - created_at)) AS lasts FROM sessions")
+            text(
+                "SELECT id, user_id, round(extract(epoch FROM expires_at - created_at)) AS lasts "
+                "FROM gristmill.sessions"
+            )
         ).one()
     assert (claims["sub"], claims["sid"]) == (str(user_id), str(row.id))
     assert (row.user_id, claims["exp"] - claims["iat"], row.lasts) == (user_id, 3600, 30 * 86_400)
@@ -170,7 +176,7 @@ def test_the_database_holds_no_token(client: FlaskClient, database: Database) ->
     make_person(database)
     tokens = sign_in(client)
     with database.transaction() as session:
-        stored = str(session.execute(text("SELECT to_jsonb(sessions)::text FROM sessions")).scalar_one())
+        stored = str(session.execute(text("SELECT to_jsonb(sessions)::text FROM gristmill.sessions")).scalar_one())
     for part in (*tokens["refresh_token"].split(".")[1:], tokens["access_token"]):
         assert part not in stored
         assert part.encode().hex() not in stored
@@ -203,7 +209,7 @@ def test_a_password_that_was_changed_while_it_was_checked_lets_nobody_in(
     check = password_matches
 
     def change_meanwhile(password_hash: str, password: str) -> bool:
-        change(database, "UPDATE users SET password_hash = 'another'")
+        change(database, "UPDATE gristmill.users SET password_hash = 'another'")
         return check(password_hash, password)
 
     monkeypatch.setattr(password_checks, "password_matches", change_meanwhile)
@@ -238,7 +244,7 @@ def test_of_two_who_bring_the_same_refresh_token_at_once_one_goes_on_until_the_o
         )
     assert sorted(answer.status_code for answer in answers) == [200, 401]
     with database.transaction() as session:
-        assert session.execute(text("SELECT revoked_at IS NOT NULL FROM sessions")).scalar_one()
+        assert session.execute(text("SELECT revoked_at IS NOT NULL FROM gristmill.sessions")).scalar_one()
 
 
 def test_a_token_that_only_looks_like_an_old_one_ends_nobodys_session(client: FlaskClient, database: Database) -> None:
@@ -278,7 +284,7 @@ def test_a_role_that_changes_changes_what_its_token_may(client: FlaskClient, dat
     token = sign_in(client)["access_token"]
     forgetful = KeyChecks(database, remembered=0)
     for role, scopes in (("member", set()), ("operator", {"operator"}), ("admin", {"admin"})):
-        change(database, "UPDATE users SET role = :role", role=role)
+        change(database, "UPDATE gristmill.users SET role = :role", role=role)
         principal = forgetful.find(token)
         assert principal is not None
         assert principal.scopes == scopes
@@ -290,7 +296,9 @@ def test_an_access_token_is_over_by_the_databases_clock(
     user_id = make_person(database)
     sign_in(client)
     with database.transaction() as session:
-        session_id, now = session.execute(text("SELECT id, extract(epoch FROM now())::bigint FROM sessions")).one()
+        session_id, now = session.execute(
+            text("SELECT id, extract(epoch FROM now())::bigint FROM gristmill.sessions")
+        ).one()
     answers = []
     for ends_at in (now + 60, now - 1):  # it was rounded
         token = write_access_token(

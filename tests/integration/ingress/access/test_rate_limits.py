@@ -65,7 +65,7 @@ def test_a_key_beyond_its_rate_is_told_when_to_come_again_and_stores_nothing(
     shared: Settings, database: Database, make_key: KeyMaker
 ) -> None:
     headers = make_key("jobs:read", "jobs:write")
-    change(database, "UPDATE producers SET rate = 0.01, burst = 2")
+    change(database, "UPDATE gristmill.producers SET rate = 0.01, burst = 2")
     client: FlaskClient = create_app(shared, database).test_client()
     body = {"task": "demo.echo", "args": {"message": "m"}}
     answers = [client.post("/api/v1/jobs", json=body, headers=headers) for _ in range(3)]

@@ -15,7 +15,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from gristmill import tasks
 from gristmill.ingress.app import create_app
 from gristmill.ingress.following import event_stream
 from gristmill.ingress.services import services_of
@@ -25,6 +24,7 @@ from gristmill.shared.jobs.moves import retry
 from gristmill.shared.operating.cancel import cancel_job
 from gristmill.shared.settings import Settings
 from gristmill.workers.execute.attempt import Executor
+from tests import platform_tasks as tasks
 from tests.eventually import eventually
 from tests.factories import FAILURE, begin, change, find, letters, post
 from tests.integration.ingress.rows import give_history
@@ -118,7 +118,7 @@ def test_the_story_of_a_job_that_has_ended_is_told_at_once(
 ) -> None:
     job = post(database, tasks.fail, times=1)
     executor.execute([job])
-    change(database, "UPDATE jobs SET run_at = statement_timestamp() WHERE id = :id", id=job)
+    change(database, "UPDATE gristmill.jobs SET run_at = statement_timestamp() WHERE id = :id", id=job)
     executor.execute([job])
     told = whole(client, job, headers)
     assert kinds(told) == ["job.accepted", "attempt.started", "attempt.failed", "attempt.started", "job.succeeded"]
@@ -157,7 +157,7 @@ def test_a_job_that_was_redriven_and_expired_again_has_two_ends(
     client: FlaskClient, headers: dict[str, str], database: Database, executor: Executor
 ) -> None:
     def expire(job: UUID) -> None:
-        change(database, "UPDATE jobs SET expires_at = clock_timestamp() WHERE id = :id", id=job)
+        change(database, "UPDATE gristmill.jobs SET expires_at = clock_timestamp() WHERE id = :id", id=job)
         executor.execute([job])
 
     job = post(database, tasks.echo, message="m")
@@ -266,7 +266,7 @@ def test_a_key_without_payloads_is_told_no_result(
     client: FlaskClient, make_key: MakeKey, headers: dict[str, str], database: Database, executor: Executor
 ) -> None:
     blind = make_key("operator", name="blind")
-    change(database, "UPDATE producers SET sees_payloads = false WHERE name = 'blind'")
+    change(database, "UPDATE gristmill.producers SET sees_payloads = false WHERE name = 'blind'")
     job = post(database, tasks.echo, message="secret")
     executor.execute([job])
     assert whole(client, job, headers)[-1]["result"] == {"message": "secret"}

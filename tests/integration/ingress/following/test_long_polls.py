@@ -17,13 +17,13 @@ from sqlalchemy import text
 from uuid_utils.compat import uuid7
 from werkzeug.test import TestResponse
 
-from gristmill import tasks
 from gristmill.ingress.app import create_app
 from gristmill.ingress.following.followers import Follower, Followers
 from gristmill.shared.database.connect import Database
 from gristmill.shared.operating.cancel import cancel_job
 from gristmill.shared.settings import Settings
 from gristmill.workers.execute.attempt import Executor
+from tests import platform_tasks as tasks
 from tests.eventually import eventually
 from tests.factories import change, find, post
 
@@ -63,7 +63,7 @@ def listeners(database: Database) -> int:
 
 def jobs_of(database: Database) -> list[UUID]:
     with database.transaction() as session:
-        return list(session.scalars(text("SELECT id FROM jobs")))
+        return list(session.scalars(text("SELECT id FROM gristmill.jobs")))
 
 
 def json_of(answer: TestResponse) -> Any:
@@ -80,7 +80,7 @@ def cancel(database: Database, job: UUID) -> None:
 
 
 def expire(database: Database, job: UUID, executor: Executor) -> None:
-    change(database, "UPDATE jobs SET expires_at = clock_timestamp() WHERE id = :id", id=job)
+    change(database, "UPDATE gristmill.jobs SET expires_at = clock_timestamp() WHERE id = :id", id=job)
     executor.execute([job])
 
 
@@ -254,7 +254,7 @@ def test_those_who_find_no_room_are_answered_at_once_and_posts_go_on(
 
 def test_a_job_that_nobody_waits_for_costs_no_notification(database: Database, executor: Executor) -> None:
     watched, other = (post(database, tasks.echo, message="m") for _ in range(2))
-    change(database, "UPDATE jobs SET watched_until = now() + interval '1 hour' WHERE id = :id", id=watched)
+    change(database, "UPDATE gristmill.jobs SET watched_until = now() + interval '1 hour' WHERE id = :id", id=watched)
     with database.engine.connect() as ear:
         ear.exec_driver_sql("LISTEN gristmill_moved")
         ear.commit()

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 from flask.testing import FlaskClient
 
-from gristmill import tasks
 from gristmill.ingress.app import create_app
 from gristmill.ingress.services import services_of
 from gristmill.shared.database.connect import Database
@@ -14,6 +13,7 @@ from gristmill.shared.operating.pause import pause_queue
 from gristmill.shared.producers.queries import create_producer
 from gristmill.shared.producers.queries_keys import create_key
 from gristmill.shared.settings import Settings
+from tests import platform_tasks as tasks
 from tests.factories import post
 from tests.integration.ingress.conftest import NOBODY_LISTENS, KeyMaker, with_other_database
 

@@ -116,7 +116,7 @@ def door(postgres_server: Postgres, migrated_template: str) -> Iterator[Door]:
 @pytest.fixture(autouse=True)
 def _nothing_stored(door: Door) -> None:
     with door.database.transaction() as session:
-        session.execute(text("TRUNCATE jobs, outbox, idempotency_keys CASCADE"))
+        session.execute(text("TRUNCATE gristmill.jobs, gristmill.outbox, gristmill.idempotency_keys CASCADE"))
 
 
 def is_whole(answer: bytes) -> bool:

@@ -34,7 +34,7 @@ def listed(client: FlaskClient, headers: Headers, query: str = "") -> list[str]:
 
 def stored(database: Database, job_id: str) -> dict[str, Any]:
     with database.transaction() as session:
-        query = text("SELECT state, args, attempt, max_attempts FROM jobs WHERE id = :id")
+        query = text("SELECT state, args, attempt, max_attempts FROM gristmill.jobs WHERE id = :id")
         return dict(session.execute(query, {"id": job_id}).mappings().one())
 
 
@@ -176,7 +176,7 @@ def test_a_key_limited_to_some_tasks_gives_no_other_task_new_arguments(
 ) -> None:
     _, letter = make_dead(client, make_key(*SCOPES, name="shop"), database)
     with database.transaction() as session:
-        session.execute(text("UPDATE producers SET allowed_tasks = '{demo.effect}'"))
+        session.execute(text("UPDATE gristmill.producers SET allowed_tasks = '{demo.effect}'"))
     limited = make_key(*SCOPES, name="shop")
     new = {"args": {"message": "x"}}
     assert client.post(f"{PLACE}/{letter}/redrive", json=new, headers=limited).status_code == 403

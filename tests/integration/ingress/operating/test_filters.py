@@ -131,7 +131,7 @@ def test_who_posted_a_job_is_a_field_for_admins_and_operators(
     [job] = post(client, mine)
     post(client, make_key(*SCOPES, name="other"))
     with database.transaction() as session:
-        producer = session.execute(text("SELECT id FROM producers WHERE name = 'mine'")).scalar_one()
+        producer = session.execute(text("SELECT id FROM gristmill.producers WHERE name = 'mine'")).scalar_one()
     where = {"field": "producer_id", "eq": str(producer)}
     assert list(ask("jobs/search", mine, 422, where=where)["error"]["details"]) == ["where.field"]
     for scope in (ADMIN, OPERATOR):
@@ -218,7 +218,8 @@ def test_groups_are_paged_largest_first_without_gaps(client: FlaskClient, mine: 
             make_dead(client, mine, database)
             with database.transaction() as session:
                 session.execute(
-                    text("UPDATE dead_letters SET fingerprint = :key WHERE length(fingerprint) > 1"), {"key": key}
+                    text("UPDATE gristmill.dead_letters SET fingerprint = :key WHERE length(fingerprint) > 1"),
+                    {"key": key},
                 )
     found, cursor = [], ""
     while True:

@@ -202,13 +202,13 @@ def test_secret_arguments_are_never_shown(client: FlaskClient, key: Headers, dat
     assert "Correct-Horse-7" not in shown
     assert "[sealed]" in shown
     with database.transaction() as session:
-        assert "Correct-Horse-7" not in str(session.execute(text("SELECT args::text FROM jobs")).scalar_one())
+        assert "Correct-Horse-7" not in str(session.execute(text("SELECT args::text FROM gristmill.jobs")).scalar_one())
 
 
 def test_a_parent_and_its_children_know_each_other(client: FlaskClient, key: Headers, database: Database) -> None:
     parent, child = (post(client, key).get_json()["id"] for _ in range(2))
     with database.transaction() as session:
-        session.execute(text("UPDATE jobs SET parent_id = :p WHERE id = :c"), {"p": parent, "c": child})
+        session.execute(text("UPDATE gristmill.jobs SET parent_id = :p WHERE id = :c"), {"p": parent, "c": child})
     assert client.get(f"/api/v1/jobs/{parent}", headers=key).get_json()["children"] == [child]
     assert client.get(f"/api/v1/jobs/{child}", headers=key).get_json()["parent"] == parent
 
@@ -247,7 +247,9 @@ def test_tasks_are_listed_with_their_schema(client: FlaskClient, key: Headers) -
 def test_demo_effects_are_counted(client: FlaskClient, key: Headers, database: Database) -> None:
     with database.transaction() as session:
         for _ in range(2):
-            session.execute(text("INSERT INTO demo_effects (key, job_id, attempt) VALUES ('k', gen_random_uuid(), 1)"))
+            session.execute(
+                text("INSERT INTO gristmill.demo_effects (key, job_id, attempt) VALUES ('k', gen_random_uuid(), 1)")
+            )
     answer = client.get("/api/v1/demo/effects?key=k", headers=key).get_json()
     assert answer["count"] == len(answer["items"]) == 2
     assert client.get("/api/v1/demo/effects?key=other", headers=key).get_json()["count"] == 0

@@ -85,7 +85,7 @@ def test_a_rotated_key_goes_on_for_its_overlap_beside_the_new_one(
     assert rotated.status_code == 201
     new = bearer(rotated.json["token"])
     assert [call("GET", "/jobs", headers).status_code for headers in (old, new)] == [200, 200]
-    change(database, "UPDATE api_keys SET expires_at = clock_timestamp() WHERE id = :id", id=key)
+    change(database, "UPDATE gristmill.api_keys SET expires_at = clock_timestamp() WHERE id = :id", id=key)
     assert [call("GET", "/jobs", headers).status_code for headers in (old, new)] == [401, 200]
     # An overlap never makes a key live longer than it was to.
     again = call("POST", f"/producers/{producer}/keys/{key}/rotate", admin)
@@ -192,7 +192,8 @@ def test_nothing_of_one_producer_reaches_another_over_any_route(
     with database.transaction() as session:
         letter = session.execute(
             text(
-                "INSERT INTO dead_letters (id, job_id, task, queue, reason, fingerprint, error_message) VALUES "
+                "INSERT INTO gristmill.dead_letters (id, job_id, task, queue, reason, fingerprint, error_message) "
+                "VALUES "
                 "(gen_random_uuid(), :job, 'demo.echo', 'data_processing_queue', 'exhausted', 'f', :mark) RETURNING id"
             ),
             {"job": job, "mark": mark},

@@ -60,7 +60,7 @@ def test_every_queue_is_listed_with_what_waits_runs_and_is_dead(
     assert 1 <= data["oldest_waiting_seconds"] < 60
     assert (data["paused"], data["workers"], data["dead_letter_queue"]) == (None, 0, "processing_dlq")
     assert data["accepted_a_minute"] == 5
-    change(database, "UPDATE jobs SET created_at = created_at - interval '2 minutes' WHERE id = :id", id=due)
+    change(database, "UPDATE gristmill.jobs SET created_at = created_at - interval '2 minutes' WHERE id = :id", id=due)
     assert show(client, operator)["accepted_a_minute"] == 4
 
 
@@ -72,8 +72,9 @@ def test_a_rate_beyond_the_sample_is_told_of_the_time_that_the_sample_covers(
         insert_job(database, state=State.QUEUED)
     change(
         database,
-        "UPDATE jobs SET created_at = statement_timestamp() - (row.number - 1) * interval '1 second' "
-        "FROM (SELECT id, row_number() OVER (ORDER BY id DESC) AS number FROM jobs) AS row WHERE row.id = jobs.id",
+        "UPDATE gristmill.jobs SET created_at = statement_timestamp() - (row.number - 1) * interval '1 second' "
+        "FROM (SELECT id, row_number() OVER (ORDER BY id DESC) AS number "
+        "FROM gristmill.jobs) AS row WHERE row.id = jobs.id",
     )
     before = age_of_oldest(database, 10)
     told = show(client, operator)["accepted_a_minute"]
@@ -85,7 +86,7 @@ def age_of_oldest(database: Database, newest: int) -> float:
     """For how many seconds the oldest of the newest jobs has been there."""
     query = text(
         "SELECT extract(epoch FROM clock_timestamp() - min(created_at)) "
-        "FROM (SELECT created_at FROM jobs ORDER BY id DESC LIMIT :newest) AS sample"
+        "FROM (SELECT created_at FROM gristmill.jobs ORDER BY id DESC LIMIT :newest) AS sample"
     )
     with database.transaction() as session:
         return float(session.execute(query, {"newest": newest}).scalar_one())

@@ -13,9 +13,9 @@ from sqlalchemy import text
 from gristmill.ingress.http.cursor import BY_NAME
 from gristmill.shared.database.clock import read_clock
 from gristmill.shared.database.connect import Database
+from gristmill.shared.plugins.load import load_plugins
 from gristmill.shared.schedules.defaults import sync_schedules
 from gristmill.shared.schedules.fire import fire_due
-from gristmill.tasks.records.schedules import SCHEDULES
 from tests.factories import change, effects
 from tests.integration.ingress.conftest import Headers, KeyMaker
 from tests.integration.ingress.dead import audited
@@ -140,7 +140,7 @@ def test_what_was_due_while_it_was_off_is_not_made_up_for(
 ) -> None:
     put(client, operator, **HOURLY, catch_up="all")
     client.patch(f"{PLACE}/hourly", json={"enabled": False}, headers=operator)
-    change(database, "UPDATE schedules SET next_fire_at = next_fire_at - interval '5 hours'")
+    change(database, "UPDATE gristmill.schedules SET next_fire_at = next_fire_at - interval '5 hours'")
     client.patch(f"{PLACE}/hourly", json={"enabled": True}, headers=operator)
     with database.transaction() as session:
         assert fire_due(session) == {}
@@ -180,12 +180,12 @@ def test_a_schedule_that_is_not_to_overlap_is_not_run_while_its_job_lives(
     refused = client.post(f"{PLACE}/hourly/run", headers=operator)
     assert refused.status_code == 409
     assert refused.get_json()["error"]["details"] == {"job_id": ran["job_id"]}
-    change(database, "UPDATE schedules SET next_fire_at = clock_timestamp()")
+    change(database, "UPDATE gristmill.schedules SET next_fire_at = clock_timestamp()")
     with database.transaction() as session:
         assert fire_due(session) == {"hourly": 0}
     latest = client.get(f"{PLACE}/hourly/fires?limit=1", headers=operator).get_json()["items"][0]
     assert (latest["cause"], latest["job_id"], latest["state"]) == ("due", None, None)
-    change(database, "UPDATE jobs SET state = 'succeeded', finished_at = clock_timestamp()")
+    change(database, "UPDATE gristmill.jobs SET state = 'succeeded', finished_at = clock_timestamp()")
     assert client.post(f"{PLACE}/hourly/run", headers=operator).status_code == 202
 
 
@@ -206,7 +206,7 @@ def test_a_backfill_makes_each_missing_time_once_and_in_portions(
     assert (again["times"], again["jobs"], again["already"]) == ([], [], 5)
     assert count(database) == 5
     with database.transaction() as session:
-        keys = session.execute(text("SELECT args ->> 'key' FROM jobs")).scalars().all()
+        keys = session.execute(text("SELECT args ->> 'key' FROM gristmill.jobs")).scalars().all()
     assert sorted(datetime.fromisoformat(key) for key in keys) == [
         datetime.fromisoformat(time) for time in dry["times"]
     ]
@@ -218,12 +218,15 @@ def test_a_backfill_makes_up_for_times_that_were_left_out_and_leaves_the_next_on
 ) -> None:
     put(client, operator, **HOURLY, overlap="skip")
     left_out = hours_ago(database, 2)
-    change(database, "INSERT INTO fires (schedule, fire_at) VALUES ('hourly', :at)", at=left_out)
-    change(database, "UPDATE schedules SET next_fire_at = :at", at=hours_ago(database, 1))
+    change(database, "INSERT INTO gristmill.fires (schedule, fire_at) VALUES ('hourly', :at)", at=left_out)
+    change(database, "UPDATE gristmill.schedules SET next_fire_at = :at", at=hours_ago(database, 1))
     done = backfill(client, operator, left_out, now(database)).get_json()
     assert [datetime.fromisoformat(time) for time in done["times"]] == [left_out]
     with database.transaction() as session:
-        assert session.execute(text("SELECT cause, job_id IS NOT NULL FROM fires")).one() == ("backfill", True)
+        assert session.execute(text("SELECT cause, job_id IS NOT NULL FROM gristmill.fires")).one() == (
+            "backfill",
+            True,
+        )
 
 
 def test_backfills_that_are_asked_for_at_once_make_each_time_once(
@@ -265,7 +268,7 @@ def test_a_span_that_is_none_is_refused_by_field(
 
 def test_a_schedule_whose_task_is_gone_is_not_run(client: FlaskClient, operator: Headers, database: Database) -> None:
     put(client, operator, **HOURLY)
-    change(database, "UPDATE schedules SET task = 'demo.of_yesterday'")
+    change(database, "UPDATE gristmill.schedules SET task = 'demo.of_yesterday'")
     for answer in (
         client.post(f"{PLACE}/hourly/run", headers=operator),
         backfill(client, operator, hours_ago(database, 3), hours_ago(database, 1)),
@@ -305,12 +308,12 @@ def test_a_schedule_of_the_code_follows_it_until_somebody_changes_it_and_is_not_
 ) -> None:
     def start_beat() -> Any:
         with database.transaction() as session:
-            sync_schedules(session, SCHEDULES)
+            sync_schedules(session, load_plugins().schedules)
         return client.get(f"{PLACE}/aggregate-hour", headers=operator).get_json()
 
     shipped = start_beat()
     assert (shipped["from_code"], shipped["changed_by"]) == (True, None)
-    change(database, "UPDATE schedules SET cron = '5 * * * *'")  # as an older version of the code had it
+    change(database, "UPDATE gristmill.schedules SET cron = '5 * * * *'")  # as an older version of the code had it
     assert start_beat()["cron"] == shipped["cron"]
     refused = client.delete(f"{PLACE}/aggregate-hour", headers=operator)
     assert refused.status_code == 409

@@ -61,8 +61,12 @@ def test_a_secret_is_shown_once_and_stored_sealed(
     (item,) = items(client, key)
     assert item.keys() == {"id", "created_at", "expires_at"}
     with database.transaction() as session:
-        stored = str(session.execute(text("SELECT to_jsonb(webhook_secrets)::text FROM webhook_secrets")).scalar_one())
-        logged = str(session.execute(text("SELECT jsonb_agg(to_jsonb(audit_log))::text FROM audit_log")).scalar_one())
+        stored = str(
+            session.execute(text("SELECT to_jsonb(webhook_secrets)::text FROM gristmill.webhook_secrets")).scalar_one()
+        )
+        logged = str(
+            session.execute(text("SELECT jsonb_agg(to_jsonb(audit_log))::text FROM gristmill.audit_log")).scalar_one()
+        )
     assert secret.removeprefix("whsec_") not in stored + logged
 
 
@@ -73,7 +77,7 @@ def test_a_secret_that_is_replaced_goes_on_for_its_overlap(
     second = make(client, key, overlap=3600)
     assert revealed() == [second, first]
     assert [item["expires_at"] is None for item in items(client, key)] == [True, False]
-    change(database, "UPDATE webhook_secrets SET expires_at = clock_timestamp() WHERE expires_at IS NOT NULL")
+    change(database, "UPDATE gristmill.webhook_secrets SET expires_at = clock_timestamp() WHERE expires_at IS NOT NULL")
     assert revealed() == [second]
     third = make(client, key, overlap=0)
     assert revealed() == [third]
@@ -96,7 +100,7 @@ def test_a_secret_that_another_key_of_the_platform_sealed_is_told_and_replaced_a
     client: FlaskClient, key: Headers, database: Database, revealed: Callable[[], list[str]]
 ) -> None:
     make(client, key)
-    change(database, "UPDATE webhook_secrets SET sealed = 'sealed by nobody we know'")
+    change(database, "UPDATE gristmill.webhook_secrets SET sealed = 'sealed by nobody we know'")
     with pytest.raises(PermanentError, match="make a new one"):
         revealed()
     new = make(client, key)

@@ -60,7 +60,11 @@ def test_since_when_a_broker_is_away_is_told_from_the_first_time_on(database: Da
 def test_who_was_silent_for_three_reports_or_has_stopped_is_not_alive(database: Database) -> None:
     reporter = ProcessReporter(database, "beat")
     reporter.report()
-    change(database, "UPDATE process_reports SET seen_at = seen_at - :s * interval '1 second'", s=SILENT_AFTER + 1)
+    change(
+        database,
+        "UPDATE gristmill.process_reports SET seen_at = seen_at - :s * interval '1 second'",
+        s=SILENT_AFTER + 1,
+    )
     assert [each.alive for each in seen(database)] == [False]
     reporter._next = 0.0
     reporter.report()
@@ -84,7 +88,7 @@ def test_of_processes_that_are_long_gone_the_last_of_each_kind_and_queue_is_reme
     for name, queue in (("a", "email_queue"), ("b", "email_queue"), ("c", "user_queue")):
         ProcessReporter(database, "worker", name=name, queue=queue).report()
     ProcessReporter(database, "relay", name="d").report()
-    change(database, "UPDATE process_reports SET seen_at = seen_at - interval '2 hours'")
+    change(database, "UPDATE gristmill.process_reports SET seen_at = seen_at - interval '2 hours'")
     with database.transaction() as session:
         delete_silent(session)
     assert {each.name for each in seen(database)} == {"b", "c", "d"}

@@ -7,7 +7,6 @@ from uuid import UUID
 import pytest
 from celery.exceptions import Reject
 
-from gristmill import tasks
 from gristmill.shared.context import Call, Context
 from gristmill.shared.database.connect import Database
 from gristmill.shared.outcomes import Discard
@@ -16,6 +15,7 @@ from gristmill.workers.celery.stop_flag import StopFlag
 from gristmill.workers.celery.worker import Child
 from gristmill.workers.celery.worker_report import AttemptCounter
 from gristmill.workers.execute.attempt import Executor
+from tests import platform_tasks as tasks
 from tests.factories import attempts, change, effects, find, have_effect, hints, post, post_many, state, states
 
 Declare = Callable[..., Any]
@@ -113,7 +113,7 @@ def test_one_that_is_to_be_cancelled_is_cancelled_instead(
 ) -> None:
     def handler(_: Context, *, number: int) -> None:
         stop_flag.set()
-        change(database, "UPDATE jobs SET cancel_requested_at = clock_timestamp() WHERE attempt = 1")
+        change(database, "UPDATE gristmill.jobs SET cancel_requested_at = clock_timestamp() WHERE attempt = 1")
 
     task = declare(handler, bundle=10)
     jobs = [post(database, task, number=number) for number in range(2)]

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
-from gristmill import tasks
 from gristmill.shared.context import Call, Context
 from gristmill.shared.database.connect import Database
 from gristmill.shared.operating.models import FeatureFlag
@@ -16,6 +15,7 @@ from gristmill.shared.outcomes import Cancel, Discard, Snooze
 from gristmill.shared.states import State
 from gristmill.tasks.demo.models import DemoEffect
 from gristmill.workers.execute.attempt import Executor
+from tests import platform_tasks as tasks
 from tests.factories import attempts, change, effects, find, have_effect, letters, post, post_many, states
 
 Declare = Callable[..., Any]
@@ -28,8 +28,8 @@ def test_a_bundle_is_one_commit(database: Database, executor: Executor) -> None:
     executor.execute(jobs)
     assert set(states(database, *jobs)) == {State.SUCCEEDED}
     with database.transaction() as session:
-        assert session.scalar(text("SELECT count(DISTINCT xmin::text) FROM jobs")) == 1
-        assert session.scalar(text("SELECT count(*) FROM demo_effects")) == 20
+        assert session.scalar(text("SELECT count(DISTINCT xmin::text) FROM gristmill.jobs")) == 1
+        assert session.scalar(text("SELECT count(*) FROM gristmill.demo_effects")) == 20
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_one_job_of_a_bundle_ends_in_its_own_way_and_its_neighbours_succeed(
         return ENDINGS[ending](ctx)
 
     task = declare(handler, bundle=10)
-    change(database, "INSERT INTO feature_flags (name) VALUES ('twin')")
+    change(database, "INSERT INTO gristmill.feature_flags (name) VALUES ('twin')")
     jobs = [post(database, task, ending=each) for each in ("good", ending, "good")]
     executor.execute(jobs)
     assert states(database, *jobs) == [State.SUCCEEDED, end, State.SUCCEEDED]
@@ -123,7 +123,7 @@ def test_a_bundle_that_is_lost_twice_costs_an_attempt(database: Database, execut
         executor.execute(jobs)
     assert effects(database, "k") == 0
     assert set(states(database, *jobs)) == {State.RETRYING}
-    change(database, "UPDATE jobs SET run_at = clock_timestamp()")
+    change(database, "UPDATE gristmill.jobs SET run_at = clock_timestamp()")
     executor.execute(jobs)
     assert set(states(database, *jobs)) == {State.SUCCEEDED}
     assert {find(database, job).attempt for job in jobs} == {2}
@@ -150,7 +150,7 @@ def test_jobs_that_all_succeed_share_one_session_and_need_no_savepoint(
     executor.execute(jobs)
     event.remove(database.engine, "before_cursor_execute", note)
     assert len(set(map(id, sessions))) == 1
-    assert sum("INSERT INTO demo_effects" in statement for statement in statements) == 1
+    assert sum("INSERT INTO gristmill.demo_effects" in statement for statement in statements) == 1
     assert not any("SAVEPOINT" in statement for statement in statements)
     assert effects(database, "k") == 4
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from gristmill import tasks
 from gristmill.shared.database.connect import Database
 from gristmill.shared.states import State
 from gristmill.workers.execute.attempt import Executor
+from tests import platform_tasks as tasks
 from tests.factories import attempts, effects, find, post, terminate
 
 pytestmark = pytest.mark.timeout(300, method="thread")

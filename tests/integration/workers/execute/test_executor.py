@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import insert, text
 from uuid_utils.compat import uuid7
 
-from gristmill import tasks
 from gristmill.shared.context import Context
 from gristmill.shared.database.connect import Database
 from gristmill.shared.errors import PermanentError, TransientError
@@ -22,6 +21,7 @@ from gristmill.shared.states import State
 from gristmill.shared.task import registry
 from gristmill.workers.execute.attempt import Executor
 from gristmill.workers.execute.handlers import RESULT_LIMIT
+from tests import platform_tasks as tasks
 from tests.factories import attempts, begin, change, effects, find, have_effect, hints, letters, post, state, states
 
 Declare = Callable[..., Any]
@@ -207,7 +207,7 @@ def test_a_handler_that_breaks_a_constraint_only_at_the_flush_fails_its_attempt(
         have_effect(ctx, "k")
         ctx.session.add(FeatureFlag(name="twin"))
 
-    change(database, "INSERT INTO feature_flags (name) VALUES ('twin')")
+    change(database, "INSERT INTO gristmill.feature_flags (name) VALUES ('twin')")
     job = post(database, declare(handler))
     executor.execute([job])
     assert (state(database, job), effects(database, "k")) == (State.RETRYING, 0)
@@ -262,7 +262,7 @@ def test_children_exist_if_and_only_if_their_parent_succeeds(
 
 def test_a_job_that_waited_past_its_time_ends_as_expired_at_the_claim(database: Database, executor: Executor) -> None:
     job = post(database, tasks.effect, key="k")
-    change(database, "UPDATE jobs SET expires_at = clock_timestamp() - interval '1 second'")
+    change(database, "UPDATE gristmill.jobs SET expires_at = clock_timestamp() - interval '1 second'")
     executor.execute([job])
     assert (state(database, job), effects(database, "k")) == (State.DEAD, 0)
     assert [letter.reason for letter in letters(database, job)] == ["expired"]
@@ -273,7 +273,9 @@ def test_a_hint_that_comes_again_does_nothing(database: Database, executor: Exec
     executor.execute([done])
     begin(database, running)
     change(
-        database, "UPDATE jobs SET run_at = run_at + interval '1 hour', state = 'scheduled' WHERE id = :id", id=ahead
+        database,
+        "UPDATE gristmill.jobs SET run_at = run_at + interval '1 hour', state = 'scheduled' WHERE id = :id",
+        id=ahead,
     )
     before = states(database, done, running, ahead)
 
@@ -301,14 +303,14 @@ def test_a_job_of_a_task_that_this_worker_does_not_know_waits_for_one_that_does(
 
 def test_arguments_that_no_longer_fit_the_schema_are_a_failed_attempt(database: Database, executor: Executor) -> None:
     job = post(database, tasks.effect, key="k")
-    change(database, "UPDATE jobs SET args = '{\"other\": 1}'")
+    change(database, "UPDATE gristmill.jobs SET args = '{\"other\": 1}'")
     executor.execute([job])
     assert attempts(database, job)[0].error_type == "InvalidArgsError"
 
 
 def test_a_handler_sees_that_somebody_asked_for_its_job_to_be_cancelled(database: Database, executor: Executor) -> None:
     job = post(database, tasks.sleep, seconds=50)
-    change(database, "UPDATE jobs SET cancel_requested_at = clock_timestamp()")
+    change(database, "UPDATE gristmill.jobs SET cancel_requested_at = clock_timestamp()")
     executor.execute([job])
     assert state(database, job) == State.CANCELLED
 
@@ -324,4 +326,7 @@ def test_a_flag_that_a_handler_added_is_there_when_its_job_has_ended(
     executor.execute([job])
     assert state(database, job) == State.SUCCEEDED
     with database.transaction() as session:
-        assert session.scalars(text("SELECT name FROM feature_flags ORDER BY name")).all() == ["added", "inserted"]
+        assert session.scalars(text("SELECT name FROM gristmill.feature_flags ORDER BY name")).all() == [
+            "added",
+            "inserted",
+        ]

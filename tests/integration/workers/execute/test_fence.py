@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
-from gristmill import tasks
 from gristmill.shared.context import Context
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs import leases, moves
 from gristmill.shared.states import State
 from gristmill.workers.execute.attempt import Executor
+from tests import platform_tasks as tasks
 from tests.factories import AT_ONCE, FAILURE, attempts, effects, find, have_effect, letters, post, state, terminate
 
 Declare = Callable[..., Any]

@@ -151,7 +151,7 @@ def test_a_handler_hears_of_a_request_to_cancel_by_its_heartbeat(
 ) -> None:
     def handler(ctx: Context) -> Cancel:
         assert not ctx.cancelled
-        change(database, "UPDATE jobs SET cancel_requested_at = clock_timestamp()")
+        change(database, "UPDATE gristmill.jobs SET cancel_requested_at = clock_timestamp()")
         eventually(lambda: ctx.cancelled)
         return Cancel("heard of it")
 
@@ -195,7 +195,7 @@ def test_an_attempt_that_was_taken_over_meanwhile_moves_nothing_however_it_ends(
     outcomes = {"snoozes": Snooze(timedelta(0)), "cancels": Cancel("unwanted"), "discards": Discard("unwanted")}
 
     def handler(ctx: Context) -> Any:
-        change(database, "UPDATE jobs SET lease_until = clock_timestamp() - interval '1 second'")
+        change(database, "UPDATE gristmill.jobs SET lease_until = clock_timestamp() - interval '1 second'")
         assert take_over_lost(database) == 1
         if ending == "fails":
             raise ConnectionError

@@ -18,7 +18,6 @@ from uuid import UUID
 
 import pytest
 
-from gristmill import tasks
 from gristmill.shared.context import Context
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.enqueue import JobOptions
@@ -28,6 +27,7 @@ from gristmill.workers.celery.app import make_app
 from gristmill.workers.execute.attempt import Executor
 from gristmill.workers.relay.hint import Hint, message_of
 from gristmill.workers.repair.reconciler import take_over_lost
+from tests import platform_tasks as tasks
 from tests.cluster import cluster
 from tests.eventually import eventually
 from tests.factories import (
@@ -80,7 +80,10 @@ def run(database_url: str, *jobs: UUID) -> int:
 
 def take_over(database: Database, *jobs: UUID) -> None:
     """What the reconciler does when the leases are over."""
-    change(database, "UPDATE jobs SET lease_until = clock_timestamp() - interval '1 second' WHERE state = 'running'")
+    change(
+        database,
+        "UPDATE gristmill.jobs SET lease_until = clock_timestamp() - interval '1 second' WHERE state = 'running'",
+    )
     eventually(lambda: take_over_lost(database) >= 0 and State.RUNNING not in states(database, *jobs))
 
 
@@ -182,7 +185,7 @@ def test_a_handler_that_takes_its_process_along_ends_in_a_crash_loop_and_its_nei
 
     task = declare(handler, bundle=5)
     jobs = [post(database, task, good=good) for good in (True, False, True)]
-    change(database, "DELETE FROM outbox")
+    change(database, "DELETE FROM gristmill.outbox")
     run(database_url, *jobs)
     assert states(database, *jobs) == [State.RUNNING] * 3
     take_over(database, *jobs)
@@ -230,7 +233,7 @@ def test_a_handler_that_never_comes_back_from_c_is_ended_from_outside_and_costs_
     eventually(lambda: state(database, job) == State.RUNNING)
     if effects_are == "database":
         eventually(lambda: find(database, job).lease_until is not None and holds_lock(database), within=60)
-        change(database, "UPDATE jobs SET lease_until = clock_timestamp() - interval '1 second'")
+        change(database, "UPDATE gristmill.jobs SET lease_until = clock_timestamp() - interval '1 second'")
         assert take_over_lost(database) == 0  # its lock is held: it works
     child.kill()  # as the worker's parent does when the hard limit is over
     child.join(60)
@@ -258,7 +261,7 @@ def test_the_gaps_between_the_attempts_of_a_poisonous_job_grow(
         executor.execute(jobs)
         waits = [find(database, job).run_at - attempts(database, job)[-1].ended_at for job in jobs]
         ceilings.append(max(waits).total_seconds())
-        change(database, "UPDATE jobs SET run_at = clock_timestamp()")
+        change(database, "UPDATE gristmill.jobs SET run_at = clock_timestamp()")
     assert ceilings == sorted(ceilings)
     assert ceilings[-1] > 10 * ceilings[0]
 
@@ -296,8 +299,8 @@ def test_jobs_that_kill_hang_and_fail_take_nobody_in_the_prefetch_with_them(
 def insert_hint_with_a_hard_limit_of_a_second(database: Database, url: str) -> UUID:
     """Post a sleep of 3 s whose first hint has 1 s left; the next one, of the relay, has an hour."""
     job = post(database, tasks.sleep, JobOptions(delay=timedelta(hours=1), max_attempts=20), seconds=3)
-    change(database, "DELETE FROM outbox WHERE job_id = :id", id=job)
-    change(database, "UPDATE jobs SET run_at = clock_timestamp(), state = 'queued' WHERE id = :id", id=job)
+    change(database, "DELETE FROM gristmill.outbox WHERE job_id = :id", id=job)
+    change(database, "UPDATE gristmill.jobs SET run_at = clock_timestamp(), state = 'queued' WHERE id = :id", id=job)
     headers, properties, body = message_of(make_app(database.settings), Hint("demo.sleep", DATA, (job,)))
     send(url, body, headers={**headers, "timelimit": [1, None]}, routing_key=DATA, **properties)
     return job

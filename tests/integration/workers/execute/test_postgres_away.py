@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from celery.exceptions import Reject
 
-from gristmill import tasks
 from gristmill.services.postgres import Postgres
 from gristmill.shared.base import outages
 from gristmill.shared.context import Context
@@ -20,6 +19,7 @@ from gristmill.workers.celery.worker import Child
 from gristmill.workers.celery.worker_report import AttemptCounter
 from gristmill.workers.execute.attempt import Executor
 from gristmill.workers.repair.reconciler import take_over_lost
+from tests import platform_tasks as tasks
 from tests.factories import attempts, change, effects, find, letters, post, post_many, state, states
 
 Declare = Callable[..., Any]
@@ -41,7 +41,7 @@ def back_soon(server: Postgres) -> Iterator[None]:
 
 
 def make_due(database: Database) -> None:
-    change(database, "UPDATE jobs SET run_at = clock_timestamp()")
+    change(database, "UPDATE gristmill.jobs SET run_at = clock_timestamp()")
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_an_outage_that_outlasts_the_patience_gives_the_hint_back_and_kills_noth
     postgres_server.start(120)
     database.dispose()
     if when == "after the handler":  # nobody heard of its end: it is lost, and tried again
-        change(database, "UPDATE jobs SET lease_until = clock_timestamp() - interval '1 second'")
+        change(database, "UPDATE gristmill.jobs SET lease_until = clock_timestamp() - interval '1 second'")
         assert take_over_lost(database) == 1
         assert [attempt.outcome for attempt in attempts(database, job)] == ["lost"]
     make_due(database)

@@ -9,7 +9,6 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from gristmill import tasks
 from gristmill.shared.audit.models import AuditEntry
 from gristmill.shared.database.connect import Database
 from gristmill.shared.errors import NotFoundError
@@ -27,6 +26,7 @@ from gristmill.workers.relay.loop import Relay
 from gristmill.workers.relay.publish import make_publisher
 from gristmill.workers.repair.broker_depths import BrokerView
 from gristmill.workers.repair.lost_hints import GRACE, OVERTAKEN_BY, LostHints
+from tests import platform_tasks as tasks
 from tests.factories import FAILURE, begin, change, effects, find, hints, post, post_many, reached, state, states
 from tests.integration.workers.conftest import Declare
 from tests.integration.workers.messages import take
@@ -174,7 +174,7 @@ def test_a_paused_queue_does_not_hold_up_the_others_and_urgent_jobs_have_a_queue
 def test_jobs_that_wait_too_long_in_a_paused_queue_expire_there(database: Database, relay: Relay) -> None:
     pause(database)
     over, wanted = post_many(database, 2, tasks.effect, key="k")
-    change(database, "UPDATE jobs SET expires_at = clock_timestamp() WHERE id = :id", id=over)
+    change(database, "UPDATE gristmill.jobs SET expires_at = clock_timestamp() WHERE id = :id", id=over)
     work_off(relay)
     with database.transaction() as session:
         assert expire_held(session, limit=10) == 1
@@ -185,7 +185,11 @@ def test_jobs_that_wait_too_long_in_a_paused_queue_expire_there(database: Databa
 def test_a_job_that_was_cancelled_is_not_held(database: Database, relay: Relay) -> None:
     pause(database)
     job = post(database, tasks.effect, key="k")
-    change(database, "UPDATE jobs SET state = 'cancelled', finished_at = clock_timestamp() WHERE id = :id", id=job)
+    change(
+        database,
+        "UPDATE gristmill.jobs SET state = 'cancelled', finished_at = clock_timestamp() WHERE id = :id",
+        id=job,
+    )
     work_off(relay)
     assert held(database) == []
 
@@ -206,8 +210,8 @@ def test_two_relays_hold_and_release_side_by_side_and_each_hint_arrives_once(
 
 def test_what_was_held_after_its_worker_was_lost_goes_alone(database: Database, executor: Executor) -> None:
     job = post(database, tasks.effect, key="k")
-    change(database, "INSERT INTO attempts (job_id, attempt, outcome) VALUES (:id, 1, 'lost')", id=job)
-    change(database, "DELETE FROM outbox")
+    change(database, "INSERT INTO gristmill.attempts (job_id, attempt, outcome) VALUES (:id, 1, 'lost')", id=job)
+    change(database, "DELETE FROM gristmill.outbox")
     pause(database)
     executor.execute([job])
     with database.transaction() as session:
@@ -225,8 +229,8 @@ def test_nothing_of_a_paused_queue_is_taken_for_lost_nor_what_it_held_for_overta
     def let_pass(seconds: float) -> None:
         shift = "- :seconds * interval '1 second'"
         for table, column in (("jobs", "run_at"), ("outbox", "due_at"), ("held_hints", "due_at")):
-            change(database, f"UPDATE {table} SET {column} = {column} {shift}", seconds=seconds)
-        change(database, f"UPDATE queue_controls SET released_at = released_at {shift}", seconds=seconds)
+            change(database, f"UPDATE gristmill.{table} SET {column} = {column} {shift}", seconds=seconds)
+        change(database, f"UPDATE gristmill.queue_controls SET released_at = released_at {shift}", seconds=seconds)
 
     old = post(database, tasks.effect, key="k")
     work_off(relay)

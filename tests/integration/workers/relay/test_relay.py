@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from gristmill import tasks
 from gristmill.services.rabbitmq import RabbitMQ
 from gristmill.shared.base.outages import DATABASE_ERRORS
 from gristmill.shared.database.connect import Database
@@ -22,6 +21,7 @@ from gristmill.workers.loop import Stop
 from gristmill.workers.relay.bundling import SHARES
 from gristmill.workers.relay.loop import Relay
 from gristmill.workers.relay.publish import make_publisher
+from tests import platform_tasks as tasks
 from tests.eventually import eventually
 from tests.factories import hints, post, post_many, reached
 from tests.integration.workers.messages import count, take
@@ -257,7 +257,7 @@ def test_a_broker_that_is_killed_in_the_middle_loses_no_hint(
 def all_are_taken(database: Database) -> bool:
     """Say whether a transaction that has not ended deleted all hints."""
     with database.transaction() as session:
-        return not session.execute(text("SELECT 1 FROM outbox WHERE xmax = 0")).all()
+        return not session.execute(text("SELECT 1 FROM gristmill.outbox WHERE xmax = 0")).all()
 
 
 def test_hints_stay_while_there_is_no_broker(database: Database, make_relay: MakeRelay) -> None:

@@ -6,7 +6,6 @@ from uuid import UUID
 
 import pytest
 
-from gristmill import tasks
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.moves import succeed
 from gristmill.shared.queues import QUEUES
@@ -17,6 +16,7 @@ from gristmill.workers.relay.publish import make_publisher
 from gristmill.workers.repair import lost_hints
 from gristmill.workers.repair.broker_depths import BrokerView
 from gristmill.workers.repair.lost_hints import GRACE, LostHints, TokenBucket
+from tests import platform_tasks as tasks
 from tests.eventually import eventually
 from tests.factories import begin, change, hints, post, post_many, reached, state
 from tests.integration.workers.messages import connected, take
@@ -60,8 +60,10 @@ def rabbit_loops(database_url: str, rabbitmq_url: str) -> Iterator[Loops]:
 def pass_time(database: Database, seconds: float) -> None:
     """Make everything older: only the database's clock decides."""
     shift = "- :seconds * interval '1 second'"
-    change(database, f"UPDATE jobs SET run_at = run_at {shift}, started_at = started_at {shift}", seconds=seconds)
-    change(database, f"UPDATE outbox SET due_at = due_at {shift}", seconds=seconds)
+    change(
+        database, f"UPDATE gristmill.jobs SET run_at = run_at {shift}, started_at = started_at {shift}", seconds=seconds
+    )
+    change(database, f"UPDATE gristmill.outbox SET due_at = due_at {shift}", seconds=seconds)
 
 
 def publish_all(relay: Relay) -> None:
@@ -161,12 +163,16 @@ def test_a_lost_hint_has_its_turn_when_all_before_it_are_published(
     early = post(database, tasks.effect, key="k")
     pass_time(database, 60)
     lost = post(database, tasks.effect, key="k")
-    change(database, "DELETE FROM outbox WHERE job_id = :id", id=lost)
+    change(database, "DELETE FROM gristmill.outbox WHERE job_id = :id", id=lost)
     pass_time(database, GRACE + 1)
     assert [loops.lost.look() for _ in range(3)] == [0, 0, 0]
     publish_all(loops.relay)
     assert [hint for _, body in take(broker_url, DATA) for hint in body[0][0]] == [str(early)]
-    change(database, "UPDATE jobs SET state = 'succeeded', finished_at = clock_timestamp() WHERE id = :id", id=early)
+    change(
+        database,
+        "UPDATE gristmill.jobs SET state = 'succeeded', finished_at = clock_timestamp() WHERE id = :id",
+        id=early,
+    )
     assert [loops.lost.look(), loops.lost.look()] == [0, 1]
     assert [hint.job_id for hint in hints(database)] == [lost]
 
@@ -190,7 +196,7 @@ def test_a_job_that_was_tried_between_two_looks_is_no_suspect(
     pass_time(database, GRACE + 1)
     purge(broker_url)
     assert loops.lost.look() == 0
-    change(database, "UPDATE jobs SET attempt = attempt + 1")  # claimed, failed, and on its way again
+    change(database, "UPDATE gristmill.jobs SET attempt = attempt + 1")  # claimed, failed, and on its way again
     assert loops.lost.look() == 0
     assert loops.lost.look() == 1
     assert [hint.job_id for hint in hints(database)] == [job]
@@ -207,7 +213,9 @@ def test_jobs_that_need_no_hint_are_no_suspects(
     if reason != "its hint is in the outbox":
         publish_all(loops.relay)
     if reason == "it is due later":
-        change(database, "UPDATE jobs SET run_at = clock_timestamp() + interval '1 hour', state = 'scheduled'")
+        change(
+            database, "UPDATE gristmill.jobs SET run_at = clock_timestamp() + interval '1 hour', state = 'scheduled'"
+        )
     elif reason == "it runs":
         begin(database, job)
     elif reason == "it was due only just now":

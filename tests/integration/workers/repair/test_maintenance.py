@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from gristmill import tasks
 from gristmill.services.postgres import Postgres
 from gristmill.shared.database.connect import Database
 from gristmill.shared.dead_letters.models import DeadLetter
@@ -21,6 +20,7 @@ from gristmill.workers.loop import Stop
 from gristmill.workers.repair import pruner, reconciler
 from gristmill.workers.repair.broker_depths import BrokerView
 from gristmill.workers.repair.maintenance import Maintenance
+from tests import platform_tasks as tasks
 from tests.eventually import eventually
 from tests.factories import attempts, begin, change, effects, hints, insert_job, letters, post_many, reached, states
 from tests.integration.workers.dead_queues import bury, hint_of, send, waiting
@@ -55,7 +55,10 @@ def database(database_url: str, broker_url: str) -> Iterator[Database]:
 
 
 def make_overdue(database: Database) -> None:
-    change(database, "UPDATE jobs SET lease_until = clock_timestamp() - interval '1 second' WHERE state = 'running'")
+    change(
+        database,
+        "UPDATE gristmill.jobs SET lease_until = clock_timestamp() - interval '1 second' WHERE state = 'running'",
+    )
 
 
 def test_expired_idempotency_keys_are_pruned_bite_by_bite(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,15 +66,15 @@ def test_expired_idempotency_keys_are_pruned_bite_by_bite(database: Database, mo
     with database.transaction() as session:
         session.execute(
             text(
-                "INSERT INTO idempotency_keys (producer_id, key, body_hash, job_id, state, run_at, expires_at) "
-                "SELECT gen_random_uuid(), n::text, '', gen_random_uuid(), 'queued', now(), "
+                "INSERT INTO gristmill.idempotency_keys (producer_id, key, body_hash, job_id, state, run_at, "
+                "expires_at) SELECT gen_random_uuid(), n::text, '', gen_random_uuid(), 'queued', now(), "
                 "now() + interval '1 hour' * CASE WHEN n > 5 THEN 1 ELSE -1 END FROM generate_series(1, 7) AS n"
             )
         )
 
     def left() -> list[str]:
         with database.transaction() as session:
-            return list(session.scalars(text("SELECT key FROM idempotency_keys ORDER BY key")))
+            return list(session.scalars(text("SELECT key FROM gristmill.idempotency_keys ORDER BY key")))
 
     with running(database):
         eventually(lambda: left() == ["6", "7"])
@@ -79,18 +82,23 @@ def test_expired_idempotency_keys_are_pruned_bite_by_bite(database: Database, mo
 
 def test_sessions_that_have_ended_are_pruned_bite_by_bite(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pruner, "BATCH", 2)
-    change(database, "INSERT INTO users (id, email, password_hash) VALUES (gen_random_uuid(), 'a@example.com', '')")
     change(
         database,
-        "INSERT INTO sessions (id, user_id, refresh_hash, expires_at, revoked_at) "
+        "INSERT INTO gristmill.users (id, email, password_hash) VALUES (gen_random_uuid(), 'a@example.com', '')",
+    )
+    change(
+        database,
+        "INSERT INTO gristmill.sessions (id, user_id, refresh_hash, expires_at, revoked_at) "
         "SELECT gen_random_uuid(), users.id, decode(to_hex(n + 16), 'hex'), "
         "now() + interval '1 hour' * CASE WHEN n > 5 THEN 1 ELSE -1 END, CASE WHEN n = 7 THEN now() END "
-        "FROM users, generate_series(1, 8) AS n",
+        "FROM gristmill.users, generate_series(1, 8) AS n",
     )
 
     def left() -> list[int]:
         with database.transaction() as session:
-            return sorted(bytes(each)[0] - 16 for each in session.scalars(text("SELECT refresh_hash FROM sessions")))
+            return sorted(
+                bytes(each)[0] - 16 for each in session.scalars(text("SELECT refresh_hash FROM gristmill.sessions"))
+            )
 
     with running(database):
         eventually(lambda: left() == [6, 8])
@@ -98,10 +106,10 @@ def test_sessions_that_have_ended_are_pruned_bite_by_bite(database: Database, mo
 
 def test_two_maintenance_processes_side_by_side_repair_everything_once(database: Database, executor: Executor) -> None:
     lost = post_many(database, 30, tasks.effect, key="lost")
-    change(database, "DELETE FROM outbox")
+    change(database, "DELETE FROM gristmill.outbox")
     begin(database, *lost)
     unhinted = [insert_job(database, state=State.QUEUED, attempt=0, task="demo.effect", args={"key": "x"})]
-    change(database, "UPDATE jobs SET run_at = run_at - interval '1 minute' WHERE state = 'queued'")
+    change(database, "UPDATE gristmill.jobs SET run_at = run_at - interval '1 minute' WHERE state = 'queued'")
     unlettered = insert_job(database, state=State.DEAD)
     with database.transaction() as session:
         now = session.execute(text("SELECT clock_timestamp() - interval '1 minute'")).scalar_one()
@@ -131,7 +139,7 @@ def test_two_maintenance_processes_side_by_side_repair_everything_once(database:
     with database.transaction() as session:
         made = session.scalars(select(Job.id).where(Job.tags.contains(["schedule:missed"]))).all()
     assert len(made) == 1
-    change(database, "UPDATE jobs SET run_at = clock_timestamp() WHERE state = 'retrying'")
+    change(database, "UPDATE gristmill.jobs SET run_at = clock_timestamp() WHERE state = 'retrying'")
     executor.execute(lost)
     assert effects(database, "lost") == len(lost)
 

@@ -6,13 +6,13 @@ from uuid import UUID
 
 import pytest
 
-from gristmill import tasks
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs import leases
 from gristmill.shared.jobs.enqueue import JobOptions
 from gristmill.shared.states import State
 from gristmill.workers.execute.attempt import Executor
 from gristmill.workers.repair.reconciler import BATCH, take_over_lost
+from tests import platform_tasks as tasks
 from tests.factories import attempts, begin, change, effects, find, hints, insert_job, letters, post, state
 
 pytestmark = pytest.mark.timeout(300, method="thread")
@@ -21,7 +21,10 @@ pytestmark = pytest.mark.timeout(300, method="thread")
 def lose(database: Database, *ids: UUID) -> None:
     """Begin an attempt of each job, by a worker that is not heard of again, and let its lease be over."""
     assert len(begin(database, *ids)) == len(ids)
-    change(database, "UPDATE jobs SET lease_until = clock_timestamp() - interval '1 second' WHERE state = 'running'")
+    change(
+        database,
+        "UPDATE gristmill.jobs SET lease_until = clock_timestamp() - interval '1 second' WHERE state = 'running'",
+    )
 
 
 def test_a_job_whose_worker_is_gone_costs_an_attempt_and_is_done_by_another(
@@ -35,7 +38,7 @@ def test_a_job_whose_worker_is_gone_costs_an_attempt_and_is_done_by_another(
     assert (attempt.attempt, attempt.outcome, attempt.worker) == (1, "lost", "lost@nowhere")
     assert attempt.error_code == "WORKER_LOST_001"
     assert len(hints(database, job)) == 2
-    change(database, "UPDATE jobs SET run_at = clock_timestamp()")
+    change(database, "UPDATE gristmill.jobs SET run_at = clock_timestamp()")
     executor.execute([job])
     found = find(database, job)
     assert (found.state, found.attempt, effects(database, "k")) == (State.SUCCEEDED, 2, 1)
@@ -60,7 +63,7 @@ def test_a_job_whose_lock_is_held_gets_more_time_and_is_taken_over_when_it_is_fr
         assert prolonged.state == State.RUNNING
         assert prolonged.lease_until is not None
         assert prolonged.lease_until > overdue
-    change(database, "UPDATE jobs SET lease_until = clock_timestamp() - interval '1 second'")
+    change(database, "UPDATE gristmill.jobs SET lease_until = clock_timestamp() - interval '1 second'")
     assert take_over_lost(database) == 1
     assert state(database, job) == State.RETRYING
 
@@ -68,7 +71,7 @@ def test_a_job_whose_lock_is_held_gets_more_time_and_is_taken_over_when_it_is_fr
 def test_a_job_that_kills_its_worker_each_time_ends_in_a_dead_letter(database: Database) -> None:
     job = post(database, tasks.crash, JobOptions(max_attempts=2), times=-1)
     for _ in range(2):
-        change(database, "UPDATE jobs SET run_at = clock_timestamp()")
+        change(database, "UPDATE gristmill.jobs SET run_at = clock_timestamp()")
         lose(database, job)
         take_over_lost(database)
     assert state(database, job) == State.DEAD
@@ -78,7 +81,7 @@ def test_a_job_that_kills_its_worker_each_time_ends_in_a_dead_letter(database: D
 
 def test_a_lost_job_of_a_task_that_is_no_longer_known_goes_back_all_the_same(database: Database) -> None:
     job = insert_job(database, state=State.RUNNING, task="demo.of_yesterday")
-    change(database, "UPDATE jobs SET lease_until = clock_timestamp() - interval '1 second'")
+    change(database, "UPDATE gristmill.jobs SET lease_until = clock_timestamp() - interval '1 second'")
     assert take_over_lost(database) == 1
     assert state(database, job) == State.RETRYING
 
@@ -101,6 +104,6 @@ def test_two_reconcilers_side_by_side_take_each_job_once(database: Database) -> 
 
 def test_one_round_takes_no_more_than_its_batch(database: Database) -> None:
     jobs = [insert_job(database, state=State.RUNNING) for _ in range(BATCH + 1)]
-    change(database, "UPDATE jobs SET lease_until = clock_timestamp() - interval '1 second'")
+    change(database, "UPDATE gristmill.jobs SET lease_until = clock_timestamp() - interval '1 second'")
     assert [take_over_lost(database), take_over_lost(database)] == [BATCH, 1]
     assert {state(database, job) for job in jobs} == {State.RETRYING}

@@ -10,7 +10,6 @@ from celery import Celery
 from sqlalchemy import select, text
 from uuid_utils.compat import uuid7
 
-from gristmill import tasks
 from gristmill.shared.database.connect import Database
 from gristmill.shared.dead_letters.models import DeadLetter
 from gristmill.shared.dead_letters.queries_broker_letters import RAW_LIMIT
@@ -22,6 +21,7 @@ from gristmill.workers.relay.hint import REVIVALS, message_of
 from gristmill.workers.repair import recorder as recorder_module
 from gristmill.workers.repair.broker_depths import BrokerView
 from gristmill.workers.repair.recorder import MOST_REVIVALS, Recorder
+from tests import platform_tasks as tasks
 from tests.eventually import eventually
 from tests.factories import begin, change, effects, find, hints, insert_job, letters, post, reached, state
 from tests.integration.workers.dead_queues import (
@@ -81,14 +81,18 @@ def rabbit_desk(database_url: str, rabbitmq_url: str) -> Iterator[Desk]:
 def without_hint(database: Database) -> Any:
     """A job that is due, and whose hint has left the outbox."""
     job = post(database, tasks.effect, key="k")
-    change(database, "DELETE FROM outbox")
+    change(database, "DELETE FROM gristmill.outbox")
     return job
 
 
 def make_due(database: Database) -> None:
     """Let the next hint be due, and its job with it."""
-    change(database, "UPDATE outbox SET due_at = clock_timestamp() - interval '1 second'")
-    change(database, "UPDATE jobs SET run_at = (SELECT due_at FROM outbox) WHERE EXISTS (SELECT 1 FROM outbox)")
+    change(database, "UPDATE gristmill.outbox SET due_at = clock_timestamp() - interval '1 second'")
+    change(
+        database,
+        "UPDATE gristmill.jobs SET run_at = (SELECT due_at FROM gristmill.outbox) "
+        "WHERE EXISTS (SELECT 1 FROM gristmill.outbox)",
+    )
 
 
 def test_nothing_to_record_is_no_work(desk: Desk) -> None:
@@ -140,7 +144,7 @@ def test_a_hint_that_nobody_acknowledges_is_delivered_so_often_and_revived_so_of
         if revivals == 0:
             assert [hint.revivals for hint in hints(desk.database)] == [1]
             make_due(desk.database)
-            change(desk.database, "DELETE FROM outbox")
+            change(desk.database, "DELETE FROM gristmill.outbox")
     (letter,) = letters(desk.database, job)
     assert (state(desk.database, job), letter.reason, letter.error_code) == (
         State.DEAD,
@@ -160,9 +164,9 @@ def test_each_revival_waits_twice_as_long_and_after_many_the_job_is_given_up(des
         (hint,) = hints(desk.database)
         assert hint.revivals == revivals + 1
         with desk.database.transaction() as session:
-            waits.append(session.scalar(text("SELECT extract(epoch FROM max(due_at) - now()) FROM outbox")))
+            waits.append(session.scalar(text("SELECT extract(epoch FROM max(due_at) - now()) FROM gristmill.outbox")))
         make_due(desk.database)
-        change(desk.database, "DELETE FROM outbox")
+        change(desk.database, "DELETE FROM gristmill.outbox")
     assert [round(float(wait)) for wait in waits] == pytest.approx([2**n for n in range(MOST_REVIVALS)], abs=2)
     bury(desk.url, desk.app, hint_of(job, revivals=MOST_REVIVALS), "delivery_limit")
     assert desk.record_all() == 1
@@ -196,7 +200,7 @@ def test_a_dead_hint_of_a_job_that_has_ended_or_runs_changes_nothing(desk: Desk,
 
 def test_a_job_whose_hint_expired_after_the_job_did_is_dead_as_expired(desk: Desk) -> None:
     job = without_hint(desk.database)
-    change(desk.database, "UPDATE jobs SET expires_at = clock_timestamp() - interval '1 second'")
+    change(desk.database, "UPDATE gristmill.jobs SET expires_at = clock_timestamp() - interval '1 second'")
     bury(desk.url, desk.app, hint_of(job), "expired")
     desk.record_all()
     assert [letter.reason for letter in letters(desk.database, job)] == ["expired"]

@@ -1,0 +1,1 @@
+"""Write a project and its parts: `gristmill init` and `gristmill new`."""
