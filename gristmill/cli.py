@@ -51,7 +51,7 @@ class _Group(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         name = _COMMANDS[cmd_name][0]
-        module = import_module(name if "." in name else f"gristmill.commands.{name}")
+        module = import_module(name if name.startswith("gristmill.") else f"gristmill.commands.{name}")
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 

@@ -6,16 +6,14 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psycopg2
-from psycopg2 import sql
 from sqlalchemy.engine import make_url
 
 from gristmill import migrations
-from gristmill.shared.database.connect import Database, libpq_url
+from gristmill.shared.database.connect import Database
+from gristmill.testing.queries_databases import copy_database, create_database, drop_database
 
 if TYPE_CHECKING:
     from gristmill.services.postgres import Postgres
@@ -63,7 +61,7 @@ class TestServer:
         """Drop the template, and stop the server that was started."""
         try:
             if self._url:
-                self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.template)
+                drop_database(self._url, self.template)
         finally:
             if self._own is not None:
                 self._own.stop()
@@ -79,7 +77,7 @@ class TestServer:
         """
         from gristmill.shared.plugins.declare_tasks import declare_tasks
 
-        self._execute("CREATE DATABASE {}", self.template)
+        create_database(self._url, self.template)
         url = self.url_of(self.template)
         migrations.upgrade(url)
         if prepare is not None:
@@ -94,18 +92,13 @@ class TestServer:
         """Make a copy of the template, and return its name."""
         self._copies += 1
         name = f"{self.template}_{self._copies}"
-        self._execute("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy", name, self.template)
+        copy_database(self._url, name, template=self.template)
         return name
 
     def drop_copy(self, name: str) -> None:
         """Drop a copy, and end the connections to it."""
-        self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+        drop_database(self._url, name)
 
     def url_of(self, name: str) -> str:
         """Return the URL of one of the server's databases."""
         return make_url(self._url).set(database=name).render_as_string(hide_password=False)
-
-    def _execute(self, statement: str, *names: str) -> None:
-        with closing(psycopg2.connect(libpq_url(self._url))) as connection, connection.cursor() as cursor:
-            connection.autocommit = True
-            cursor.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))

@@ -50,6 +50,7 @@ ROOMS: Final = {
     "gristmill/commands/processes.py": "worker",
     "gristmill/commands/doctor.py": "worker",
     "gristmill/services": "embedded",
+    "gristmill/testing": "embedded",
     "gristmill/up": "embedded",
     "gristmill/demo": "embedded",
     "gristmill/ports.py": "embedded",
