@@ -28,6 +28,8 @@ LOOKED_UP: Final = {
 }  # their programs are taken; importing them would change the system
 NEVER_IMPORTED: Final = {"tzdata"}  # data that zoneinfo reads
 
+HOSTS: Final = {"pytest"}  # it loads us, so it is there
+
 # Modules that are used as parts of the distribution that requires them, and are not listed beside it.
 PART_OF: Final = {
     "amqp": "kombu",
@@ -89,6 +91,7 @@ def missing_from(extra: str, modules: set[str]) -> set[str]:
     """The third-party modules among `modules` that the requirement files of an extra do not list."""
     listed = {canonical(requirement.name) for file in files_of(extra) for requirement in required_in(file)}
     third_party = {module for module in modules if module != "gristmill" and distributions_of(module)}
+    third_party -= HOSTS
     return {each for each in third_party if PART_OF.get(each) not in listed and not distributions_of(each) & listed}
 
 
