@@ -31,7 +31,7 @@ def init(*, name: str, folder: Path | None) -> None:
     from gristmill.generate.new_project import write_project
 
     if name == ".":
-        raise click.UsageError("name the project, too: `gristmill init shop .` writes it into this folder")
+        raise click.UsageError("name the project before the folder: `shop .` writes shop into this folder")
     root = Path(name) if folder is None else folder
     for line in write_project(check_package(name), root.absolute()):
         click.echo(line)

@@ -67,3 +67,9 @@ def test_a_module_of_the_project_that_is_missing_is_no_missing_extra(tmp_path: P
     ended = BareEnvironment(tmp_path, "worker").run("-m", "gristmill", "relay", **SETTINGS)
     assert "No module named 'heavy_library'" in ended.stderr
     assert "needs the extra" not in ended.stderr
+
+
+def test_the_plugin_of_pytest_stands_in_nobodys_way_where_no_extra_is_installed(tmp_path: Path) -> None:
+    (tmp_path / "test_shop.py").write_text("from gristmill import enqueue\n\ndef test_it():\n    assert enqueue\n")
+    ended = BareEnvironment(tmp_path, "", "pytest").run("-m", "pytest", "-q", "test_shop.py")
+    assert "1 passed" in ended.stdout, ended.stdout + ended.stderr
