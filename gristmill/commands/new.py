@@ -162,14 +162,14 @@ def schedule(*, name: str, task_name: str, cron: str, timezone: str, document: s
       gristmill new schedule send-invoices --task invoice.send --cron "30 7 * * mon-fri" --timezone Europe/Berlin
       gristmill new schedule greet --task greeting.send --cron "0 9 * * *" --args '{"name": "A", "to": "a@example.com"}'
     """  # noqa: D301  the same
-    from gristmill.commands.options import read_args
+    from gristmill.commands.common.arguments import read_object
     from gristmill.generate.names import check_schedule
     from gristmill.generate.parts import write_schedule
     from gristmill.shared.schedules.declaration import Schedule
     from gristmill.shared.schedules.defaults import check_default
 
     check_schedule(name)
-    args = read_args(document)
+    args = read_object(document)
     project = _project()
     loaded = _load()
     if any(each.name == name for each in loaded.schedules):

@@ -219,7 +219,7 @@ def test_a_project_and_the_platform_run_side_by_side_whatever_the_project_calls_
         check=False,
     )
     assert listed.returncode == 0, listed.stderr
-    assert "demo.echo" in {row["task"] for row in json.loads(listed.stdout)}
+    assert "demo.echo" in {row["name"] for row in json.loads(listed.stdout)["items"]}
     assert up.stop() == 0, up.output
 
 
