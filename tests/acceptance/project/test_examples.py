@@ -12,7 +12,7 @@ from typing import NamedTuple
 import psycopg2
 import pytest
 
-from tests.acceptance.project.built_wheel import write_constraints
+from tests.acceptance.project.built_wheel import build_wheel
 from tests.acceptance.project.web_application import Example, WebApplication, serving
 from tests.eventually import eventually
 
@@ -80,15 +80,15 @@ MOMENTS = {
 
 
 @pytest.fixture(scope="module")
-def constraints(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_constraints(tmp_path_factory.mktemp("wheel"))
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module", params=EXAMPLES, ids=str)
-def web(request: pytest.FixtureRequest, constraints: Path) -> Iterator[WebApplication]:
+def web(request: pytest.FixtureRequest, wheel: Path) -> Iterator[WebApplication]:
     """An application whose README was followed: its own tests have passed, and it has answered the first request."""
     example: Example = request.param
-    with serving(example, constraints) as web:
+    with serving(example, wheel) as web:
         web.select(example.before_refusal)
         yield web
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -19,6 +20,7 @@ import psycopg2
 from bench.first_project import Reader, Step, read_steps, shell_environment, split_at_run
 from gristmill.ports import LOOPBACK, free_port
 from gristmill.up.folder import read_exports
+from tests.acceptance.project.built_wheel import write_constraints
 from tests.acceptance.ups import ROOT, folder_for
 from tests.eventually import eventually
 
@@ -113,16 +115,19 @@ class WebApplication:
 
 
 @contextmanager
-def serving(example: Example, constraints: Path) -> Iterator[WebApplication]:
+def serving(example: Example, wheel: Path) -> Iterator[WebApplication]:
     """Do all that the README of an example says; yield the web application while it and the platform run."""
     with folder_for(None) as folder:
         ours = {name: value for name, value in os.environ.items() if not name.startswith(("GRISTMILL_", "PYTHON"))}
-        env = ours | shell_environment(folder) | {"PIP_CONSTRAINT": str(constraints), "HOME": ours["HOME"]}
+        pins = str(write_constraints(folder))
+        env = ours | shell_environment(folder) | {"PIP_CONSTRAINT": pins, "HOME": ours["HOME"]}
         reader = Reader(folder, env)
         reader.here = folder / example.folder
         left_out = shutil.ignore_patterns("__pycache__", ".*", "*.egg-info")
         shutil.copytree(ROOT / "examples" / example.folder, reader.here, ignore=left_out)
         before, meanwhile = split_at_run(read_steps(reader.here / "README.md"))
+        # In place of the published one. pip keeps what is there, and old ones take no URL for a package and its extra.
+        reader.follow(Step(f"python3 -m venv .venv\n.venv/bin/pip install --no-deps {shlex.quote(str(wheel))}"))
         for step in before:
             reader.follow(step)
         (command,) = [step.text for step in meanwhile if SERVES in step.text]
