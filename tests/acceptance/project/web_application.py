@@ -119,7 +119,7 @@ def serving(example: Example, wheel: Path) -> Iterator[WebApplication]:
     """Do all that the README of an example says; yield the web application while it and the platform run."""
     with folder_for(None) as folder:
         ours = {name: value for name, value in os.environ.items() if not name.startswith(("GRISTMILL_", "PYTHON"))}
-        pins = str(write_constraints(folder))
+        pins = str(write_constraints(wheel.parent))  # its path has no space, which ends a name there
         env = ours | shell_environment(folder) | {"PIP_CONSTRAINT": pins, "HOME": ours["HOME"]}
         reader = Reader(folder, env)
         reader.here = folder / example.folder
