@@ -12,7 +12,10 @@ from gristmill.shared.database.columns import SCHEMA
 from tests.source import ROOT, files, location, tree
 
 TABLES = "|".join(sorted(table.name for chain in all_chains() for table in chain.metadata.tables.values()))
-BEFORE_A_TABLE = r"FROM(?: ONLY)?|JOIN|INTO|UPDATE(?: ONLY)?|TRUNCATE|ANALYZE|VACUUM(?: \([^)]*\)| FULL)?|(?:LOCK|ALTER|DROP|TRUNCATE) TABLE|LIKE"
+BEFORE_A_TABLE = (
+    r"FROM(?: ONLY)?|JOIN|INTO|UPDATE(?: ONLY)?|TRUNCATE|ANALYZE|VACUUM(?: \([^)]*\)| FULL)?"
+    r"|(?:LOCK|ALTER|DROP|TRUNCATE) TABLE|LIKE"
+)
 UNNAMED = re.compile(
     rf"(?<!DISTINCT )\b(?:{BEFORE_A_TABLE})\s+(?:{SCHEMA}\.\w+(?:\s+(?:AS\s+)?\w+)?,\s*)*(?:{TABLES})\b(?![.(])"
     rf"|'(?:{TABLES})'\s*(?:::|AS)\s*regclass|_size\('(?:{TABLES})'"
