@@ -11,7 +11,8 @@ from gristmill.migrations.chains import all_chains
 from gristmill.shared.database.columns import SCHEMA
 from tests.source import ROOT, files, location, tree
 
-TABLES = "|".join(sorted(table.name for chain in all_chains() for table in chain.metadata.tables.values()))
+OURS = {table.name for chain in all_chains() for table in chain.metadata.tables.values()}
+TABLES = "|".join(sorted({*OURS, *(chain.version_table for chain in all_chains())}))
 BEFORE_A_TABLE = (
     r"FROM(?: ONLY)?|JOIN|INTO|UPDATE(?: ONLY)?|TRUNCATE|ANALYZE|VACUUM(?: \([^)]*\)| FULL)?"
     r"|(?:LOCK|ALTER|DROP|TRUNCATE) TABLE|LIKE"
@@ -52,6 +53,7 @@ def texts(file: Path) -> Iterator[tuple[ast.AST, str]]:
         "DELETE FROM ONLY fires",
         "SELECT 1 FROM a LEFT JOIN users ON true",
         "VACUUM (ANALYZE) gristmill.jobs, outbox",
+        "SELECT version_num FROM alembic_version",
         "SELECT 'jobs'::regclass",
         "SELECT CAST('jobs' AS regclass)",
     ],
