@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gristmill.shared.settings import Settings
 
 POLL_SECONDS: Final = 0.5  # between two looks at a job that is followed
-# Importing the tasks takes a third of a second, which these operations do not need.
+# Importing the tasks takes most of the time of a command; these operations need the queues of the plugins only.
 _WITHOUT_TASKS: Final = frozenset(
     {"search_jobs", "count_jobs", "search_dead_letters", "count_dead_letters", "group_dead_letters", "list_queues"}
 )
@@ -110,9 +110,11 @@ def _room_of(operation: str) -> str:
 
 
 def _function_of(room: str, operation: str) -> Callable[..., Any]:
-    if operation not in _WITHOUT_TASKS:
-        from gristmill.shared.plugins.load import load_plugins
+    from gristmill.shared.plugins.load import load_plugins, load_queues
 
+    if operation in _WITHOUT_TASKS:
+        load_queues()
+    else:
         load_plugins()
     module = import_module(f"gristmill.backends.database_operations.{room}")
     function: Callable[..., Any] = getattr(module, operation)

@@ -51,6 +51,20 @@ class Loaded(NamedTuple):
 
 
 @cache
+def load_queues() -> tuple[Plugin, ...]:
+    """Add the queues of all plugins and return these, without importing their tasks: for what only lists and counts.
+
+    Raises:
+        PluginError: a queue is wrong or taken.
+    """
+    plugins = discover_plugins()
+    for plugin in plugins:
+        for queue in plugin.queues:
+            QUEUES.add(queue, f"the plugin {plugin.name}")
+    return plugins
+
+
+@cache
 def load_plugins() -> Loaded:
     """Add the queues of all plugins, import their tasks, and check what they declare. Repeating it costs nothing.
 
@@ -59,10 +73,7 @@ def load_plugins() -> Loaded:
         TaskDefinitionError: a task is declared wrongly, or its name is taken.
         Exception: whatever a module of a plugin raises when it is imported, with a note that names the plugin.
     """
-    plugins = discover_plugins()
-    for plugin in plugins:
-        for queue in plugin.queues:
-            QUEUES.add(queue, f"the plugin {plugin.name}")
+    plugins = load_queues()
     for module in CORE:
         import_named(module, source="the platform")
     for plugin in plugins:

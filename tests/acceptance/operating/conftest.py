@@ -13,6 +13,7 @@ from uuid_utils.compat import uuid7
 from gristmill import ports
 from gristmill.services.postgres import Postgres
 from gristmill.shared.database.connect import Database
+from gristmill.shared.plugins.load import load_plugins
 from gristmill.shared.producers.queries import create_producer
 from gristmill.shared.producers.queries_keys import create_key
 from gristmill.shared.settings import environment
@@ -62,6 +63,7 @@ def web(
     servers_folder: Path, postgres_server: Postgres, migrated_template: str, fresh_valkey_url: Callable[[], str]
 ) -> Iterator[Web]:
     """A platform without workers: what is posted stays as a test has made it."""
+    load_plugins()
     services = {
         "GRISTMILL_BROKER_URL": fresh_valkey_url(),
         "GRISTMILL_REDIS_URL": fresh_valkey_url(),

@@ -126,9 +126,12 @@ def test_many_are_changed_only_after_a_yes(web: Web, laptop: Place) -> None:
         screen = open_screen(*command, env=laptop.env, folder=laptop.folder)
         screen.wait_for("[y/N]")
         assert f"jobs on {web.cluster.url}" in screen.shown
+        meanwhile = post(web.database, "demo.echo", message="m")
         screen.type(answer)
         assert screen.end() == code
         assert {state(web.database, job) for job in jobs} == {after}
+        assert state(web.database, meanwhile) == "queued"  # it was not counted when the question was asked
+    laptop.says(*command)
     screen = open_screen(*command, "--yes", env=laptop.env, folder=laptop.folder)
     assert (screen.end(), "nothing was done" in screen.shown) == (0, True)
 
