@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,9 @@ class TestServer:
         self._folder: Path | None = None
         self._url = url or ""
         self._run = uuid.uuid4().hex[:8]
-        self._copies = 0
+        self._number = 0
+        self._next: Future[str] | None = None
+        self._copies, self._drops = (ThreadPoolExecutor(1, thread_name_prefix="databases") for _ in range(2))
 
     @property
     def template(self) -> str:
@@ -60,6 +63,10 @@ class TestServer:
     def stop(self) -> None:
         """Drop the template, and stop the server that was started."""
         try:
+            if self._next is not None:
+                self.drop_copy(self._next.result(START_SECONDS))
+            for pool in (self._copies, self._drops):
+                pool.shutdown(wait=True)
             if self._url:
                 drop_database(self._url, self.template)
         finally:
@@ -89,15 +96,22 @@ class TestServer:
             database.dispose()
 
     def make_copy(self) -> str:
-        """Make a copy of the template, and return its name."""
-        self._copies += 1
-        name = f"{self.template}_{self._copies}"
-        copy_database(self._url, name, template=self.template)
+        """Return the name of a copy of the template. The next one is made meanwhile, so that a test need not wait."""
+        name = (self._next or self._begin_copy()).result(START_SECONDS)
+        self._next = self._begin_copy()
         return name
 
     def drop_copy(self, name: str) -> None:
-        """Drop a copy, and end the connections to it."""
-        drop_database(self._url, name)
+        """Drop a copy, and end the connections to it, while other tests run."""
+        self._drops.submit(drop_database, self._url, name)
+
+    def _begin_copy(self) -> Future[str]:
+        self._number += 1
+        return self._copies.submit(self._copy, f"{self.template}_{self._number}")
+
+    def _copy(self, name: str) -> str:
+        copy_database(self._url, name, template=self.template)
+        return name
 
     def url_of(self, name: str) -> str:
         """Return the URL of one of the server's databases."""
