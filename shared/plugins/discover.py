@@ -150,7 +150,7 @@ def _project(folder: Path) -> list[Found]:
         raise PluginError(msg)
     for root in (folder / "src", folder):
         if root.is_dir() and str(root) not in sys.path:
-            sys.path.insert(0, str(root))
+            sys.path.append(str(root))  # last: a redis.py of the project is none of the libraries'
     return [Found(None, reference, source)]
 
 

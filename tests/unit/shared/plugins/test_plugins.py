@@ -152,6 +152,14 @@ def test_a_module_that_fails_stops_the_process_with_its_traceback_and_the_plugin
     assert "shop.jobs was imported because it is named by tasks of the plugin shop" in error
 
 
+def test_modules_of_the_project_hide_none_of_a_library(project: Path) -> None:
+    for name in ("marshmallow", "orjson", "queue", "celery"):
+        (project / f"{name}.py").write_text("raise RuntimeError('the module of the project')\n")
+    ended = load(project)
+    assert ended.returncode == 0, ended.stderr
+    assert "shop" in ended.stdout.splitlines()[0].split()
+
+
 def test_a_project_in_a_src_folder_is_found(project: Path) -> None:
     (project / "src").mkdir()
     (project / "shop").rename(project / "src" / "shop")
