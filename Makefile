@@ -23,7 +23,7 @@ UV := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --no-c
 # A file stays in one process, which has servers of its own; the longest come first (tests/conftest.py orders them).
 SPREAD := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help up demo test test-long lint types bench bench-ingress bench-growth bench-peers load-test chaos fuzz format lock clean runtime dev
+.PHONY: help up demo test test-long lint types bench bench-ingress bench-growth bench-imports bench-peers load-test chaos fuzz format lock clean runtime dev
 
 help: ## list what there is
 	@echo "Gristmill: what make can do. ARGS= passes flags on, for instance: make up ARGS=--rabbitmq"
@@ -64,6 +64,9 @@ bench-ingress: dev ## compare: POSTs against a plain Flask and Celery app, batch
 
 bench-growth: dev ## measure: what costs as much with millions of jobs in the tables, bloat, relays, partitions
 	@exec $(BIN)/python -m bench.growth $(ARGS)
+
+bench-imports: dev ## measure: what `from gristmill import enqueue` adds to an application
+	@exec $(BIN)/python -m bench.imports $(ARGS)
 
 bench-peers: dev ## compare with other job queues, in turn: 40 minutes (ARGS="--only celery --rounds 1")
 	@bash requirements/rabbitmq.sh

@@ -41,7 +41,7 @@ class Row:
 
 @dataclass(slots=True)
 class Report:
-    """All rows of a run, and what the machine was like meanwhile."""
+    """All rows of a run, and what the machine was like meanwhile. `broker` is empty where no server runs."""
 
     broker: str
     rows: list[Row] = field(default_factory=list)
@@ -92,10 +92,15 @@ class Report:
         loads = ", ".join(f"{part} {load:.1f}" for part, load in self.loads.items())
         return [
             f"{self.began:%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, Python {platform.python_version()}",
-            f"broker {self.broker}; Postgres durable, a sync of its disk takes {self.sync_ms:.1f} ms",
+            *self._servers(),
             f"load average of the minute before each part: {loads}",
             *self.remarks,
         ]
+
+    def _servers(self) -> list[str]:
+        if not self.broker:
+            return []
+        return [f"broker {self.broker}; Postgres durable, a sync of its disk takes {self.sync_ms:.1f} ms"]
 
     def write(self, path: Path) -> None:
         """Write all of it as JSON."""

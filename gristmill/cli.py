@@ -2,6 +2,7 @@
 
 import os
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Final, NoReturn
 
@@ -21,16 +22,20 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "flower": ("processes", "Serve Flower, the workers' dashboard."),
     "doctor": ("doctor", "Check the settings and everything that they name."),
     "db": ("db", "Migrate the database's schema."),
-    "keys": ("keys", "Create, list, rotate and revoke API keys."),
-    "jobs": ("jobs", "List, count, show, post, cancel and run jobs."),
-    "dead-letters": ("dead_letters", "List, group, show, redrive and discard dead letters."),
-    "schedules": ("schedules", "List, show, run, pause, resume and backfill schedules."),
-    "queues": ("queues", "List, pause and resume queues."),
-    "tasks": ("tasks", "List the tasks that jobs can be posted for."),
+    "jobs": ("operating.jobs", "List, count, show, post, cancel, run and follow jobs."),
+    "dead-letters": ("operating.dead_letters", "List, group, show, redrive and discard dead letters."),
+    "queues": ("operating.queues", "List, show, pause and resume queues."),
+    "schedules": ("operating.schedules", "List, show, run, pause, resume, create and backfill schedules."),
+    "tasks": ("operating.tasks", "List and show the tasks that jobs can be posted for."),
+    "producers": ("operating.producers", "List, show, change and disable producers."),
+    "keys": ("operating.keys", "Create, list, rotate and revoke API keys."),
+    "profile": ("profile", "Keep the URLs and keys of several platforms."),
+    "completion": ("completion", "Let the shell complete commands and names."),
     "deploy": ("gristmill.deploy.command", "Print files for Compose and Kubernetes, with all queues."),
     "init": ("new", "Write a project of your own."),
     "new": ("new", "Write a task, a table, a mail template or a schedule into your project."),
 }
+PROFILE: Final = "gristmill.profile"  # of a context: the value of --profile, wherever it stands
 _INTERRUPTED: Final = 130  # what a shell reports for a program that SIGINT ended
 
 
@@ -50,6 +55,15 @@ class _Group(click.Group):
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in _COMMANDS and not args[0].startswith("-"):
+            close = get_close_matches(args[0], _COMMANDS, n=1)
+            meant = f" Did you mean {close[0]!r}?" if close else ""
+            ctx.fail(f"No such command {args[0]!r}.{meant}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx
         with formatter.section("Commands"):
@@ -58,7 +72,9 @@ class _Group(click.Group):
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__, prog_name="gristmill")
-def cli() -> None:
+@click.option("--profile", metavar="NAME", help="Work on the platform of this profile; see `gristmill profile`.")
+@click.pass_context
+def cli(ctx: click.Context, profile: str | None) -> None:
     """Background jobs that end exactly once: a thin HTTP ingress, Celery workers, Postgres as the record.
 
     \b
@@ -70,7 +86,10 @@ def cli() -> None:
       gristmill doctor                               check everything, and say how to mend what fails
 
     Settings are read from GRISTMILL_… variables and from .env, or else from a `gristmill up` that runs in this folder.
+    With GRISTMILL_URL and GRISTMILL_API_KEY, or a profile, commands work on a platform elsewhere, over HTTP.
     """  # noqa: D301  click's mark for text that is not to be wrapped
+    if profile:
+        ctx.meta[PROFILE] = profile
 
 
 def main() -> NoReturn:

@@ -35,12 +35,25 @@ def describe(error: Any) -> str | None:
     if isinstance(error, PermissionError) and error.filename:
         return f"{error.filename} may not be used by this user ({error.strerror}): check who owns it"
     if _is_a("gristmill.shared.errors", "GristmillError", error):
-        details = "".join(f"\n  {path}: {problem}" for path, problem in error.details.items())
+        details = "".join(f"\n  {path}: {_told(problem)}" for path, problem in error.details.items())
         return f"{error.message}{details}"
     for (module, name), problem in _PROBLEMS.items():
         if _is_a(module, name, error):
             return f"{problem}: {_first_line(getattr(error, 'orig', error))}"
     return None
+
+
+def may_pass(error: Exception) -> bool:
+    """Return whether an error may be gone a moment later, as that of a server that starts again."""
+    if _is_a("gristmill.backends.over_http", "UnreachableError", error):
+        return True
+    if _is_a("gristmill.shared.errors", "UnavailableError", error):
+        return True
+    return _is_a("sqlalchemy.exc", "OperationalError", error)
+
+
+def _told(problem: object) -> str:
+    return " ".join(map(str, problem)) if isinstance(problem, (list, tuple)) else str(problem)
 
 
 def _advise(error: object, running: str) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Of a text with our name, so that it is no number that an application locks itself.
 _LOCK: Final = text("SELECT pg_advisory_lock(hashtextextended('gristmill.migrations', 0))")
+LOCK_WAIT: Final = "60s"  # for another process that migrates
 LOCK_TIMEOUT: Final = "5s"  # a migration that waits for a table lock blocks every statement behind it: try again
 STATEMENT_TIMEOUT: Final = "15min"
 
@@ -56,10 +57,11 @@ def upgrade(database_url: str, chains: Sequence[Chain] | None = None) -> None:
         needed_heads(chain)
     with migrating(database_url) as connection:
         make_schema(connection)
-        move_into_schema(connection)
-        for chain in chosen:
-            refuse_unknown(connection, chain)
-        connection.commit()
+        with explained("The look at what the database has"):
+            move_into_schema(connection)
+            for chain in chosen:
+                refuse_unknown(connection, chain)
+            connection.commit()
         for chain in chosen:
             with explained(f"The migration of {chain.name}"):
                 command.upgrade(chain.config(connection), "heads")
@@ -125,7 +127,7 @@ def migrating(database_url: str) -> Iterator[Connection]:
     try:
         with engine.connect() as connection:
             with explained_wait():
-                connection.execute(text("SELECT set_config('statement_timeout', '60s', false)"))
+                connection.execute(text("SELECT set_config('statement_timeout', :wait, false)"), {"wait": LOCK_WAIT})
                 connection.execute(_LOCK)
             connection.execute(
                 text("SELECT set_config('lock_timeout', :lock, false), set_config('statement_timeout', :most, false)"),

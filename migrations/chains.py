@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -59,6 +60,7 @@ class Chain:
         config.set_main_option("script_location", str(HERE))
         config.set_main_option("version_locations", str(self.folder))
         config.set_main_option("path_separator", "os")
+        config.cmd_opts = Namespace(quiet=True)  # the command says what was done
         config.attributes |= {"chain": self, "connection": connection, "as_sql": as_sql}
         return config
 

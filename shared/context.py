@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from gristmill.shared.jobs.options import JobOptions
+
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from gristmill.shared.jobs.enqueue import JobOptions
     from gristmill.shared.settings import Settings
     from gristmill.shared.task import Task
 
@@ -67,7 +68,7 @@ class Context:
 
     def enqueue_in(self, session: Session, task: Task | str, options: JobOptions | None = None, /, **args: Any) -> UUID:
         """Enqueue a child of this job in `session`, for tasks with outside effects."""
-        from gristmill.shared.jobs.enqueue import JobOptions, enqueue  # applications import this module, not that one
+        from gristmill.shared.jobs.enqueue import enqueue  # applications import this module, not that one
 
         chosen = (options or JobOptions()).child_of(self.job_id, self.traceparent)
         return enqueue(session, task, chosen, **args)

@@ -83,7 +83,7 @@ class Task:
         One that was named by text is imported by the first look at it, and compared with the schema then.
 
         Raises:
-            TaskDefinitionError: it does not fit the schema, or cannot be imported.
+            TaskDefinitionError: it does not fit the schema, or its module has no such function.
         """
         return load_handler(self.named_handler, self.name, self.schema)
 
@@ -101,7 +101,8 @@ class Task:
         """Import what is named by text, as a worker does at its start.
 
         Raises:
-            TaskDefinitionError: a handler does not fit the schema, or cannot be imported.
+            TaskDefinitionError: a handler does not fit the schema, or a module has no such function.
+            Exception: whatever a module raises when it is imported, with a note that names the task.
         """
         _ = self.handler, self.many
 

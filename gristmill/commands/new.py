@@ -31,7 +31,7 @@ def init(*, name: str, folder: Path | None) -> None:
     from gristmill.generate.new_project import write_project
 
     if name == ".":
-        raise click.UsageError("name the project, too: `gristmill init shop .` writes it into this folder")
+        raise click.UsageError("name the project before the folder: `shop .` writes shop into this folder")
     root = Path(name) if folder is None else folder
     for line in write_project(check_package(name), root.absolute()):
         click.echo(line)
@@ -162,14 +162,14 @@ def schedule(*, name: str, task_name: str, cron: str, timezone: str, document: s
       gristmill new schedule send-invoices --task invoice.send --cron "30 7 * * mon-fri" --timezone Europe/Berlin
       gristmill new schedule greet --task greeting.send --cron "0 9 * * *" --args '{"name": "A", "to": "a@example.com"}'
     """  # noqa: D301  the same
-    from gristmill.commands.options import read_args
+    from gristmill.commands.common.arguments import read_object
     from gristmill.generate.names import check_schedule
     from gristmill.generate.parts import write_schedule
     from gristmill.shared.schedules.declaration import Schedule
     from gristmill.shared.schedules.defaults import check_default
 
     check_schedule(name)
-    args = read_args(document)
+    args = read_object(document)
     project = _project()
     loaded = _load()
     if any(each.name == name for each in loaded.schedules):

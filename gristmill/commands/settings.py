@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gristmill.shared.errors import SettingsError
     from gristmill.shared.settings import Settings
     from gristmill.shared.task import Registry
 
@@ -15,6 +16,7 @@ def command_settings() -> "Settings":
     Raises:
         SettingsError: with everything that is missing or wrong, and the cure.
     """
+    from gristmill.shared.errors import SettingsError
     from gristmill.shared.settings import load_settings
     from gristmill.up.environment import given_settings
     from gristmill.up.folder import DEFAULT, read_exports
@@ -22,7 +24,10 @@ def command_settings() -> "Settings":
     given = given_settings()
     if "GRISTMILL_DATABASE_URL" not in given:
         os.environ.update({**read_exports(DEFAULT / "settings"), **given})
-    return load_settings(Path(".env"))
+    try:
+        return load_settings(Path(".env"))
+    except SettingsError as error:
+        raise _without_database(error) from error
 
 
 def load_registry() -> "Registry":
@@ -33,3 +38,25 @@ def load_registry() -> "Registry":
     load_plugins()
 
     return registry
+
+
+def _without_database(error: "SettingsError") -> "SettingsError":
+    """Return the error for a command that needs the server, where only the URL of an API is given."""
+    from gristmill.backends.target import choose_target
+    from gristmill.shared.errors import GristmillError
+
+    if os.environ.get("GRISTMILL_DATABASE_URL"):
+        return error
+    try:
+        address = choose_target().address
+    except GristmillError:
+        return error
+    if address is None:
+        hint = "\nTo work on a platform elsewhere, set GRISTMILL_URL and GRISTMILL_API_KEY, or see `gristmill profile`"
+        return type(error)(f"{error.message}{hint}", error.details)
+    msg = (
+        f"This command works on the server, with the database's settings (GRISTMILL_DATABASE_URL and others); here is "
+        f"only {address.url} ({address.origin}). By the URL work jobs, dead-letters, queues, schedules, tasks, "
+        "producers and keys"
+    )
+    return type(error)(msg)

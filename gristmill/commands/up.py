@@ -21,6 +21,7 @@ def up(*, rabbitmq: bool, port: int | None, data: Path, no_flower: bool, no_mail
 
     In the folder of a project (`gristmill init`), its tasks, tables, templates, queues and schedules are part of it.
     When one of its Python files or templates changes, all processes are replaced. Workers finish their jobs first.
+    A change of .env takes effect at the next start.
 
     Data, logs and secrets are kept in .gristmill/ of this folder. GRISTMILL_DATABASE_URL, GRISTMILL_BROKER_URL,
     GRISTMILL_REDIS_URL and GRISTMILL_SMTP_URL, in the environment or in .env, each replace an embedded server by

@@ -42,7 +42,7 @@ def write_task(project: Project, name: str, *, queue: str, effects: str, args: S
         "fields": _paragraph("".join(f"    {each.name} = {each.field}\n" for each in args), before=True),
         "signature": _signature(function, args),
         "repeating": _wrap(_REPEATING[effects]),
-        "sample": "".join(f", {each.name}={each.kind.sample}" for each in args if not each.optional),
+        "call": _call(name, args),
     }
     files = {
         project.folder / "jobs" / f"{function}.py": render("parts/task.py", values),
@@ -126,6 +126,12 @@ def _signature(function: str, args: Sequence[Column]) -> str:
         if len(line) <= LINE
         else "\n".join([f"def {function}(", *(f"    {each}," for each in parameters), ") -> None:"])
     )
+
+
+def _call(name: str, args: Sequence[Column]) -> str:
+    words = [f'"{name}"', *(f"{each.name}={each.kind.sample}" for each in args if not each.optional)]
+    line = f"    mill.run({', '.join(words)})"
+    return line if len(line) <= LINE else "\n".join(["    mill.run(", *(f"        {each}," for each in words), "    )"])
 
 
 def _model_column(column: Column) -> str:

@@ -33,7 +33,7 @@ def find_project(root: Path) -> Project:
     """
     reference = project_reference(root)
     if reference is None:
-        above = next((each for each in root.parents if _is_project(each)), None)
+        above = project_above(root)
         where = f"run it in {above}" if above else "make one with `gristmill init shop`, then `cd shop`"
         msg = f"{root} holds no project (a pyproject.toml with [tool.gristmill] plugin = …): {where}"
         raise GenerateError(msg)
@@ -43,6 +43,11 @@ def find_project(root: Path) -> Project:
             return Project(root, package, folder)
     msg = f"[tool.gristmill] in {root / 'pyproject.toml'} names {reference}, and there is no folder {package}"
     raise GenerateError(msg)
+
+
+def project_above(folder: Path) -> Path | None:
+    """Return the nearest folder above that holds a project, for somebody who is in a folder of it."""
+    return next((each for each in folder.parents if _is_project(each)), None)
 
 
 def _is_project(folder: Path) -> bool:

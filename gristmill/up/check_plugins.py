@@ -1,4 +1,4 @@
-"""Load all plugins as the processes do, and print the workers that they need; run as a process of its own.
+"""Load all plugins as the processes do, and write down the workers that they need; run as a process of its own.
 
 `up` asks before it replaces what runs, so that a mistake in a project's file stops nothing.
 """
@@ -38,16 +38,20 @@ def describe_failure(error: BaseException) -> str:
 
 
 def main() -> int:
-    """Print the workers as JSON; or, on standard error, what is wrong, and return 1."""
+    """Write the workers into a file, as JSON; or say on standard error what is wrong, and return 1.
+
+    The command line names the file, and those that have changed.
+    """
+    answer, *changed = sys.argv[1:]
     try:
-        for name in sys.argv[1:]:
+        for name in changed:
             _compile(Path(name))
         workers = planned_workers()
         _load_the_rest()
     except Exception as error:  # noqa: BLE001  whatever a project's module raises is described
         sys.stderr.write(f"{describe_failure(error)}\n")
         return 1
-    sys.stdout.write(f"{json.dumps(workers)}\n")
+    Path(answer).write_text(json.dumps(workers), encoding="utf-8")
     return 0
 
 

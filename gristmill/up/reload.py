@@ -18,6 +18,7 @@ from gristmill.up.unit import Program
 
 MOST_RETIRED: Final = 2  # programs of one name that still finish their work; the next reload waits for one of them
 STEP_SECONDS: Final = 120.0  # for loading the plugins, for the migrations, and for the start of the processes
+WEB_SECONDS: Final = 40.0  # for the ingress to finish its requests, of which it has 25
 _SHOWN_LINES: Final = 20  # of what went wrong
 _LAST: Final = frozenset({"web", "beat", "maintenance"})  # replaced when the rest is in its place
 _STEPS_END: Final = object()
@@ -50,6 +51,7 @@ class Reload:
         self._terminal = terminal
         self._is_answering = is_answering
         self._log = launcher.logs / "reload.log"
+        self._answer = launcher.logs / ".reload.json"  # a file, because a project's modules may print
         self._steps: Steps | None = None
         self._fresh: list[Program] = []
         if not files.is_complete:
@@ -64,8 +66,12 @@ class Reload:
         """Begin a reload when something has changed, or take the next step of the one that is under way."""
         if self._steps is None and (changed := self._files.find()):
             self._steps = self._reload(changed)
-        if self._steps is not None and next(self._steps, _STEPS_END) is _STEPS_END:
-            self._steps = None
+        try:
+            if self._steps is not None and next(self._steps, _STEPS_END) is _STEPS_END:
+                self._steps = None
+        except OSError as error:  # no process or file to be had: what runs goes on, and so does `up`
+            self._terminal.line(f"Not reloaded: {error}")
+            self.stop()
 
     def stop(self) -> None:
         """Give up: what was started and supervised by nobody yet is left to the supervisor to stop."""
@@ -76,9 +82,9 @@ class Reload:
         yield from self._wait_for_room()
         began = time.monotonic()
         _forget_bytecode(changed)
-        if not (yield from self._run(python_module("gristmill.up.check_plugins", *changed))):
+        if not (yield from self._run(python_module("gristmill.up.check_plugins", self._answer, *changed))):
             return self._refuse(changed, process.tail(self._log, _SHOWN_LINES))
-        workers = json.loads(self._log.read_text(encoding="utf-8").splitlines()[-1])
+        workers = json.loads(self._answer.read_text(encoding="utf-8"))
         has_migrations = any(path.parent.name == "versions" for path in changed)
         if has_migrations and not (yield from self._run(gristmill_command("db", "upgrade"))):
             return self._refuse(changed, process.tail(self._log, _SHOWN_LINES))
@@ -158,10 +164,15 @@ class Reload:
             self._supervisor.remove(name)
             if name != "web":
                 self._start(name, arguments)
-        while self._supervisor.retired("web"):
+        ends_at = time.monotonic() + WEB_SECONDS
+        while self._supervisor.retired("web") and time.monotonic() < ends_at:
             yield
         self._start("web", plan["web"])
+        ends_at = time.monotonic() + STEP_SECONDS
         while not self._is_answering():  # should it die, the supervisor reports it and starts it again
+            if self._supervisor.deaths("web") or time.monotonic() > ends_at:
+                self._terminal.line(f"web does not answer after the reload: see {self._launcher.logs / 'web.log'}")
+                return False
             yield
         return True
 

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from gristmill.generate.project import project_above
 from gristmill.ports import LOOPBACK
 from gristmill.process import ServiceFailedError
 from gristmill.shared.plugins.discover import project_reference
@@ -28,6 +29,7 @@ class _Prepared:
     embedded: Embedded
     url: str
     workers: dict[str, int]
+    is_project: bool
 
 
 def run(options: Options) -> int:
@@ -49,10 +51,12 @@ def run(options: Options) -> int:
         terminal = Terminal()
         platform = Platform(folder, terminal)
         terminal.line(f"Starting Gristmill in {folder.path}")
+        if not prepared.is_project and (above := project_above(Path.cwd())):
+            terminal.line(f"The project in {above} is not part of it: to run that, stop this and start it there")
         try:
             launcher = _start(platform, prepared, folder, terminal, flower=options.flower)
             terminal.line(_screen(prepared, folder, options))
-            if reloads := options.reload and project_reference(Path.cwd()) is not None:
+            if reloads := options.reload and prepared.is_project:
                 _reload_on_change(platform, prepared, launcher)
             what = "A changed file is reloaded. " if reloads else ""
             terminal.line(f"ready in {time.monotonic() - began:.1f} s. {what}Ctrl-C stops it.")
@@ -85,7 +89,8 @@ def _prepare(options: Options, folder: Folder, given: dict[str, str], url: str) 
     }
     os.environ.update({**made, **embedded.settings, **given})
     settings = load_settings(dotenv=None)
-    return _Prepared(settings=settings, embedded=embedded, url=url, workers=_plan_workers())
+    workers, is_project = _plan_workers(), project_reference(Path.cwd()) is not None
+    return _Prepared(settings=settings, embedded=embedded, url=url, workers=workers, is_project=is_project)
 
 
 def _plan_workers() -> dict[str, int]:

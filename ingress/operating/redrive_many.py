@@ -34,6 +34,12 @@ def redrive_many(
     return _answer(done, dry_run=False, matched=done.seen, sample=[])
 
 
+def redrive_all(database: Database, wanted: Specification, *, actor: str, rate: float | None) -> dict[str, Any]:
+    """Redrive all matching dead letters, however long it takes: for a command, which has no time budget."""
+    *_, done = redrive_matching(database, wanted, actor=actor, rate=rate)
+    return _answer(done, dry_run=False, matched=done.seen, sample=[])
+
+
 def _answer(done: RedriveProgress, **more: Any) -> dict[str, Any]:
     return {
         "redriven": done.redriven,

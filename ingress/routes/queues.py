@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 from gristmill.ingress.access.access_rules import requires
 from gristmill.ingress.access.authenticate import current_principal
 from gristmill.ingress.http.api import PREFIX, Blueprint
+from gristmill.ingress.operating.queue_details import show_depth
 from gristmill.ingress.schemas.queues import PauseRequest, QueueAnswer, QueueList
 from gristmill.ingress.services import services
 from gristmill.shared.operating.pause import check_queue, pause_queue, resume_queue
-from gristmill.shared.operating.queries_queue_depths import Depth, list_depths
+from gristmill.shared.operating.queries_queue_depths import list_depths
 from gristmill.shared.queues import QUEUES
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def list_queues() -> dict[str, Any]:
     Includes for each its jobs by state, rates, number of workers, and whether it is paused.
     """
     with services().database.transaction() as session:
-        return {"items": [_show(depth) for depth in list_depths(session)], "next_cursor": None}
+        return {"items": [show_depth(depth) for depth in list_depths(session)], "next_cursor": None}
 
 
 @blueprint.route("/queues/<name>", methods=["GET"], parameters=_NAME)
@@ -74,32 +75,4 @@ def resume_one_queue(name: str) -> dict[str, Any]:
 
 def _show_queue(session: Session, name: str) -> dict[str, Any]:
     (depth,) = list_depths(session, [name])
-    return _show(depth)
-
-
-def _show(depth: Depth) -> dict[str, Any]:
-    queue = QUEUES[depth.queue]
-    paused = None
-    if depth.paused_at is not None:
-        paused = {"since": depth.paused_at, "by": depth.paused_by, "reason": depth.pause_reason}
-    return {
-        "name": queue.name,
-        "purpose": queue.purpose,
-        "ready": depth.ready,
-        "scheduled": depth.scheduled,
-        "retrying": depth.retrying,
-        "running": depth.running,
-        "dead_letters": depth.dead,
-        "more": ["dead_letters" if name == "dead" else name for name in depth.more],
-        "counted_at": depth.counted_at,
-        "oldest_due_at": depth.oldest_due_at,
-        "oldest_waiting_seconds": depth.oldest_seconds,
-        "accepted_a_minute": depth.accepted_a_minute,
-        "started_a_minute": depth.started_a_minute,
-        "workers": depth.workers,
-        "worker_seen_at": depth.worker_seen_at,
-        "last_started_at": depth.last_started_at,
-        "paused": paused,
-        "dead_letter_queue": queue.dead_letter_queue,
-        "time_to_live": queue.time_to_live.total_seconds() if queue.time_to_live is not None else None,
-    }
+    return show_depth(depth)

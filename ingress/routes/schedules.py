@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 from gristmill.ingress.access.access_rules import requires
@@ -10,6 +9,12 @@ from gristmill.ingress.access.authenticate import current_principal
 from gristmill.ingress.http.api import PREFIX, Blueprint, OptionalBodyBlueprint
 from gristmill.ingress.http.cursor import BY_NAME, BY_TIME
 from gristmill.ingress.http.paging import read_page
+from gristmill.ingress.operating.schedule_details import (
+    check_schedule_name,
+    shipped_schedules,
+    show_fire,
+    show_schedule_details,
+)
 from gristmill.ingress.schemas.errors import ErrorEnvelope
 from gristmill.ingress.schemas.schedules import (
     NAME,
@@ -26,19 +31,17 @@ from gristmill.ingress.schemas.schedules import (
     ScheduleRequest,
 )
 from gristmill.ingress.services import services
-from gristmill.shared.errors import InvalidError
-from gristmill.shared.plugins.load import load_plugins
 from gristmill.shared.schedules.backfill import backfill_schedule
 from gristmill.shared.schedules.define import Definition, change_schedule, define_schedule, delete_schedule
-from gristmill.shared.schedules.models import Fire, Schedule
 from gristmill.shared.schedules.queries import get_schedule, list_fires, list_schedules
-from gristmill.shared.schedules.recurrence import next_fires
 from gristmill.shared.schedules.run_now import run_schedule
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy.orm import Session
+
+    from gristmill.shared.schedules.models import Fire
 
 blueprint: Blueprint = OptionalBodyBlueprint(
     "schedules", __name__, url_prefix=PREFIX, description="Rules that enqueue a job whenever they are due."
@@ -60,7 +63,7 @@ def list_all_schedules(wanted: dict[str, Any]) -> dict[str, Any]:
         lambda session, limit, after: list_schedules(session, limit=limit, after=after or ""),
         cursor=BY_NAME,
         key_of=lambda schedule: schedule.name,
-        show=_show,
+        show=show_schedule_details,
     )
 
 
@@ -71,7 +74,7 @@ def list_all_schedules(wanted: dict[str, Any]) -> dict[str, Any]:
 def show_schedule(name: str) -> dict[str, Any]:
     """Show a schedule, with the next times at which it is due."""
     with services().database.transaction() as session:
-        return _show(get_schedule(session, name))
+        return show_schedule_details(get_schedule(session, name))
 
 
 @blueprint.route("/schedules/<name>", methods=["PUT"], parameters=_NAME)
@@ -86,12 +89,12 @@ def put_schedule(wanted: dict[str, Any], name: str) -> tuple[dict[str, Any], int
     Check `next_fires` in the answer. A cron rule follows the wall clock of its time zone. A time that daylight saving
     skips is due when the skipped hour ends, and a time that occurs twice is due once.
     """
-    _check_name(name)
+    check_schedule_name(name)
     with services().database.transaction() as session:
         schedule, is_new = define_schedule(
             session, name, Definition(**wanted), principal=current_principal(), demo=_demo()
         )
-        return _show(schedule), 201 if is_new else 200
+        return show_schedule_details(schedule), 201 if is_new else 200
 
 
 @blueprint.route("/schedules/<name>", methods=["PATCH"], parameters=_NAME)
@@ -106,7 +109,9 @@ def change_one_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
     following the code once it is changed.
     """
     with services().database.transaction() as session:
-        return _show(change_schedule(session, name, wanted, principal=current_principal(), demo=_demo()))
+        return show_schedule_details(
+            change_schedule(session, name, wanted, principal=current_principal(), demo=_demo())
+        )
 
 
 @blueprint.route("/schedules/<name>", methods=["DELETE"], parameters=_NAME)
@@ -119,8 +124,7 @@ def change_one_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
 def delete_one_schedule(name: str) -> None:
     """Delete a schedule and its fires. Their jobs remain."""
     with services().database.transaction() as session:
-        shipped = frozenset(each.name for each in load_plugins().schedules)
-        delete_schedule(session, name, principal=current_principal(), shipped=shipped)
+        delete_schedule(session, name, principal=current_principal(), shipped=shipped_schedules())
 
 
 @blueprint.route("/schedules/<name>/fires", methods=["GET"], parameters=_NAME)
@@ -136,7 +140,7 @@ def list_fires_of_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
         return list_fires(session, name, limit=limit, before=before)
 
     return read_page(
-        services().database, wanted, list_rows, cursor=BY_TIME, key_of=lambda row: row[0].fire_at, show=_show_fire
+        services().database, wanted, list_rows, cursor=BY_TIME, key_of=lambda row: row[0].fire_at, show=show_fire
     )
 
 
@@ -185,25 +189,3 @@ def backfill_one_schedule(wanted: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _demo() -> bool:
     return services().settings.demo_tasks
-
-
-def _check_name(name: str) -> None:
-    if re.fullmatch(NAME, name) is None:
-        msg = f"{name[:100]!r} is not a valid name: use up to 100 lower-case letters, digits, dots, dashes, underscores"
-        raise InvalidError(msg, {"name": [f"must match {NAME}"]})
-
-
-def _show(schedule: Schedule) -> dict[str, Any]:
-    shown = {column.key: getattr(schedule, column.key) for column in Schedule.__table__.columns}
-    return shown | {"next_fires": next_fires(schedule, 5)}
-
-
-def _show_fire(row: tuple[Fire, str | None]) -> dict[str, Any]:
-    fire, state = row
-    return {
-        "fire_at": fire.fire_at,
-        "cause": fire.cause,
-        "job_id": fire.job_id,
-        "state": state,
-        "created_at": fire.created_at,
-    }

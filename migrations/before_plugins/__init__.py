@@ -13,10 +13,10 @@ import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import MetaData, text
 
 from gristmill.migrations.failures import explained
-from gristmill.shared.database.columns import SCHEMA
+from gristmill.shared.database.columns import NAMES, SCHEMA
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -55,7 +55,7 @@ log = structlog.get_logger(__name__)
 class _OldChain:
     """As much of a chain as the environment of Alembic reads."""
 
-    metadata = None
+    metadata = MetaData(naming_convention=NAMES)  # the old revisions name some constraints by it
     version_table = "alembic_version"
 
 

@@ -150,7 +150,7 @@ BEGIN
         SELECT FROM jsonb_path_query(args, '$.** ? (@.type() == "number")') AS number
         WHERE CASE WHEN abs(number::numeric) > 1.7976931348623157e308 THEN true
                    WHEN number::numeric BETWEEN -9223372036854775808 AND 18446744073709551615 THEN false
-                   ELSE number::numeric <> number::double precision::numeric END
+                   ELSE number::numeric <> number::double precision::text::numeric END
     ) THEN
         RETURN 'holds a number beyond 64 bits, which would lose digits: pass it as text';
     END IF;

@@ -24,16 +24,6 @@ def _name_problem(text: str) -> str | None:
     return f"the handler {text!r} must read like `shop.heavy:build_report`: a module, a colon, a function"
 
 
-def _import_handler(text: str) -> Handler:
-    module_name, _, name = text.partition(":")
-    found = getattr(import_module(module_name), name)
-    if not callable(found):
-        msg = f"{text} is a {type(found).__name__}, no function"
-        raise TypeError(msg)
-    handler: Handler = found
-    return handler
-
-
 def summary_of(handler: Handler | str, name: str) -> str:
     """Return the first line of a handler's docstring; the name of the task where there is none."""
     return name if isinstance(handler, str) else (inspect.getdoc(handler) or name).splitlines()[0]
@@ -91,7 +81,8 @@ def load_handler(named: Handler | str, task: str, schema: Schema | None = None) 
         task: the name of its task, for the error.
 
     Raises:
-        TaskDefinitionError: it does not fit the schema, or cannot be imported.
+        TaskDefinitionError: it does not fit the schema, or its module has no such function.
+        Exception: whatever its module raises when it is imported, with a note that names the task.
     """
     handler = named if callable(named) else _imported(named, task)
     problem = None if schema is None else _keyword_problem(handler, schema)
@@ -101,8 +92,14 @@ def load_handler(named: Handler | str, task: str, schema: Schema | None = None) 
 
 
 def _imported(named: str, task: str) -> Handler:
+    module_name, _, name = named.partition(":")
     try:
-        return _import_handler(named)
+        module = import_module(module_name)
     except Exception as error:
-        msg = f"@task {task}: its handler {named} cannot be loaded ({type(error).__name__}: {error})"
-        raise TaskDefinitionError(msg) from error
+        error.add_note(f"@task {task}: importing its handler {named}")
+        raise
+    found = getattr(module, name, None)
+    if not callable(found):
+        raise TaskDefinitionError(f"@task {task}: the module {module_name} has no function {name!r}; correct {named!r}")
+    handler: Handler = found
+    return handler

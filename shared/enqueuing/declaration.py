@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
-
-from marshmallow import fields
+from typing import TYPE_CHECKING, Any
 
 from gristmill.shared.queues import PRIORITY_QUEUE
 
@@ -41,35 +38,12 @@ def _write(time_to_live: timedelta | None) -> str | None:
 
 def _arguments(task: Task) -> dict[str, dict[str, Any]]:
     """Return the JSON types of each argument, and what is special about it. What is false is left out."""
+    contract = task.contract
     return {
         name: {
-            "types": _types_of(field),
-            **({"required": True} if field.required else {}),
-            **({"secret": True} if name in task.secret_args else {}),
+            "types": list(types),
+            **({"required": True} if name in contract.required else {}),
+            **({"secret": True} if name in contract.secret else {}),
         }
-        for name, field in task.schema.load_fields.items()
+        for name, types in contract.types.items()
     }
-
-
-def _types_of(field: fields.Field[Any]) -> list[str]:
-    for kind, types in _TYPES.items():
-        if isinstance(field, kind):
-            return [*types, "null"] if field.allow_none else list(types)
-    return _ANY
-
-
-_ANY: Final = ["array", "boolean", "null", "number", "object", "string"]
-_TYPES: Final[Mapping[type[fields.Field[Any]], tuple[str, ...]]] = {
-    fields.Boolean: ("boolean",),
-    fields.Decimal: ("string",),
-    fields.Integer: ("integer",),
-    fields.Number: ("number",),
-    fields.TimeDelta: ("number",),
-    fields.List: ("array",),
-    fields.Tuple: ("array",),
-    fields.Mapping: ("object",),
-    fields.Nested: ("object",),
-    fields.String: ("string",),
-    fields.DateTime: ("string",),
-    fields.UUID: ("string",),
-}

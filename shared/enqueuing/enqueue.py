@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from gristmill.shared.enqueuing import on_django, on_psycopg, on_sqlalchemy
-from gristmill.shared.enqueuing.arguments import args_to_send, check_options
-from gristmill.shared.enqueuing.queries_call import Call
+from gristmill.shared.enqueuing.prepare_args import args_to_send, check_options
+from gristmill.shared.enqueuing.queries_call import BY_HAND, Call
 from gristmill.shared.enqueuing.refusals import explain
 from gristmill.shared.errors import EnqueueError
 from gristmill.shared.jobs.options import JobOptions
@@ -73,6 +73,6 @@ def _reach(session: object) -> Callable[[Call], Any]:
     msg = (
         f"enqueue cannot use a {type(session).__module__}.{type(session).__qualname__}: pass a Session or Connection "
         "of SQLAlchemy, django.db.connection, or a connection of psycopg2 or psycopg; with any other library execute "
-        "SELECT gristmill.enqueue('the.task', '{…}')"
+        f"the function of the database: {BY_HAND}"
     )
     raise EnqueueError(msg)

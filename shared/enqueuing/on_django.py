@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gristmill.shared.enqueuing.loaded_class import is_instance
-from gristmill.shared.enqueuing.transaction import refuse_autocommit, refuse_other_database
+from gristmill.shared.enqueuing.refused_connections import refuse_autocommit, refuse_other_database
 
 if TYPE_CHECKING:
     from gristmill.shared.enqueuing.queries_call import Call

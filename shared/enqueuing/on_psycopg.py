@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gristmill.shared.enqueuing.loaded_class import is_instance
-from gristmill.shared.enqueuing.transaction import refuse_asynchronous, refuse_autocommit
+from gristmill.shared.enqueuing.queries_call import BY_HAND
+from gristmill.shared.enqueuing.refused_connections import refuse_asynchronous, refuse_autocommit
 
 if TYPE_CHECKING:
     from gristmill.shared.enqueuing.queries_call import Call
@@ -23,9 +24,7 @@ def reach(connection: Any) -> Callable[[Call], Any] | None:
         EnqueueError: it commits by itself, or is to be awaited.
     """
     if is_instance(connection, "psycopg", "AsyncConnection", "AsyncCursor"):
-        cure = (
-            'Execute the function of the database: `await connection.execute("SELECT gristmill.enqueue(%s, %s)", …)`.'
-        )
+        cure = f'Execute the function of the database: `await connection.execute("{BY_HAND}", (task, Jsonb(args)))`.'
         raise refuse_asynchronous(type(connection).__name__, cure)
     if is_instance(connection, "psycopg", "Cursor") or is_instance(connection, "psycopg2.extensions", "cursor"):
         connection = connection.connection

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gristmill.shared.base.secret import SESSION_KEY, Secret
 from gristmill.shared.enqueuing.loaded_class import is_instance
-from gristmill.shared.enqueuing.transaction import refuse_asynchronous, refuse_autocommit, refuse_other_database
+from gristmill.shared.enqueuing.refused_connections import refuse_asynchronous, refuse_autocommit, refuse_other_database
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -35,6 +35,10 @@ _CASTS: Final[Mapping[str, str]] = {
 }
 
 
+# What somebody writes whose library is not known here.
+BY_HAND: Final = "SELECT gristmill.enqueue(%s, %s)"
+
+
 @cache
 def _statement(names: tuple[str, ...], placeholder: str) -> str:
     given = ", ".join(f"{name} => {_CASTS[name].format(placeholder.format(name))}" for name in names)

@@ -81,7 +81,7 @@ def _report_of(error: BaseException | None) -> _Report | None:
 
 
 def _of_psycopg(error: Any) -> _Report | None:
-    diagnostics = getattr(error, "diag", None)
+    diagnostics: Any = getattr(error, "diag", None)
     sqlstate = getattr(diagnostics, "sqlstate", None)
     if sqlstate is None:
         return None

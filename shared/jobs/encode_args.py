@@ -33,7 +33,7 @@ def encode_args(task: str, args: Mapping[str, Any]) -> dict[str, Any]:
 
 def _encode(value: Any) -> str:
     if isinstance(value, Decimal):
-        return str(value)
+        return format(value, "f")  # without an exponent, as the contract of a decimal argument has it
     raise TypeError
 
 

@@ -102,17 +102,6 @@ def list_keys(session: Session, producer: Producer) -> Sequence[ApiKey]:
     return session.scalars(query).all()
 
 
-def list_all_keys(session: Session, *, limit: int) -> list[tuple[Producer, ApiKey]]:
-    """Return at most `limit` keys with their producers, newest first."""
-    query = (
-        select(Producer, ApiKey)
-        .join(ApiKey, ApiKey.producer_id == Producer.id)
-        .order_by(ApiKey.created_at.desc())
-        .limit(limit)
-    )
-    return [(row[0], row[1]) for row in session.execute(query)]
-
-
 def count_admin_keys(session: Session) -> int:
     """Return the number of valid keys with the scope admin; no other transaction changes it before this one ends."""
     session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('gristmill.admin_keys', 0))"))

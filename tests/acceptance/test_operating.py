@@ -37,7 +37,7 @@ def test_jobs_are_cancelled_and_run_now(gristmill: Call, database: Database) -> 
     assert "would cancel" in of(gristmill("jobs", "cancel", waits, "--dry-run"))
     assert state(database, UUID(waits)) == "queued"
     assert of(gristmill("jobs", "cancel", waits)) == f"{waits} is cancelled"
-    assert of(gristmill("jobs", "retry", later)) == f"{later} is due now"
+    assert of(gristmill("jobs", "run", later)) == f"{later} is due now"
     begin(database, UUID(later))
     assert "asked to end it" in of(gristmill("jobs", "cancel", later))
     refused = gristmill("jobs", "retry", later, waits)
@@ -53,8 +53,9 @@ def test_a_dead_job_is_redriven_with_corrected_arguments_or_discarded(
 ) -> None:
     one, two = post(gristmill), post(gristmill)
     die(database, one, two)
-    (group,) = json.loads(of(gristmill("dead-letters", "groups", "--json")))
-    assert (group["task"], group["count"], group["message"]) == ("demo.echo", 2, FAILURE.message)
+    (group,) = json.loads(of(gristmill("dead-letters", "groups", "--json")))["items"]
+    assert (group["task"], group["count"]) == ("demo.echo", 2)
+    assert group["sample"]["error"]["message"] == FAILURE.message
     wrong = gristmill("dead-letters", "redrive", one, "--args", '{"massage": "x"}')
     assert wrong.returncode == 1
     assert "args.message" in wrong.stderr
@@ -115,9 +116,9 @@ def test_a_schedule_is_shown_run_switched_off_and_on_and_made_up_for(
     again = of(gristmill("schedules", "run", name, "--fire-at", "2026-01-01T00:00:00Z"))
     assert again == ran.replace(": job", " had: job")
     assert f"{name} is paused" in of(gristmill("schedules", "pause", name))
-    assert json.loads(of(gristmill("schedules", "list", "--json")))[0]["enabled"] is False
+    assert json.loads(of(gristmill("schedules", "list", "--json")))["items"][0]["enabled"] is False
     assert f"{name} is resumed and fires next at 20" in of(gristmill("schedules", "resume", name))
-    (fired,) = json.loads(of(gristmill("schedules", "fires", name, "--json")))
+    (fired,) = json.loads(of(gristmill("schedules", "fires", name, "--json")))["items"]
     assert (fired["cause"], fired["state"]) == ("run", "queued")
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     span = ["--from", (now - timedelta(hours=4)).isoformat(), "--to", (now - timedelta(hours=1)).isoformat()]

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,19 +10,7 @@ from alembic import command
 from gristmill import migrations, process
 from gristmill.migrations.chains import Chain, all_chains
 from gristmill.migrations.state import read_script
-from gristmill.services.postgres import Postgres
-from tests.conftest import execute, revive
 from tests.migrations.catalogue import connected, relations, tables
-
-
-@pytest.fixture
-def empty_url(postgres_server: Postgres) -> Iterator[str]:
-    """A database without a single table."""
-    revive(postgres_server)
-    name = f"empty_{os.urandom(8).hex()}"
-    execute(postgres_server, "CREATE DATABASE {}", name)
-    yield postgres_server.url_of(name)
-    execute(postgres_server, "DROP DATABASE {} WITH (FORCE)", name)
 
 
 def lag(url: str) -> str | None:

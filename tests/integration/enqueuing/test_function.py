@@ -240,7 +240,8 @@ def test_values_at_the_bounds_are_accepted(application: Application) -> None:
     application.call(
         "'invoice.send', %s, unique_key => repeat('ü', 255), tags => array_fill(repeat('ß', 64), ARRAY[20]), "
         "max_attempts => 100, delay => '366 days'",
-        f'{{"number": 18446744073709551615, "to": "{"9" * 30}", "note": null, "password": {SEALED}, "rate": 1e300}}',
+        f'{{"number": 18446744073709551615, "to": "{"9" * 30}", "note": null, "password": {SEALED}, '
+        '"rate": 1.2345678901234567e300}',
     )
     application.call("'invoice.send', %s", '{"number": 45.0, "to": "x", "password": null, "lines": [[[[]]]]}')
     deep = "[" * 31 + "]" * 31

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gristmill.cli import _COMMANDS
 from gristmill.extras import EXTRAS
 from tests.bare_environment import BareEnvironment
 
@@ -46,7 +47,7 @@ def test_a_command_whose_extra_is_missing_says_what_to_install(base: BareEnviron
     assert ended.returncode == 1
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS])
+@pytest.mark.parametrize("command", ["", *_COMMANDS])
 def test_help_needs_no_extra(base: BareEnvironment, command: str) -> None:
     ended = base.run("-m", "gristmill", *command.split(), "--help")
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -5,12 +5,15 @@ import re
 import subprocess
 import sys
 from contextlib import nullcontext, suppress
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from flask.testing import FlaskClient
+from marshmallow import Schema, fields
+from marshmallow.validate import Range
 
 from gristmill.ingress.app import create_app
 from gristmill.ingress.document.task_schemas import describe_task
@@ -20,6 +23,7 @@ from gristmill.shared.operating.job_filter import JOBS
 from gristmill.shared.plugins.load import load_plugins
 from gristmill.shared.settings import Settings
 from gristmill.shared.task import Task, registry
+from gristmill.shared.task import task as declare
 
 load_plugins()
 STATIC = Path(__file__).parents[3] / "ingress" / "static"
@@ -104,6 +108,28 @@ def test_posting_a_job_is_described_task_by_task(contract: dict[str, Any]) -> No
         component = contract["components"]["schemas"]["Job_" + task.name.replace(".", "_")]
         jsonschema.Draft202012Validator.check_schema(component)
         jsonschema.validate(body["examples"][task.name]["value"], component)
+
+
+def test_limits_of_money_are_told_as_text(settings: Settings) -> None:
+    """One such field kept the ingress from starting."""
+    amount = fields.Decimal(required=True, validate=Range(Decimal("0.01"), Decimal(1000)))
+
+    def pay(ctx: Any, *, amount: Decimal) -> None: ...
+
+    declare(name="demo.pay", queue="data_processing_queue", args=Schema.from_dict({"amount": amount}))(pay)
+    try:
+        document = create_app(settings).test_client().get("/openapi.json").get_json()
+    finally:
+        registry.remove("demo.pay")
+    args = document["components"]["schemas"]["Job_demo_pay"]["properties"]["args"]
+    assert args["properties"]["amount"] == {
+        "type": "string",
+        "format": "decimal",
+        "pattern": r"^\d+(\.\d+)?$",
+        "x-minimum": "0.01",
+        "x-maximum": "1000",
+        "description": "At least 0.01 and at most 1000.",
+    }
 
 
 def test_an_unknown_field_is_outside_the_contract_too(contract: dict[str, Any]) -> None:

@@ -1,5 +1,8 @@
 """Declarations that `@task` accepts, and those that it refuses at import, with the cure."""
 
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -118,6 +121,75 @@ def test_a_name_can_be_taken_once_and_the_error_names_both_places() -> None:
     assert f"in {__name__}, line {second}: the name is taken by the task in {__name__}, line {first}" in str(
         refused.value
     )
+
+
+def by_name(handler: str = f"{__name__}:handler", *, into: Registry | None = None, **options: Any) -> Task:
+    chosen: dict[str, Any] = {"name": "demo.double", "queue": "data_processing_queue", "args": Args, **options}
+    return task(handler=handler, into=into or Registry(), **{"summary": "Double.", **chosen})
+
+
+def many_handlers(calls: Any) -> list[Any]:
+    return [len(calls)]
+
+
+def test_a_handler_may_be_named_by_text_and_is_looked_up_when_it_is_used() -> None:
+    made = by_name(bundle=2, many=f"{__name__}:many_handlers")
+    assert "handler" not in vars(made)
+    assert (made.module, made.summary) == (__name__, "Double.")
+    made.resolve()
+    assert (made.handler, made.many) == (handler, many_handlers)
+    assert made(None, number=4) == 8
+
+
+@pytest.mark.parametrize(
+    ("options", "cure"),
+    [
+        ({"summary": None}, 'write summary="…", one line'),
+        ({"summary": "a\nb"}, "must be one line"),
+        ({"handler": "shop.heavy.build"}, "must read like `shop.heavy:build_report`"),
+        ({"many": "build", "bundle": 2}, "must read like `shop.heavy:build_report`"),
+    ],
+)
+def test_a_name_that_could_not_work_is_refused_at_once(options: dict[str, Any], cure: str) -> None:
+    with pytest.raises(TaskDefinitionError, match=re.escape(cure)):
+        by_name(**options)
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"), [("nothing", "has no function 'nothing'"), ("lacks_one", "the handler lacks ['password']")]
+)
+def test_a_named_handler_that_does_not_fit_is_refused_when_it_is_resolved(name: str, problem: str) -> None:
+    made = by_name(f"{__name__}:{name}")
+    with pytest.raises(TaskDefinitionError, match=re.escape(problem)):
+        made.resolve()
+
+
+def test_a_name_that_is_taken_is_told_with_the_line_of_the_statement() -> None:
+    registry = Registry()
+    declare(into=registry)
+    with pytest.raises(TaskDefinitionError, match=rf"in {__name__}, line \d+: the name is taken"):
+        by_name(into=registry)
+
+
+def test_a_secret_argument_is_sealed_under_the_key_that_a_producer_writes() -> None:
+    schema = Schema.from_dict({"pin": fields.String(data_key="PIN", required=True, metadata={"secret": True})})
+
+    def takes_pin(ctx: Any, *, pin: str) -> None: ...
+
+    assert declare(takes_pin, args=schema).secret_args == {"PIN"}
+
+
+def test_declaring_a_task_loads_no_web_framework_and_no_validator_of_json_schema() -> None:
+    code = """
+import sys
+from marshmallow import Schema, fields
+from gristmill import task
+@task(name="demo.x", queue="q", args=Schema.from_dict({"x": fields.Decimal(required=True)}))
+def handle(ctx, *, x): ...
+print(set("flask apispec jsonschema celery kombu redis structlog environs sqlalchemy".split()) & set(sys.modules))
+"""
+    seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert seen.stdout.strip() == "set()", seen.stderr
 
 
 def test_the_registry_knows_its_tasks_and_hides_demo_tasks_where_they_are_off() -> None:

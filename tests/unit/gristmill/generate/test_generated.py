@@ -77,8 +77,6 @@ def test_it_is_linted_formatted_and_loaded_as_it_is_written(full: Path) -> None:
         assert ended.returncode == 0, ended.stdout
     listed = gristmill(full, "tasks", "list", "--json")
     assert all(f'"{name}"' in listed for name in ("greeting.send", "invoice.send", "parcel.track"))
-    found = call(full, "gristmill.up.check_plugins")
-    assert "shop_queue" in found.stdout or "GRISTMILL_" in found.stderr  # settings are missing here, the plugin is not
 
 
 @pytest.mark.long

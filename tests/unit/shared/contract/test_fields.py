@@ -25,7 +25,7 @@ from marshmallow.validate import (
     Regexp,
 )
 
-from gristmill import tasks  # noqa: F401  fills the registry
+import tests.platform_tasks  # noqa: F401  fills the registry
 from gristmill.shared.contract.contract import Contract, make_contract
 from gristmill.shared.errors import TaskDefinitionError
 from gristmill.shared.task import Registry, Task, registry, task

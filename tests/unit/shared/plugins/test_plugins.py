@@ -128,8 +128,8 @@ def test_a_choice_that_cannot_work_is_refused(project: Path, wanted: str, proble
         ("shop/mill.py", "30 7", "61 7", "The schedule reports: '61 7 * * mon-fri' is no cron expression"),
         ("shop/mill.py", "Europe/Berlin", "Europe/Bern", "'Europe/Bern' is no time zone"),
         ("shop/mill.py", "report.build", "report.biuld", "The schedule reports: No task is called 'report.biuld'"),
-        ("shop/jobs.py", "report_queue", "reports_queue", "in shop.jobs: no queue is called 'reports_queue'"),
-        ("shop/jobs.py", "report.build", "email.send", "@task email.send: the name is taken"),
+        ("shop/jobs.py", "report_queue", "reports_queue", "in shop.jobs, line 6: no queue is called 'reports_queue'"),
+        ("shop/jobs.py", "report.build", "email.send", "line 6: the name is taken by the task in gristmill.tasks."),
     ],
 )  # fmt: skip
 def test_what_is_wrong_stops_the_process_and_names_its_source(

@@ -1,0 +1,1 @@
+"""Output of the command: tables that never fold, single things, ages, and the same again and again."""
