@@ -10,10 +10,20 @@ from typing import Any, Final
 from gristmill.shared.errors import UnknownTaskError
 from gristmill.shared.jobs.encode_args import encode_args
 from gristmill.shared.plugins.load import load_plugins
+from gristmill.shared.plugins.plugin import Plugin
 from gristmill.shared.task import Task, registry
 from gristmill.testing.mill_error import MillError
 
 _OWN: Final = "gristmill.tasks."  # where the tasks of the platform's own plugins are
+
+
+def plugins_of_project() -> list[Plugin]:
+    """Return the plugins that are loaded and do not come with the platform."""
+    return [
+        plugin
+        for plugin in load_plugins().plugins
+        if not plugin.tasks or not all(module.startswith(_OWN) for module in plugin.tasks)
+    ]
 
 
 def find_task(task: Task | str, root: Path) -> Task:
@@ -35,7 +45,7 @@ def find_task(task: Task | str, root: Path) -> Task:
 
 
 def _advice(name: str, root: Path) -> str:
-    own = [each for each in load_plugins().plugins if not all(module.startswith(_OWN) for module in each.tasks)]
+    own = plugins_of_project()
     if not own:
         return (
             f"No plugin of yours was found: name it in {root / 'pyproject.toml'} by [tool.gristmill] "

@@ -14,6 +14,7 @@ from gristmill.shared.plugins.declare_tasks import declare_tasks
 from gristmill.shared.plugins.load import load_plugins
 from gristmill.shared.schedules.defaults import sync_schedules
 from gristmill.testing.clock import Clock
+from gristmill.testing.known_tasks import plugins_of_project
 from gristmill.testing.mail import mail_server
 from gristmill.testing.recording import RecordingExecutor
 from gristmill.testing.server import Server, running
@@ -47,8 +48,10 @@ class Platform:
         """Begin a test: a new copy of the database, no mails, and a clock that is not moved, which is yielded."""
         self.server.renew()
         self.mailbox.clear()
+        # Now and not in the template, so that none is due before its time; those of the platform would only be noise.
+        schedules = [schedule for plugin in plugins_of_project() for schedule in plugin.schedules]
         with self.database.transaction() as session:
-            sync_schedules(session, load_plugins().schedules)  # now, so that none is due before its time
+            sync_schedules(session, schedules)
         clock = Clock(self.database)
         try:
             yield clock

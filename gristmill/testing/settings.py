@@ -19,8 +19,8 @@ _NOWHERE: Final = {
     "secret_key": Secret("for-tests-only-" + "0" * 32),
 }
 _FOR_TESTS: Final[Mapping[str, Any]] = {
-    "lease": 0.6,  # seconds: a handler hears of a cancellation within a third of it
-    "cancel_grace": 365 * 86_400.0,  # then a worker kills its process, which here is the one of the tests
+    "lease": 1.0,  # seconds, the fewest: a handler hears of a cancellation within a third of it
+    "cancel_grace": 3_600.0,  # seconds, the most: then a worker kills its process, which here is that of the tests
     "database_pool_size": 2,  # one for the attempt, one for the heartbeat
     "allow_private_webhooks": True,
     "allow_http_callbacks": True,
