@@ -10,7 +10,7 @@ import click
 
 from gristmill import __version__
 
-# Name, module (of gristmill.commands, if it has no dot), one line of help. Kept here so that --help imports none.
+# Name, module (in gristmill.commands, or its full name), one line of help. Kept here so that --help imports none.
 _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "up": ("up", "Run the whole platform here, without Docker."),
     "demo": ("demo", "Post real jobs of every kind and follow them to their ends."),
@@ -51,7 +51,7 @@ class _Group(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         name = _COMMANDS[cmd_name][0]
-        module = import_module(name if "." in name else f"gristmill.commands.{name}")
+        module = import_module(name if name.startswith("gristmill.") else f"gristmill.commands.{name}")
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 

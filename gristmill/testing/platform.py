@@ -62,7 +62,7 @@ class Platform:
 
 @contextmanager
 def started(
-    root: Path, *, server_url: str | None, changes: Mapping[str, Any], prepare: Callable[[Engine], object]
+    root: Path, *, server_url: str | None, changes: Mapping[str, Any], prepare: Callable[[str], object]
 ) -> Iterator[Platform]:
     """Start what a session needs, and end it when the block ends.
 
@@ -70,7 +70,7 @@ def started(
         root: the folder of the project, whose pyproject.toml names its plugin.
         server_url: a server to make databases on; an embedded one is started without it.
         changes: settings of the project, by attribute.
-        prepare: makes the application's own tables in the template.
+        prepare: makes the application's own tables in the template, given its URL.
 
     Raises:
         MillError: the server or the settings cannot be used; says what to do.
@@ -85,13 +85,13 @@ def started(
         server = stack.enter_context(running(server_url))
         settings = make_settings(server.url, smtp_url, changes)
         stack.enter_context(in_environment(settings))
-        server.prepare(lambda engine: _fill(engine, settings, prepare))
+        server.prepare(lambda engine, url: _fill(engine, url, settings, prepare))
         database = Database(settings, application_name="gristmill testing", recycle=-1)
         stack.callback(database.dispose)
         yield Platform(root, server.url, settings, server, database, RecordingExecutor(database), mailbox)
 
 
-def _fill(engine: Engine, settings: Settings, prepare: Callable[[Engine], object]) -> None:
+def _fill(engine: Engine, url: str, settings: Settings, prepare: Callable[[str], object]) -> None:
     """Migrate the template, make the tables that no migration of a plugin makes, and write the tasks."""
     from dataclasses import replace
 
@@ -99,9 +99,8 @@ def _fill(engine: Engine, settings: Settings, prepare: Callable[[Engine], object
     from gristmill.migrations.chains import metadata_of
     from gristmill.shared.settings import Secret
 
-    url = engine.url.render_as_string(hide_password=False)
     migrations.upgrade(url)
-    prepare(engine)
+    prepare(url)
     for plugin in load_plugins().plugins:
         if plugin.migrations is None and (metadata := metadata_of(plugin)) is not None:
             metadata.create_all(engine)  # an application's own, which other tools migrate elsewhere

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from gristmill.testing.mill import Mill
     from gristmill.testing.platform import Platform
     from gristmill.testing.records import Attempt
@@ -40,11 +38,11 @@ def gristmill_settings() -> Mapping[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def gristmill_prepare() -> Callable[[Engine], object]:
+def gristmill_prepare() -> Callable[[str], object]:
     """A function that makes the tables of an application that migrates itself; the platform's are there.
 
-    A project defines a fixture of this name in its conftest.py. It is called once in a session, with an engine on the
-    database that each test then gets a copy of.
+    A project defines a fixture of this name in its conftest.py. The function is called once in a session, with the URL
+    of the database that each test then gets a copy of; it closes the connections that it opens.
     """
     return lambda _: None
 
@@ -53,7 +51,7 @@ def gristmill_prepare() -> Callable[[Engine], object]:
 def gristmill_server(
     pytestconfig: pytest.Config,
     gristmill_settings: Mapping[str, Any],
-    gristmill_prepare: Callable[[Engine], object],
+    gristmill_prepare: Callable[[str], object],
 ) -> Iterator[Platform]:
     """The server of the session, with the migrated database that each test gets a copy of.
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as PostgresConnection  # noqa: N812  a class with a lower-case name
     from sqlalchemy import Engine
 
-Prepare = Callable[["Engine"], object]
+Fill = Callable[["Engine", str], object]
 # Nothing has to survive: not a crash, and not even the end of the session.
 _FAST: Final = {
     "synchronous_commit": "off",
@@ -48,8 +48,11 @@ class Server:
         self.url = self._url_of(name)
         self._connection: PostgresConnection | None = None
 
-    def prepare(self, fill: Prepare) -> None:
+    def prepare(self, fill: Fill) -> None:
         """Make the template: an empty database with a clock, and what `fill` puts into it.
+
+        Args:
+            fill: gets an engine on the template, and its URL.
 
         Raises:
             MillError: the role may not create databases, or has a search path of its own.
@@ -59,7 +62,8 @@ class Server:
         except psycopg2.errors.InsufficientPrivilege as error:
             msg = f"The role {self._given.username} may not create databases: ALTER ROLE … CREATEDB as a superuser"
             raise MillError(msg) from error
-        engine = create_engine(driver_url(self._url_of(self._template)), poolclass=pool.NullPool)
+        url = self._url_of(self._template)
+        engine = create_engine(driver_url(url), poolclass=pool.NullPool)
         with engine.begin() as connection:
             if not make_clock(connection):
                 msg = (
@@ -67,7 +71,7 @@ class Server:
                     "tests: ALTER ROLE … RESET search_path, or name another role in the URL of the server"
                 )
                 raise MillError(msg)
-        fill(engine)
+        fill(engine, url)
         with engine.begin() as connection:
             use_clock_in_functions(connection)
         with engine.connect():  # the first one after a change of the schema writes a cache of the catalog, to be copied

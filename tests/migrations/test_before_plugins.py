@@ -79,23 +79,26 @@ def test_new_rows_go_on_counting_where_the_old_ones_ended(empty_url: str) -> Non
         assert connection.execute(text(insert)).scalar_one() == 2
 
 
-def test_a_team_keeps_its_own_alembic_version_and_users_beside_a_new_installation(team_url: str) -> None:
+@pytest.mark.parametrize(
+    ("revision", "of_the_team"),
+    [
+        ("0027", ["users", "jobs", "outbox"]),  # as a team may number its own
+        ("a1b2c3", ["users", "attempts", "dead_letters", "idempotency_keys", "jobs", "outbox"]),
+    ],
+)
+def test_a_team_keeps_its_own_alembic_version_and_users_beside_a_new_installation(
+    team_url: str, revision: str, of_the_team: list[str]
+) -> None:
     with changing(team_url) as connection:
-        for statement in (
-            "CREATE TABLE public.alembic_version (version_num text)",
-            "INSERT INTO public.alembic_version VALUES ('0027')",  # as a team may number its own
-            "CREATE TABLE public.users (name text)",
-            "CREATE TABLE public.jobs (title text)",
-            "CREATE TABLE public.outbox (letter text)",
-            "INSERT INTO public.users VALUES ('ada')",
-        ):
-            connection.execute(text(statement))
+        for table, value in ({"alembic_version": revision} | dict.fromkeys(of_the_team, "ada")).items():
+            connection.execute(text(f"CREATE TABLE public.{table} (version_num text)"))
+            connection.execute(text(f"INSERT INTO public.{table} VALUES (:value)"), {"value": value})
     migrations.upgrade(team_url)
     assert lag(team_url) is None
-    assert tables(team_url, "public") == {"alembic_version", "users", "jobs", "outbox"}
+    assert tables(team_url, "public") == {"alembic_version", *of_the_team}
     with connected(team_url) as connection:
-        assert connection.execute(text("SELECT version_num FROM public.alembic_version")).scalars().all() == ["0027"]
-        assert connection.execute(text("SELECT name FROM public.users")).scalars().all() == ["ada"]
+        for table, value in ({"alembic_version": revision} | dict.fromkeys(of_the_team, "ada")).items():
+            assert connection.execute(text(f"SELECT version_num FROM public.{table}")).scalars().all() == [value]
 
 
 def test_an_old_installation_in_a_schema_of_the_search_path_is_found_beside_a_team_in_public(

@@ -1,10 +1,11 @@
 """What a project may say about its tests."""
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
+import psycopg2
 import pytest
-from sqlalchemy import Engine
 
 
 @pytest.fixture(scope="session")
@@ -13,9 +14,9 @@ def gristmill_settings() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def gristmill_prepare() -> Callable[[Engine], None]:
-    def prepare(engine: Engine) -> None:
-        with engine.begin() as connection:
-            connection.exec_driver_sql("CREATE TABLE prepared AS SELECT 'by the application' AS name")
+def gristmill_prepare() -> Callable[[str], None]:
+    def prepare(url: str) -> None:
+        with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE prepared AS SELECT 'by the application' AS name")
 
     return prepare
