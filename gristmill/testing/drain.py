@@ -131,10 +131,10 @@ class Drain:
         if len(self.attempts) < self._limit:
             return
         with self._database.transaction() as session:
-            waiting = count_due(session)
+            due = count_due(session)
         made = Counter(attempt.task for attempt in self.attempts)
         tasks = ", ".join(f"{task} {count}" for task, count in made.most_common())
-        left = ", ".join(f"{task} {count}" for task, count in waiting.items()) or "one more"
+        left = ", ".join(f"{task} {count}" for task, count in due.items()) or "one more"
         msg = (
             f"{len(self.attempts)} attempts were made ({tasks}) and there is no end of it (still due: {left}). A task "
             f"that enqueues or snoozes itself forever never ends; if so many are meant, give limit={self._limit * 10}"
@@ -149,14 +149,14 @@ class Drain:
 def attempts_of(platform: Platform, record: Record) -> list[Attempt]:
     """Return the attempts of a record, with what has become of their jobs."""
     with platform.database.transaction() as session:
-        ends = find_ends(session, [job.id for job in record.claimed])
+        found = find_ends(session, [job.id for job in record.claimed])
     return [
         Attempt(
             job_id=job.id,
             task=job.task,
             number=job.attempt,
-            state=ends[job.id].state,
-            result=ends[job.id].result if ends[job.id].state == "succeeded" else record.outcomes.get(job.id),
+            state=found[job.id].state,
+            result=found[job.id].result if found[job.id].state == "succeeded" else record.outcomes.get(job.id),
             error=record.errors.get(job.id),
         )
         for job in record.claimed

@@ -17,11 +17,10 @@ from gristmill.shared.task import Task
 from gristmill.testing import queries_jobs as queries
 from gristmill.testing.drain import LIMIT, Drain, Until
 from gristmill.testing.http_client import client_of, ingress
-from gristmill.testing.jobs import Jobs, job_of, letter_of, matches
-from gristmill.testing.known_tasks import encode_known, find_task
 from gristmill.testing.mill_error import MillError
-from gristmill.testing.records import Attempt, DeadLetter, Job
+from gristmill.testing.records import Attempt, DeadLetter, Job, Jobs, job_of, letter_of, matches
 from gristmill.testing.single import make_attempt
+from gristmill.testing.task_lookup import encode_known, find_task
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -257,6 +256,6 @@ class Mill:
 
     def _refuse_vain(self, drain: Drain, reason: str) -> None:
         jobs = [f"{job.task} is {job.state}, due at {job.run_at}" for job in self._jobs() if job.finished_at is None]
-        waiting = "; ".join(jobs[:5]) or "no job is live"
-        msg = f"{reason} after {len(drain.attempts)} attempts, and `until` is still false: {waiting}"
+        live = "; ".join(jobs[:5]) or "no job is live"
+        msg = f"{reason} after {len(drain.attempts)} attempts, and `until` is still false: {live}"
         raise MillError(msg)

@@ -1,4 +1,4 @@
-"""What the tests of a session share: the server, the settings, the mail server and the executor."""
+"""The platform of a session of tests: its server, its settings, its mail server and its executor."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from gristmill.shared.plugins.declare_tasks import declare_tasks
 from gristmill.shared.plugins.load import load_plugins
 from gristmill.shared.schedules.defaults import sync_schedules
 from gristmill.testing.clock import Clock
-from gristmill.testing.known_tasks import plugins_of_project
-from gristmill.testing.mail import mail_server
+from gristmill.testing.mail_server import mail_server
 from gristmill.testing.recording import RecordingExecutor
 from gristmill.testing.server import Server, running
 from gristmill.testing.settings import in_environment, make_settings
+from gristmill.testing.task_lookup import plugins_of_project
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +11,7 @@ import psycopg2
 from sqlalchemy import create_engine, make_url, pool
 
 from gristmill.shared.database.connect import driver_url, libpq_url
+from gristmill.testing.folder import server_folder
 from gristmill.testing.mill_error import MillError
 from gristmill.testing.queries_clock import make_clock, use_clock_in_functions
 from gristmill.testing.queries_databases import copy_database, create_database, drop_database
@@ -30,7 +27,7 @@ _FAST: Final = {
     "wal_level": "minimal",
     "autovacuum": "off",
     "checkpoint_timeout": "1d",
-    "max_wal_size": "4GB",
+    "max_wal_size": "256MB",
 }
 
 
@@ -60,7 +57,7 @@ class Server:
         try:
             create_database(self._connected(), self._template)
         except psycopg2.errors.InsufficientPrivilege as error:
-            msg = f"The role {self._given.username} may not create databases: ALTER ROLE … CREATEDB as a superuser"
+            msg = f"The role {self._given.username} may not create databases: give it the right CREATEDB"
             raise MillError(msg) from error
         url = self._url_of(self._template)
         engine = create_engine(driver_url(url), poolclass=pool.NullPool)
@@ -68,7 +65,7 @@ class Server:
             if not make_clock(connection):
                 msg = (
                     f"The role {self._given.username} has a search path of its own, which hides the clock of the "
-                    "tests: ALTER ROLE … RESET search_path, or name another role in the URL of the server"
+                    "tests: reset its search_path, or name another role in the URL of the server"
                 )
                 raise MillError(msg)
         fill(engine, url)
@@ -112,10 +109,5 @@ def _embedded() -> Iterator[str]:
     """Run an embedded Postgres, which ends with this process, and yield its URL."""
     from gristmill.services.postgres import Postgres
 
-    folder = Path(tempfile.mkdtemp(prefix=f"gristmill-testing-{os.getpid()}-"))
-    folder.chmod(0o755)  # Postgres may have to run as the user `nobody`; its own folder in it is private
-    try:
-        with Postgres(folder / "postgres", settings=_FAST, durable=False) as postgres:
-            yield postgres.url_of("postgres")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with server_folder() as folder, Postgres(folder / "postgres", settings=_FAST, durable=False) as postgres:
+        yield postgres.url_of("postgres")

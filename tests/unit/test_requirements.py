@@ -52,7 +52,6 @@ ROOMS: Final = {
     "gristmill/commands/processes.py": "worker",
     "gristmill/commands/doctor.py": "worker",
     "gristmill/services": "embedded",
-    "gristmill/testing": "embedded",
     "gristmill/up": "embedded",
     "gristmill/demo": "embedded",
     "gristmill/testing": "embedded",

@@ -1,6 +1,7 @@
 """The test kit in a project as a team has it: its tests pass, and those that have to fail say what is wrong."""
 
 import ast
+import fcntl
 import os
 import re
 import shutil
@@ -62,16 +63,30 @@ def test_the_failure_of_a_handler_is_shown_with_the_test_that_fails(whole_run: R
     assert "PermanentError: permanent" in whole_run.output
 
 
-def test_a_session_leaves_no_server_and_no_folder(tmp_path: Path) -> None:
-    project = copy_project(tmp_path)
-    env = {"TMPDIR": str(tmp_path)}
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents:
-        if parent.owner() == tmp_path.owner() and not parent.stat().st_mode & 1:
-            parent.chmod(parent.stat().st_mode | 0o011)
-    run = run_pytest(project, "-k", "each_test_has", env=env)
+@pytest.fixture
+def open_folder(servers_folder: Path) -> Path:
+    """A folder that the user `nobody` may pass through, as Postgres may have to run as it."""
+    folder = servers_folder / f"kit-{os.urandom(4).hex()}"
+    folder.mkdir(mode=0o755)
+    return folder
+
+
+def test_a_session_leaves_no_folder_and_removes_those_of_sessions_that_were_killed(
+    open_folder: Path, tmp_path: Path
+) -> None:
+    abandoned, used, young = (open_folder / f"gristmill-testing-{name}" for name in ("abandoned", "used", "young"))
+    for folder in (abandoned, used, young):
+        folder.mkdir()
+    for folder in (abandoned, used):
+        os.utime(folder, (0, 0))
+    handle = os.open(used, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        run = run_pytest(copy_project(tmp_path), "-k", "each_test_has", env={"TMPDIR": str(open_folder)})
+    finally:
+        os.close(handle)
     assert run.exit_code == 0, run.output
-    assert [path.name for path in tmp_path.iterdir()] == ["project"]
+    assert sorted(open_folder.iterdir()) == [used, young]
 
 
 def test_a_project_that_uses_no_fixture_of_the_kit_loads_nothing_of_it(tmp_path: Path) -> None:
