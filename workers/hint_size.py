@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # So many that a message costs little beside its jobs, and so few that workers finish at about the same time.
 MAX_PORTIONS: Final = 8
 # Seconds after which a hint begins no more portions: the rest goes back into the queue, for any idle worker. Far below
-# the grace of the hard limit (workers/celery/app.py), which is that of one portion.
+# the grace of the hard limit (workers/hard_limit.py), which is that of one portion.
 TURN: Final = 0.5
 # A hint of a task that may run longer, or that waits for others (a mail server that hangs), carries one portion: no job
 # waits behind such a job while another worker is idle.

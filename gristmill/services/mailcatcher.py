@@ -177,6 +177,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
+async def listen(mailbox: Mailbox, host: str, port: int) -> asyncio.Server:
+    """Listen for mail, and keep it in `mailbox`. The port 0 stands for a free one."""
+    return await asyncio.get_running_loop().create_server(
+        lambda: SMTP(
+            _Catcher(mailbox), data_size_limit=LARGEST_MESSAGE_BYTES, enable_SMTPUTF8=True, hostname="localhost"
+        ),
+        host,
+        port,
+    )
+
+
 async def serve(smtp_port: int, http_port: int, host: str = LOOPBACK) -> None:
     """Catch mail until SIGTERM or SIGINT.
 
@@ -188,13 +199,7 @@ async def serve(smtp_port: int, http_port: int, host: str = LOOPBACK) -> None:
         loop.add_signal_handler(each, stopped.set)
     view = _View((host, http_port), mailbox)
     threading.Thread(target=view.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
-    smtp = await loop.create_server(
-        lambda: SMTP(
-            _Catcher(mailbox), data_size_limit=LARGEST_MESSAGE_BYTES, enable_SMTPUTF8=True, hostname="localhost"
-        ),
-        host,
-        smtp_port,
-    )
+    smtp = await listen(mailbox, host, smtp_port)
     print(f"ready smtp://{host}:{smtp_port} http://{host}:{http_port}", flush=True)
     await stopped.wait()
     smtp.close()

@@ -1,7 +1,6 @@
-"""Test tasks on a real database, without a broker, while time moves. The fixtures are in `gristmill.testing.plugin`.
+"""Test tasks on a real Postgres: the fixture `mill` of a pytest plugin. These names are its public face.
 
-Every pytest in an environment with Gristmill imports this package, also where no extra is installed: a name is loaded
-when it is used for the first time.
+pytest imports this module in every environment in which Gristmill is installed, so it imports nothing else.
 """
 
 from __future__ import annotations
@@ -10,11 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from gristmill.testing.drain import EndlessError
     from gristmill.testing.mill import Mill
-    from gristmill.testing.outcomes import Ended, EnqueuedJob, MillError
+    from gristmill.testing.mill_error import MillError
+    from gristmill.testing.records import Attempt, DeadLetter, Job
 
-__all__ = ["Ended", "EnqueuedJob", "Mill", "MillError"]
-_MODULES: Final = {"Ended": "outcomes", "EnqueuedJob": "outcomes", "Mill": "mill", "MillError": "outcomes"}
+__all__ = ["Attempt", "DeadLetter", "EndlessError", "Job", "Mill", "MillError"]
+_MODULES: Final = {
+    "Attempt": "records",
+    "DeadLetter": "records",
+    "EndlessError": "drain",
+    "Job": "records",
+    "Mill": "mill",
+    "MillError": "mill_error",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -27,3 +35,7 @@ def __getattr__(name: str) -> Any:
         msg = f"module 'gristmill.testing' has no attribute {name!r}; its public names are {', '.join(__all__)}"
         raise AttributeError(msg)
     return getattr(import_module(f"gristmill.testing.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

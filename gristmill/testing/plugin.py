@@ -1,78 +1,85 @@
-"""Fixtures of pytest: `mill`, and those that a project may override. Nothing is loaded before one of them is used."""
+"""The pytest plugin. It imports nothing of the platform before a test asks for one of its fixtures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from gristmill.testing.mill import Mill
-    from gristmill.testing.server import TestServer
+    from gristmill.testing.platform import Platform
+    from gristmill.testing.records import Attempt
+
+VARIABLE = "GRISTMILL_TEST_SERVER_URL"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that names a server."""
+    """Add the option for a server that runs already."""
     parser.getgroup("gristmill").addoption(
-        "--gristmill-database",
+        "--gristmill-server",
         metavar="URL",
-        help="Postgres for the fixture `mill`, whose role may create databases. Without it one is started.",
+        help=f"Make the databases of the tests on this Postgres server; without it, and without {VARIABLE}, an "
+        "embedded one is started. No other database there is touched.",
     )
 
 
 @pytest.fixture(scope="session")
-def gristmill_prepare() -> Callable[[str], object] | None:
-    """Override it to return a function that makes the tables of your application, given the URL of a database."""
-    return None
+def gristmill_settings() -> Mapping[str, Any]:
+    """Settings that a project wants in its tests, by attribute, such as {"mail_from": "shop@example.com"}.
+
+    A project defines a fixture of this name in its conftest.py.
+    """
+    return {}
 
 
 @pytest.fixture(scope="session")
-def gristmill_time_columns() -> Sequence[str]:
-    """Override it to name columns of your tables that `mill.advance` moves, too: `["public.orders.created_at"]`."""
-    return ()
+def gristmill_prepare() -> Callable[[str], object]:
+    """A function that makes the tables of an application that migrates itself; the platform's are there.
+
+    A project defines a fixture of this name in its conftest.py. The function is called once in a session, with the URL
+    of the database that each test then gets a copy of; it closes the connections that it opens.
+    """
+    return lambda _: None
 
 
 @pytest.fixture(scope="session")
 def gristmill_server(
-    request: pytest.FixtureRequest, gristmill_prepare: Callable[[str], object] | None
-) -> Iterator[TestServer]:
-    """A server with a migrated template; the tests of a session share it."""
-    from gristmill.shared.plugins.load import load_plugins
-    from gristmill.testing.mill import settings_for
-    from gristmill.testing.server import TestServer
+    pytestconfig: pytest.Config,
+    gristmill_settings: Mapping[str, Any],
+    gristmill_prepare: Callable[[str], object],
+) -> Iterator[Platform]:
+    """The server of the session, with the migrated database that each test gets a copy of.
 
-    load_plugins()
-    server = TestServer(request.config.getoption("--gristmill-database"))
+    Its `url` is that of the database of the tests. The variables GRISTMILL_… of the environment say the same.
+    """
     try:
-        server.start()
-        server.make_template(settings_for, gristmill_prepare)
-        yield server
-    finally:
-        server.stop()
-
-
-@pytest.fixture(scope="session")
-def gristmill_mails() -> Iterator[Any]:
-    """A mail server in this process, whose mails `mill.mails()` returns."""
-    from gristmill.testing.mails import CaughtMail
-
-    mails = CaughtMail()
-    mails.start()
-    yield mails
-    mails.stop()
+        from gristmill.testing.platform import started
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.partition(".")[0] == "gristmill":
+            raise
+        pytest.fail(f"gristmill.testing needs {error.name}: pip install 'gristmill[embedded]'", pytrace=False)
+    server_url = pytestconfig.getoption("--gristmill-server", default=None) or os.environ.get(VARIABLE)
+    with started(
+        pytestconfig.rootpath, server_url=server_url, changes=gristmill_settings, prepare=gristmill_prepare
+    ) as platform:
+        yield platform
 
 
 @pytest.fixture
-def mill(gristmill_server: TestServer, gristmill_mails: Any, gristmill_time_columns: Sequence[str]) -> Iterator[Mill]:
-    """The platform on a database of this test's own, without a broker."""
+def mill(gristmill_server: Platform, request: pytest.FixtureRequest) -> Iterator[Mill]:
+    """The platform in this test, with a database, mails and a clock of its own."""
     from gristmill.testing.mill import Mill
 
-    name = gristmill_server.make_copy()
-    gristmill_mails.take()
-    made = Mill(gristmill_server.url_of(name), mails=gristmill_mails, time_columns=gristmill_time_columns)
-    try:
-        yield made
-    finally:
-        made.close()
-        gristmill_server.drop_copy(name)
+    def show(attempt: Attempt) -> None:
+        assert attempt.error is not None  # noqa: S101  only such attempts are shown
+        title = f"attempt {attempt.number} of {attempt.task} failed, its job is {attempt.state}"
+        request.node.add_report_section("call", title, "".join(traceback.format_exception(attempt.error)))
+
+    with ExitStack() as stack:
+        clock = stack.enter_context(gristmill_server.renewed())
+        yield Mill(gristmill_server, clock, stack, show)

@@ -1,32 +1,41 @@
-"""Create, copy and drop the databases of tests."""
+"""Create, copy and drop the databases of a test session, whose names the session itself has made up."""
 
 from __future__ import annotations
 
-from contextlib import closing
+from typing import TYPE_CHECKING, Any, Final
 
-import psycopg2
 from psycopg2 import sql
 
-from gristmill.shared.database.connect import libpq_url
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as PostgresConnection  # noqa: N812  a class with a lower-case name
+
+# As files, not through the WAL: three times as fast for a database of 9 MB; decision 43 has the measurement.
+_COPY: Final = "CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy"
+_CREATE: Final = "CREATE DATABASE {}"
+_DROP: Final = "DROP DATABASE IF EXISTS {} WITH (FORCE)"
+# `public` first: CREATE TABLE without a schema makes its table there. The clock hides the functions of Postgres.
+_USE_CLOCK: Final = "ALTER DATABASE {} SET search_path = public, gristmill_clock, pg_catalog"
 
 
-def create_database(url: str, name: str) -> None:
-    """Create an empty database on the server of `url`."""
-    _execute(url, "CREATE DATABASE {}", name)
+def create_database(connection: PostgresConnection, name: str) -> None:
+    """Create an empty database in which the clock can be moved."""
+    _execute(connection, _CREATE, name)
+    _execute(connection, _USE_CLOCK, name)
 
 
-def copy_database(url: str, name: str, *, template: str) -> None:
-    """Create a copy of `template`, to which nobody may be connected. Through the log it takes no checkpoint."""
-    _execute(url, "CREATE DATABASE {} TEMPLATE {} STRATEGY wal_log", name, template)
+def copy_database(connection: PostgresConnection, name: str, *, template: str) -> None:
+    """Replace a database by a new copy of another one. Connections to it are closed."""
+    drop_database(connection, name)
+    _execute(connection, _COPY, name, template)
+    _execute(connection, _USE_CLOCK, name)  # a setting of a database is not copied with it
 
 
-def drop_database(url: str, name: str) -> None:
-    """Drop a database if it is there, and end the connections to it."""
-    _execute(url, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+def drop_database(connection: PostgresConnection, name: str) -> None:
+    """Drop a database, if it is there. Connections to it are closed."""
+    _execute(connection, _DROP, name)
 
 
-def _execute(url: str, statement: str, *names: str) -> None:
-    """Execute one statement that no transaction may hold, with quoted names put in."""
-    with closing(psycopg2.connect(libpq_url(url))) as connection, connection.cursor() as cursor:
-        connection.autocommit = True
-        cursor.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+def _execute(connection: PostgresConnection, statement: str, *names: str) -> None:
+    quoted: list[Any] = [sql.Identifier(name) for name in names]
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL(statement).format(*quoted))

@@ -1,118 +1,113 @@
-"""A Postgres for tests: a migrated template, and a copy of it for each test."""
+"""The Postgres server of a session of tests: a migrated template, and a database that each test gets anew."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import uuid
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from secrets import token_hex
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy.engine import make_url
+import psycopg2
+from sqlalchemy import create_engine, make_url, pool
 
-from gristmill import migrations
-from gristmill.shared.database.connect import Database
+from gristmill.shared.database.connect import driver_url, libpq_url
+from gristmill.testing.folder import server_folder
+from gristmill.testing.mill_error import MillError
+from gristmill.testing.queries_clock import make_clock, use_clock_in_functions
 from gristmill.testing.queries_databases import copy_database, create_database, drop_database
 
 if TYPE_CHECKING:
-    from gristmill.services.postgres import Postgres
-    from gristmill.shared.settings import Settings
+    from psycopg2.extensions import connection as PostgresConnection  # noqa: N812  a class with a lower-case name
+    from sqlalchemy import Engine
 
-START_SECONDS = 120.0
-Prepare = Callable[[str], object]
+Fill = Callable[["Engine", str], object]
+# Nothing has to survive: not a crash, and not even the end of the session.
+_FAST: Final = {
+    "synchronous_commit": "off",
+    "wal_level": "minimal",
+    "autovacuum": "off",
+    "checkpoint_timeout": "1d",
+    "max_wal_size": "256MB",
+}
 
 
-class TestServer:
-    """The server of a test run.
+class Server:
+    """A server on which this session makes databases. Of a given server it touches no other ones.
 
-    Args:
-        url: of a database on a server that runs; None starts one. On a server that runs, databases called
-            `gristmill_test_…` are made and dropped, and nothing else is touched.
+    Attributes:
+        url: the URL of the database that each test gets anew. It stays the same for the session.
     """
 
-    __test__ = False  # no class of tests, whatever pytest takes it for
+    def __init__(self, url: str) -> None:
+        self._given = make_url(libpq_url(url))
+        name = f"gristmill_test_{token_hex(4)}"
+        self._name, self._template = name, f"{name}_template"
+        self.url = self._url_of(name)
+        self._connection: PostgresConnection | None = None
 
-    def __init__(self, url: str | None = None) -> None:
-        self._own: Postgres | None = None
-        self._folder: Path | None = None
-        self._url = url or ""
-        self._run = uuid.uuid4().hex[:8]
-        self._number = 0
-        self._next: Future[str] | None = None
-        self._copies, self._drops = (ThreadPoolExecutor(1, thread_name_prefix="databases") for _ in range(2))
-
-    @property
-    def template(self) -> str:
-        """The name of the migrated database that each test gets a copy of."""
-        return f"gristmill_test_{self._run}"
-
-    def start(self) -> None:
-        """Start the server, unless one was given."""
-        if self._url:
-            return
-        from gristmill.services.postgres import Postgres
-
-        self._folder = Path(tempfile.mkdtemp(prefix="gristmill-test-"))
-        self._folder.chmod(0o755)  # Postgres may have to run as the user nobody; its own folder is private
-        self._own = Postgres(self._folder / "postgres", durable=False)
-        self._own.start(START_SECONDS)
-        self._url = self._own.url
-
-    def stop(self) -> None:
-        """Drop the template, and stop the server that was started."""
-        try:
-            if self._next is not None:
-                self.drop_copy(self._next.result(START_SECONDS))
-            for pool in (self._copies, self._drops):
-                pool.shutdown(wait=True)
-            if self._url:
-                drop_database(self._url, self.template)
-        finally:
-            if self._own is not None:
-                self._own.stop()
-            if self._folder is not None:
-                shutil.rmtree(self._folder, ignore_errors=True)
-
-    def make_template(self, settings: Callable[[str], Settings], prepare: Prepare | None) -> None:
-        """Make the template: the platform, the plugins, and what the application adds.
+    def prepare(self, fill: Fill) -> None:
+        """Make the template: an empty database with a clock, and what `fill` puts into it.
 
         Args:
-            settings: makes settings from the URL of a database.
-            prepare: called with the URL of the template, to make the tables of an application.
+            fill: gets an engine on the template, and its URL.
+
+        Raises:
+            MillError: the role may not create databases, or has a search path of its own.
         """
-        from gristmill.shared.plugins.declare_tasks import declare_tasks
-
-        create_database(self._url, self.template)
-        url = self.url_of(self.template)
-        migrations.upgrade(url)
-        if prepare is not None:
-            prepare(url)
-        database = Database(settings(url), application_name="gristmill test", pool_size=1)
         try:
-            declare_tasks(database)
-        finally:
-            database.dispose()
+            create_database(self._connected(), self._template)
+        except psycopg2.errors.InsufficientPrivilege as error:
+            msg = f"The role {self._given.username} may not create databases: give it the right CREATEDB"
+            raise MillError(msg) from error
+        url = self._url_of(self._template)
+        engine = create_engine(driver_url(url), poolclass=pool.NullPool)
+        with engine.begin() as connection:
+            if not make_clock(connection):
+                msg = (
+                    f"The role {self._given.username} has a search path of its own, which hides the clock of the "
+                    "tests: reset its search_path, or name another role in the URL of the server"
+                )
+                raise MillError(msg)
+        fill(engine, url)
+        with engine.begin() as connection:
+            use_clock_in_functions(connection)
+        with engine.connect():  # the first one after a change of the schema writes a cache of the catalog, to be copied
+            pass
 
-    def make_copy(self) -> str:
-        """Return the name of a copy of the template. The next one is made meanwhile, so that a test need not wait."""
-        name = (self._next or self._begin_copy()).result(START_SECONDS)
-        self._next = self._begin_copy()
-        return name
+    def renew(self) -> None:
+        """Replace the database of the tests by a new copy of the template."""
+        copy_database(self._connected(), self._name, template=self._template)
 
-    def drop_copy(self, name: str) -> None:
-        """Drop a copy, and end the connections to it, while other tests run."""
-        self._drops.submit(drop_database, self._url, name)
+    def close(self) -> None:
+        """Drop what this session has made, and close the connection."""
+        if self._connection is not None:
+            for name in (self._name, self._template):
+                drop_database(self._connection, name)
+            self._connection.close()
 
-    def _begin_copy(self) -> Future[str]:
-        self._number += 1
-        return self._copies.submit(self._copy, f"{self.template}_{self._number}")
+    def _url_of(self, name: str) -> str:
+        return self._given.set(database=name).render_as_string(hide_password=False)
 
-    def _copy(self, name: str) -> str:
-        copy_database(self._url, name, template=self.template)
-        return name
+    def _connected(self) -> PostgresConnection:
+        if self._connection is None:
+            self._connection = psycopg2.connect(self._given.render_as_string(hide_password=False), connect_timeout=20)
+            self._connection.autocommit = True
+        return self._connection
 
-    def url_of(self, name: str) -> str:
-        """Return the URL of one of the server's databases."""
-        return make_url(self._url).set(database=name).render_as_string(hide_password=False)
+
+@contextmanager
+def running(given: str | None) -> Iterator[Server]:
+    """Yield a server: one that this session starts and stops, or the one of a URL."""
+    with ExitStack() as stack:
+        server = Server(given or stack.enter_context(_embedded()))
+        stack.callback(server.close)
+        yield server
+
+
+@contextmanager
+def _embedded() -> Iterator[str]:
+    """Run an embedded Postgres, which ends with this process, and yield its URL."""
+    from gristmill.services.postgres import Postgres
+
+    with server_folder() as folder, Postgres(folder / "postgres", settings=_FAST, durable=False) as postgres:
+        yield postgres.url_of("postgres")

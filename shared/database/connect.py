@@ -115,6 +115,7 @@ class Database:
         pre_ping: test a connection with a statement each time it leaves the pool. Otherwise only its socket is tested,
             which detects a server that has closed the connection, but not one that is gone. That is enough for callers
             that can repeat a statement.
+        recycle: seconds after which a connection is replaced; -1 for never, where the clock of the process is moved.
     """
 
     def __init__(
@@ -124,6 +125,7 @@ class Database:
         application_name: str = "gristmill",
         pool_size: int | None = None,
         pre_ping: bool = True,
+        recycle: int = 1_800,
     ) -> None:
         self.settings = settings
         size = pool_size if pool_size is not None else settings.database_pool_size
@@ -133,7 +135,7 @@ class Database:
             pool_size=size,
             max_overflow=size,
             pool_timeout=10,
-            pool_recycle=1800,
+            pool_recycle=recycle,
             pool_pre_ping=pre_ping,
             json_serializer=dump_json,
             json_deserializer=orjson.loads,

@@ -31,18 +31,14 @@ CLAIM: Final = 100  # schedules a tick: their rows are locked until it commits
 OVERLAP_HORIZON: Final = timedelta(days=7)  # how far back overlap=skip looks for a live job
 
 
-def fire_due(session: Session, *, ahead: timedelta = timedelta()) -> dict[str, int]:
+def fire_due(session: Session) -> dict[str, int]:
     """Fire the schedules that are due, and return the number of jobs that each enqueued.
 
     Their rows are locked, and each fire's row is unique: no other beat fires one of them again.
-
-    Args:
-        session: the caller's.
-        ahead: how far the clock of the schedules is ahead of the database's; only a test has one that is.
     """
-    now = read_clock(session) + ahead
+    now = read_clock(session)
     made: Counter[str] = Counter()
-    for schedule in queries.claim_due(session, limit=CLAIM, ahead=ahead):
+    for schedule in queries.claim_due(session, limit=CLAIM):
         try:
             made[schedule.name] += _fire(session, schedule, now)
         except GristmillError as error:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from gristmill.shared.errors import NotFoundError
@@ -36,11 +36,11 @@ _LIVE_JOB = text(
 )
 
 
-def claim_due(session: Session, *, limit: int, ahead: timedelta = timedelta()) -> Sequence[Schedule]:
+def claim_due(session: Session, *, limit: int) -> Sequence[Schedule]:
     """Lock up to `limit` schedules that are due, longest first, passing by those that another beat fires just now."""
     query = (
         select(Schedule)
-        .where(Schedule.enabled, Schedule.next_fire_at <= func.statement_timestamp() + ahead)
+        .where(Schedule.enabled, Schedule.next_fire_at <= text("statement_timestamp()"))
         .order_by(Schedule.next_fire_at)
         .limit(limit)
         .with_for_update(skip_locked=True)

@@ -10,6 +10,10 @@ from tests.source import FOLDERS, files, functions
 FILE = re.compile(r"[\w.*/-]+\.(?:py|md|sql|ya?ml|toml|txt|in|html|json|example)|(?:[\w.*-]+/)+(?:Dockerfile)?")
 EXAMPLES = {
     "tests/test_send_invoice.py": "docs/your-first-project.md: a reader's own file, which `gristmill new` writes",
+    **{
+        f"tests/test_{name}.py": "docs/test-your-tasks.md: a reader's own file"
+        for name in ("invoices", "draining", "time", "cancelling", "application")
+    },
     ".gristmill/": "made by `make up`",
     ".cache/": "made by the measurements",
 }

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from celery import Celery
 
-from gristmill.shared.contract.options import longest_run
 from gristmill.shared.plugins.load import load_plugins
 from gristmill.shared.settings import broker_kind
 from gristmill.shared.task import registry
 from gristmill.workers.celery.topology import work_queues
+from gristmill.workers.hard_limit import hard_limit
 
 if TYPE_CHECKING:
     from gristmill.shared.settings import Settings
     from gristmill.shared.task import Task
 
-# Seconds beyond the limit of its jobs after which a child that did not end is killed by its parent. Of several portions
-# the last one begins within half a second (workers/hint_size.py), so the limit of a hint is that of one.
-HARD_LIMIT_GRACE: Final = 15
 # Seconds until Valkey gives the hint of a silent worker to another one. Short, since a second delivery does no harm
 # (the claim is the guard) and a killed worker's hints wait this long. A running job's hint comes again, and is acked.
 VISIBILITY_TIMEOUT: Final = 15
@@ -44,11 +40,6 @@ def make_app(settings: Settings, run: Run | None = None) -> Celery:
         _register(app, task, run or _refuse)
     app.finalize()
     return app
-
-
-def hard_limit(task: Task, jobs: int = 1) -> int:
-    """Return the seconds after which a hint whose portions have `jobs` jobs at most is ended by force."""
-    return math.ceil(longest_run(task.time_limit, jobs).total_seconds()) + HARD_LIMIT_GRACE
 
 
 def _register(app: Celery, task: Task, run: Run) -> None:

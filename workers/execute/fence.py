@@ -10,7 +10,7 @@ import structlog
 
 from gristmill.shared.errors import FenceLostError
 from gristmill.shared.jobs import leases
-from gristmill.workers.celery.app import hard_limit
+from gristmill.workers.hard_limit import hard_limit
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

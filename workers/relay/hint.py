@@ -10,7 +10,7 @@ import orjson
 from uuid_utils.compat import uuid7
 
 from gristmill.shared.task import registry
-from gristmill.workers.celery.app import hard_limit
+from gristmill.workers.hard_limit import hard_limit
 from gristmill.workers.hint_size import portion_size
 
 if TYPE_CHECKING:

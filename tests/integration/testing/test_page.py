@@ -1,21 +1,26 @@
-"""The page about the test kit shows tests that pass."""
+"""The tests on the page about the test kit pass in the project that it describes."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
-CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+import pytest
+
+from tests.integration.testing.runs import ROOT, copy_project, run_pytest
+
+PAGE = ROOT / "docs" / "test-your-tasks.md"
+FILE = re.compile(r"^`(tests/\w+\.py)`\n\n```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def test_the_tests_on_the_page_pass_in_a_folder_of_their_own(tmp_path: Path) -> None:
-    blocks = CODE.findall((ROOT / "docs" / "test-your-tasks.md").read_text())
-    (tmp_path / "test_page.py").write_text("\n".join(blocks))
-    given = {name: value for name, value in os.environ.items() if not name.startswith(("GRISTMILL_", "PYTEST_"))}
-    command = [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", "."]
-    env = given | {"PYTHONPATH": str(ROOT)}
-    ended = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=200, check=False)
-    assert ended.returncode == 0, ended.stdout
-    assert "3 passed" in ended.stdout
+@pytest.mark.timeout(300)
+def test_the_tests_on_the_page_pass_as_they_are_written(tmp_path: Path) -> None:
+    project = copy_project(tmp_path)
+    for file in (project / "tests").glob("check_*.py"):
+        file.unlink()
+    (project / "conftest.py").unlink()
+    files = FILE.findall(PAGE.read_text())
+    assert len(files) == PAGE.read_text().count("```python")
+    for name, code in files:
+        (project / name).write_text(code)
+    run = run_pytest(project, "-o", "python_files=test_*.py")
+    assert run.exit_code == 0, run.output
+    assert len(run.failures) == sum(code.count("\ndef test_") for _, code in files)

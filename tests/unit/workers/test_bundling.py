@@ -11,7 +11,7 @@ import tests.platform_tasks  # noqa: F401  fills the registry
 from gristmill.shared.jobs.outbox import Due
 from gristmill.shared.queues import QUEUES
 from gristmill.shared.task import registry
-from gristmill.workers.celery.app import hard_limit
+from gristmill.workers.hard_limit import hard_limit
 from gristmill.workers.hint_size import MAX_PORTIONS, SHORT, max_hint_size, portion_size
 from gristmill.workers.relay.bundling import SHARES, bundle_hints
 
