@@ -10,7 +10,7 @@ import click
 
 from gristmill import __version__
 
-# Name, module (of gristmill.commands, if not written out), one line of help. Kept here so that --help imports none.
+# Name, module (in gristmill.commands, or its full name), one line of help. Kept here so that --help imports none.
 _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "up": ("up", "Run the whole platform here, without Docker."),
     "demo": ("demo", "Post real jobs of every kind and follow them to their ends."),

@@ -12,10 +12,7 @@ import socket
 import sys
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    import psutil
+from typing import Any, Final
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -134,7 +131,7 @@ def require_free(port: int, *, setting: str, host: str = LOOPBACK) -> None:
         raise PortInUseError(f"port {port} is {who}: set {setting} to another")
 
 
-def _listening() -> list[psutil._ntuples.sconn]:
+def _listening() -> list[Any]:
     import psutil
 
     with contextlib.suppress(psutil.AccessDenied):  # macOS tells it to root only

@@ -19,6 +19,7 @@ from gristmill.ingress.accepting.group_commit import (
     WRITERS,
     Acceptor,
 )
+from gristmill.ingress.accepting.known_tasks import KnownTasks
 from gristmill.ingress.access.access_rules import refuse_undeclared_routes
 from gristmill.ingress.access.authenticate import authenticate
 from gristmill.ingress.access.key_checks import KeyChecks
@@ -153,6 +154,7 @@ def _make_services(settings: Settings, database: Database) -> Services:
         key_checks=KeyChecks(database, people="accounts" in load_plugins().names),
         bodies=Bodies(port=settings.port, most=max(1, settings.web_threads // 2), seconds=settings.web_body_seconds),
         readiness=Readiness(database, settings),
+        known_tasks=KnownTasks(database),
         rate_counters=rate_counters,
         password_checks=PasswordChecks(most=_most_sign_ins(settings)),
         followers=followers,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from gristmill.ingress.accepting.group_commit import Acceptor
+    from gristmill.ingress.accepting.known_tasks import KnownTasks
     from gristmill.ingress.access.key_checks import KeyChecks
     from gristmill.ingress.access.password_checks import PasswordChecks
     from gristmill.ingress.access.rate_counters import RateCounters
@@ -40,6 +41,7 @@ class Services:
     key_checks: KeyChecks
     bodies: Bodies
     readiness: Readiness
+    known_tasks: KnownTasks
     followers: Followers
     rate_counters: RateCounters
     password_checks: PasswordChecks

@@ -11,7 +11,9 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final
 
-from tests.requirements import ROOT, brought_by
+from packaging.requirements import Requirement
+
+from tests.requirements import ROOT, brought_by, with_required
 
 _BUILT_FROM: Final = ("pyproject.toml", "README.md", "LICENSE")
 _METADATA: Final = "import sys; from setuptools import build_meta as b; b.prepare_metadata_for_build_wheel(sys.argv[1])"
@@ -23,14 +25,15 @@ class BareEnvironment:
     Args:
         folder: an empty folder.
         extra: its name; the empty text for none.
+        beside: other packages that are installed there.
     """
 
-    def __init__(self, folder: Path, extra: str) -> None:
+    def __init__(self, folder: Path, extra: str, *beside: str) -> None:
         venv.create(folder / "venv", with_pip=False, symlinks=True)
         self.python = folder / "venv" / "bin" / "python"
         self._folder = folder
         (packages,) = (folder / "venv").glob("lib/python*/site-packages")
-        for name in brought_by(extra):
+        for name in brought_by(extra) | with_required(map(Requirement, beside)):
             _link(name, packages)
         (packages / "gristmill").symlink_to(ROOT / "gristmill")
         _write_metadata(packages)

@@ -15,7 +15,7 @@ _SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
 
 def documents() -> list[Path]:
     """Return every page that people read, by path; the changelog is history, in which old names stay."""
-    folders = (ROOT / name for name in ("docs", "deploy"))
+    folders = (ROOT / name for name in ("docs", "deploy", "examples"))
     pages = (page for folder in folders for page in folder.rglob("*.md"))
     return sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *pages])
 

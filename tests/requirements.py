@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
@@ -53,7 +54,12 @@ def distributions_of(module: str) -> frozenset[str]:
 @cache
 def brought_by(extra: str) -> frozenset[str]:
     """The distributions that pip installs for an extra, with those that they require."""
-    pending = [requirement for file in files_of(extra) for requirement in required_in(file)]
+    return with_required([requirement for file in files_of(extra) for requirement in required_in(file)])
+
+
+def with_required(requirements: Iterable[Requirement]) -> frozenset[str]:
+    """The distributions that pip installs for some requirements, with those that they require."""
+    pending = [*requirements]
     found: set[str] = set()
     while pending:
         requirement = pending.pop()

@@ -157,6 +157,23 @@ def _check_broker(settings: "Settings") -> str:
     return f"{broker_kind(settings)} at {found['hostname']}:{found['port']}"
 
 
+def _check_plugins(settings: "Settings") -> str:
+    from gristmill.shared.operating.queries_known_tasks import list_known_tasks
+    from gristmill.shared.operating.queries_undeclared_queues import list_undeclared_queues
+    from gristmill.shared.plugins.load import load_plugins
+    from gristmill.shared.task import registry
+
+    plugins = load_plugins()
+    with _transaction(settings) as session:
+        undeclared, known = list_undeclared_queues(session), list_known_tasks(session)
+    if undeclared:
+        raise _WrongError(f"jobs wait in {', '.join(undeclared)}, which no plugin declares")
+    new = [task.name for task in registry if task.name not in known.get(task.queue_name, {task.name})]
+    if new:
+        raise _WrongError(f"no worker of the last minute knows {', '.join(new[:5])}")
+    return ", ".join(plugins.names)
+
+
 def _check_redis(settings: "Settings") -> str:
     import redis
 
@@ -193,6 +210,12 @@ _CHECKS: Final = (
         "Start what is missing: `gristmill relay`, `gristmill beat`, `gristmill maintenance`, "
         "`gristmill worker --queue …`; or all of it with `gristmill up`.",
         _check_processes,
+    ),
+    _Check(
+        "plugins",
+        "Deploy the code that declares the tasks and queues to all processes, or declare the queue again "
+        "(`gristmill queues list` shows its jobs), or cancel what waits in it.",
+        _check_plugins,
     ),
     _Check("redis", "Check GRISTMILL_REDIS_URL. Without it there are no rate limits and no cache.", _check_redis),
     _Check("smtp", "Check GRISTMILL_SMTP_URL. Mail waits meanwhile, with retries.", _check_smtp),

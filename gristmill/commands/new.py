@@ -118,9 +118,7 @@ def table(*, name: str, columns: tuple[str, ...]) -> None:
 
     check_word(name, "a table", "invoice")
     read = read_columns(columns, taken=("id", "created_at", "metadata", "registry"))
-    project = _project()
-    _load()
-    _say(write_table(project, name, read))
+    _say(write_table(_project(), name, read))
     click.echo("\nNext: `gristmill up` applies the migration, and so does `gristmill db upgrade`")
 
 

@@ -23,8 +23,10 @@ def web() -> None:
     """  # noqa: D301  click's mark for text that is not to be wrapped
     settings = _begin("web", "flask")
     from gristmill.ingress.serve import run
+    from gristmill.migrations.chains import all_chains
     from gristmill.shared.base import die_with_parent
 
+    all_chains()  # refuses a table that two plugins declare
     die_with_parent.apply_to_forks()
     run(settings)
 

@@ -56,6 +56,14 @@ class Client:
         key = {"Idempotency-Key": uuid4().hex}
         return str(self._request("POST", "/api/v1/jobs", json=body, headers=key)["id"])
 
+    def list_tasks(self) -> set[str]:
+        """Return the names of the tasks that jobs can be posted for.
+
+        Raises:
+            ServiceFailedError: the API does not answer.
+        """
+        return {str(task["name"]) for task in self._request("GET", "/api/v1/tasks")["items"]}
+
     def get_job(self, job_id: str) -> JobSnapshot:
         """Return a job.
 

@@ -10,6 +10,7 @@ from gristmill.demo.client import Client, JobSnapshot, count_mails
 from gristmill.demo.scenario import STREAM, STREAM_SCHEMA, Case, Scenario, make_scenario
 from gristmill.demo.target import RunningPlatform, find_or_start
 from gristmill.demo.view import View
+from gristmill.process import ServiceFailedError
 
 DEADLINE: Final = 180.0  # seconds for all jobs; with back-off and a crash they take about ten
 FINAL: Final = frozenset({"succeeded", "dead", "cancelled"})
@@ -33,13 +34,27 @@ def run(data: Path) -> int:
         ServiceFailedError: no platform runs, and none could be started.
     """
     with find_or_start(data) as platform, Client(platform.url, platform.key) as client:
-        _make_stream(platform)
         scenario = make_scenario()
+        _refuse_missing_tasks(client, scenario)
+        _make_stream(platform)
         with View(scenario.cases) as view:
             outcome = _follow(client, scenario, view)
         problems = _compare(scenario, outcome) + _count(client, platform, scenario)
         view.say(_summary(scenario, outcome, problems, platform), style="red" if problems else "green")
     return 1 if problems else 0
+
+
+def _refuse_missing_tasks(client: Client, scenario: Scenario) -> None:
+    """Refuse a platform that does not offer all tasks of the demo.
+
+    Raises:
+        ServiceFailedError: names the tasks, and says what to do.
+    """
+    missing = sorted({case.task for case in scenario.cases} - client.list_tasks())
+    if missing:
+        posts = f"The demo posts {', '.join(missing)}, which this platform does not offer"
+        cure = "load the plugins accounts, demo, mail, notifications and records, and set GRISTMILL_DEMO_TASKS=true"
+        raise ServiceFailedError(f"{posts}: {cure}")
 
 
 def _follow(client: Client, scenario: Scenario, view: View) -> _Outcome:

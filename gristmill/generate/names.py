@@ -13,7 +13,7 @@ from gristmill.generate.errors import GenerateError
 _WORD: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _TASK: Final = re.compile(r"(?P<subject>[a-z][a-z0-9_]{0,39})\.(?P<verb>[a-z][a-z0-9_]{0,39})")
 _SCHEDULE: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
-_OURS: Final = frozenset({"tests", "test", "gristmill", "gristmill_client"})
+_OURS: Final = frozenset({"tests", "test", "gristmill"})
 
 
 def check_package(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What the test kit returns: jobs that are enqueued, jobs that were executed, and its error."""
+"""Results of the test kit: jobs that are enqueued, jobs that were executed, and its error."""
 
 from __future__ import annotations
 

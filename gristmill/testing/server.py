@@ -6,16 +6,15 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable
-from contextlib import closing
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psycopg2
-from psycopg2 import sql
 from sqlalchemy.engine import make_url
 
 from gristmill import migrations
-from gristmill.shared.database.connect import Database, libpq_url
+from gristmill.shared.database.connect import Database
+from gristmill.testing.queries_databases import copy_database, create_database, drop_database
 
 if TYPE_CHECKING:
     from gristmill.services.postgres import Postgres
@@ -40,7 +39,9 @@ class TestServer:
         self._folder: Path | None = None
         self._url = url or ""
         self._run = uuid.uuid4().hex[:8]
-        self._copies = 0
+        self._number = 0
+        self._next: Future[str] | None = None
+        self._copies, self._drops = (ThreadPoolExecutor(1, thread_name_prefix="databases") for _ in range(2))
 
     @property
     def template(self) -> str:
@@ -62,8 +63,12 @@ class TestServer:
     def stop(self) -> None:
         """Drop the template, and stop the server that was started."""
         try:
+            if self._next is not None:
+                self.drop_copy(self._next.result(START_SECONDS))
+            for pool in (self._copies, self._drops):
+                pool.shutdown(wait=True)
             if self._url:
-                self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.template)
+                drop_database(self._url, self.template)
         finally:
             if self._own is not None:
                 self._own.stop()
@@ -79,7 +84,7 @@ class TestServer:
         """
         from gristmill.shared.plugins.declare_tasks import declare_tasks
 
-        self._execute("CREATE DATABASE {}", self.template)
+        create_database(self._url, self.template)
         url = self.url_of(self.template)
         migrations.upgrade(url)
         if prepare is not None:
@@ -91,21 +96,23 @@ class TestServer:
             database.dispose()
 
     def make_copy(self) -> str:
-        """Make a copy of the template, and return its name."""
-        self._copies += 1
-        name = f"{self.template}_{self._copies}"
-        self._execute("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy", name, self.template)
+        """Return the name of a copy of the template. The next one is made meanwhile, so that a test need not wait."""
+        name = (self._next or self._begin_copy()).result(START_SECONDS)
+        self._next = self._begin_copy()
         return name
 
     def drop_copy(self, name: str) -> None:
-        """Drop a copy, and end the connections to it."""
-        self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+        """Drop a copy, and end the connections to it, while other tests run."""
+        self._drops.submit(drop_database, self._url, name)
+
+    def _begin_copy(self) -> Future[str]:
+        self._number += 1
+        return self._copies.submit(self._copy, f"{self.template}_{self._number}")
+
+    def _copy(self, name: str) -> str:
+        copy_database(self._url, name, template=self.template)
+        return name
 
     def url_of(self, name: str) -> str:
         """Return the URL of one of the server's databases."""
         return make_url(self._url).set(database=name).render_as_string(hide_password=False)
-
-    def _execute(self, statement: str, *names: str) -> None:
-        with closing(psycopg2.connect(libpq_url(self._url))) as connection, connection.cursor() as cursor:
-            connection.autocommit = True
-            cursor.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gristmill.ingress.services import services
+
 if TYPE_CHECKING:
     from gristmill.shared.jobs.insert import Accepted
 
@@ -20,4 +22,8 @@ def show_accepted(accepted: Accepted) -> dict[str, Any]:
         "expires_at": accepted.expires_at,
         "created_at": accepted.created_at,
     }
-    return shown | {"duplicate": True} if accepted.duplicate else shown
+    if accepted.duplicate:
+        shown["duplicate"] = True
+    if warnings := services().known_tasks.warnings(accepted.task, accepted.queue):
+        shown["warnings"] = warnings
+    return shown

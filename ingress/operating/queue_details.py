@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gristmill.shared.queues import QUEUES
+from gristmill.shared.queues import QUEUES, Queue
 
 if TYPE_CHECKING:
     from gristmill.shared.operating.queries_queue_depths import Depth
 
 
+def undeclared(name: str) -> Queue:
+    """Return what is said of a queue that holds jobs and that the code does not declare any more."""
+    purpose = "no longer declared: its jobs are held until it is again; cancel them if it is not to come back"
+    return Queue(name, "undeclared.*", purpose=purpose)
+
+
 def show_depth(depth: Depth) -> dict[str, Any]:
     """Return a queue as the API answers it."""
-    queue = QUEUES[depth.queue]
+    queue = QUEUES.get(depth.queue) or undeclared(depth.queue)
     paused = None
     if depth.paused_at is not None:
         paused = {"since": depth.paused_at, "by": depth.paused_by, "reason": depth.pause_reason}

@@ -81,6 +81,13 @@ class JobAnswer(Schema):
 
 class AcceptedJob(JobAnswer):
     duplicate = fields.Boolean(metadata={"description": "Present, and true, if a live job has the same `unique_key`."})
+    warnings = fields.List(
+        fields.String(),
+        metadata={
+            "description": "Present if the job is accepted and something keeps it from running now: no worker of its "
+            "queue that reported in the last minute knows its task."
+        },
+    )
 
 
 class ListedJob(JobAnswer):

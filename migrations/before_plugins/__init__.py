@@ -37,18 +37,18 @@ TABLES: Final = {
     "records": ("aggregated_stats", "measurements", "records", "streams"),
 }  # fmt: skip
 _OLD_LOCK: Final = text("SELECT pg_advisory_lock(:key)").bindparams(key=0x6772697374)  # that of the old `db upgrade`
+_FROM_THE_FIRST: Final = ["alembic_version", "attempts", "dead_letters", "idempotency_keys", "jobs", "outbox"]
 # Schemas with a version table beside tables that only we have: those of the search path, `public` in any case, since
 # a team may have changed the path, and ours, which `"$user"` was for a role of this name.
 _CANDIDATES: Final = text(
     """
     SELECT quote_ident(schema)
     FROM unnest(current_schemas(false) || CAST(:always AS name[])) WITH ORDINALITY AS known(schema, position)
-    WHERE to_regclass(format('%I.alembic_version', schema)) IS NOT NULL
-      AND to_regclass(format('%I.outbox', schema)) IS NOT NULL
-      AND to_regclass(format('%I.idempotency_keys', schema)) IS NOT NULL
+    WHERE NOT EXISTS (SELECT 1 FROM unnest(CAST(:ours AS name[])) AS ours(name)
+                      WHERE to_regclass(format('%I.%I', schema, ours.name)) IS NULL)
     ORDER BY position
     """
-).bindparams(always=["public", SCHEMA])
+).bindparams(always=["public", SCHEMA], ours=_FROM_THE_FIRST)
 log = structlog.get_logger(__name__)
 
 

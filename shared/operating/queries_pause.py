@@ -98,6 +98,18 @@ def hold(session: Session, hints: Sequence[Due]) -> None:
     session.execute(_HOLD, {"rows": orjson.dumps(rows).decode()})
 
 
+# With a row of its queue the relay finds what is held of it, once the queue is declared again.
+_NOTE_QUEUES = text(
+    "INSERT INTO gristmill.queue_controls (queue) SELECT unnest(CAST(:queues AS text[])) ON CONFLICT DO NOTHING"
+)
+
+
+def hold_undeclared(session: Session, hints: Sequence[Due]) -> None:
+    """Hold hints of queues that the code does not declare, until it does again."""
+    hold(session, hints)
+    session.execute(_NOTE_QUEUES, {"queues": sorted({hint.queue for hint in hints})})
+
+
 # Of a queue that was never paused nothing was refused. One whose worker was lost once may be what kills workers.
 _HOLD_REFUSED = text(
     f"""

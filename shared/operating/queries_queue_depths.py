@@ -18,6 +18,7 @@ from sqlalchemy import text
 from gristmill.shared.database.bounded_count import MOST_COUNTED
 from gristmill.shared.database.clock import read_clock
 from gristmill.shared.operating.queries_process_reports import ProcessStatus, list_processes
+from gristmill.shared.operating.queries_undeclared_queues import list_undeclared_queues
 from gristmill.shared.queues import QUEUES
 from gristmill.shared.states import LIVE, WAITING, State, sql_list
 
@@ -121,8 +122,10 @@ _INFLOW = text(
 )
 
 
-def list_depths(session: Session, queues: Collection[str] = QUEUES) -> list[Depth]:
-    """Return the depths of `queues`, in the given order; of all queues by default."""
+def list_depths(session: Session, queues: Collection[str] | None = None) -> list[Depth]:
+    """Return the depths of `queues`, in the given order; by default of all, undeclared ones with jobs at the end."""
+    if queues is None:
+        queues = [*QUEUES, *list_undeclared_queues(session)]
     inflow = {row.queue: float(row.a_minute) for row in session.execute(_INFLOW, {"sample": SAMPLE})}
     workers: dict[str, list[ProcessStatus]] = {}
     for worker in list_processes(session, kind="worker"):

@@ -14,6 +14,7 @@ REASONS: Final = (
     "snoozed",
     "expired",
     "queue_paused",
+    "queue_undeclared",
     "no_relay",
     "broker_unreachable",
     "not_published",

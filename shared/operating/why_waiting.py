@@ -19,6 +19,7 @@ from gristmill.shared.operating.queries_why_waiting import (
     get_queue_position,
 )
 from gristmill.shared.operating.wait_reason import WaitReason, write_count, write_span, write_time
+from gristmill.shared.queues import QUEUES
 from gristmill.shared.states import FINAL, AttemptOutcome, State
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def explain_waiting(session: Session, job: Job) -> WaitReason | None:
     return (
         _explain_expired(job, facts)
         or _explain_pause(job, facts)
+        or _explain_undeclared(job)
         or _explain_unpublished(session, job, facts)
         or _explain_published(session, job, facts)
     )
@@ -98,6 +100,13 @@ def _explain_pause(job: Job, facts: JobFacts) -> WaitReason | None:
         f"the queue {job.queue} is paused by {facts.paused_by} since {write_time(facts.paused_at)}{why}",
         {"paused_at": facts.paused_at, "paused_by": facts.paused_by, "pause_reason": facts.pause_reason},
     )
+
+
+def _explain_undeclared(job: Job) -> WaitReason | None:
+    if job.queue in QUEUES:
+        return None
+    message = f"no plugin declares the queue {job.queue} any more: it waits until one does, or until it is cancelled"
+    return WaitReason("queue_undeclared", message, {"queue": job.queue})
 
 
 def _add_pause(first: WaitReason, job: Job, facts: JobFacts) -> WaitReason:

@@ -37,6 +37,13 @@ def test_growth_is_measured(tmp_path: Path, parts: tuple[str, ...]) -> None:
     assert {row["part"] for row in json.loads(figures.read_text())["rows"]} == set(parts)
 
 
+def test_imports_are_measured(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    table = run("bench.imports", "--rounds", "1", "--json", str(figures))
+    assert "broker" not in table, "no server runs"
+    assert {row["part"] for row in json.loads(figures.read_text())["rows"]} == {"ratio", "start"}
+
+
 @pytest.mark.timeout(600)
 def test_the_ingress_is_compared_with_what_most_would_build() -> None:
     table = run("bench.ingress", "compare", "sign_ins", "--rounds", "1", "--seconds", "0.5")

@@ -51,11 +51,13 @@ import os
 import urllib.request
 
 import ingress, migrations, models, redis, settings, shared, tasks, workers
+from gristmill.shared.plugins.load import load_plugins
 from gristmill.shared.task import registry
 from gristmill import tasks as platform
 
 own = [ingress, migrations, models, redis, settings, shared, tasks, workers]
 assert all(module.OWNER == "the shop" for module in own), own
+load_plugins()
 assert platform is not tasks and registry.find("demo.echo") is not None
 request = urllib.request.Request(
     os.environ["GRISTMILL_URL"] + "/api/v1/jobs",
@@ -269,3 +271,18 @@ def test_the_extra_flower_alone_serves(wheel: Wheel, tmp_path: Path, settings: d
     url = f"http://{LOOPBACK}:{settings['GRISTMILL_FLOWER_PORT']}/"
     eventually(lambda: answers(flower, url) == httpx.codes.UNAUTHORIZED, within=120)
     assert ends_when_asked(flower)
+
+
+def test_the_extra_platform_alone_opens_the_database(wheel: Wheel, tmp_path: Path, settings: dict[str, str]) -> None:
+    binaries = wheel.install("platform", tmp_path)
+    for arguments in (["db", "upgrade"], ["queues", "list", "--json"]):
+        answer = subprocess.run(
+            [binaries / "gristmill", *arguments],
+            cwd=tmp_path,
+            env={"PATH": str(binaries), **settings},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert answer.returncode == 0, answer.stderr

@@ -29,10 +29,19 @@ LOAD_TEST = """\
 make load-test                                    # against the `make up` here, or GRISTMILL_URL and …_API_KEY
 make load-test ARGS="--users 200 --run-time 30s"  # everything that Locust knows
 make load-test ARGS=--here                        # against private servers and processes of its own"""
+INSTALL = """\
+pip install gristmill               # declare tasks, enqueue, operate a platform elsewhere
+pip install 'gristmill[web]'        # gristmill web
+pip install 'gristmill[worker]'     # gristmill worker, relay, beat, maintenance, doctor
+pip install 'gristmill[flower]'     # gristmill flower
+pip install 'gristmill[platform]'   # commands that open the database, such as gristmill db upgrade
+pip install 'gristmill[embedded]'   # gristmill up: all of these, with the servers"""
 RUN_ELSEWHERE = {
     "make up": "the fixture below runs it",
     "make up ARGS=--rabbitmq": "test_up.py runs the platform on RabbitMQ",
     "make test": "this is it",
+    INSTALL: "tests/acceptance/test_installed.py installs each extra of the wheel",
+    "make bench-imports": "tests/acceptance/test_bench.py runs it with one round",
     "make bench": "tests/acceptance/test_bench.py runs it in short",
     'make bench-growth\nmake bench-growth ARGS="tables --rows 10000 1000000 10000000"': "that one, too, by parts",
     'make bench-ingress\nmake bench-ingress ARGS="history --rows 10000000"': "and that one, too",

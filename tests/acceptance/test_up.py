@@ -67,7 +67,7 @@ def test_doctor_finds_everything_well(up_on_either: Up) -> None:
     doctor = up_on_either.command("doctor", "--wait", "60")  # its last processes start when it is ready
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
     assert re.findall(r"^(\w+) +ok ", doctor.stdout, re.MULTILINE) == [
-        "settings", "postgres", "schema", "broker", "processes", "redis", "smtp",
+        "settings", "postgres", "schema", "broker", "processes", "plugins", "redis", "smtp",
     ]  # fmt: skip
 
 

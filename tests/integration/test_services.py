@@ -78,7 +78,7 @@ def test_postgres_speaks_utf8_and_asks_for_its_password(postgres_server: Postgre
 
 def test_each_test_has_a_migrated_database_of_its_own(database_url: str) -> None:
     with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM alembic_version")
+        cursor.execute("SELECT count(*) FROM gristmill.alembic_version")
         assert cursor.fetchone() == (1,)
         cursor.execute("SELECT count(*) FROM gristmill.jobs")
         assert cursor.fetchone() == (0,)

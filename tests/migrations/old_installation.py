@@ -37,13 +37,25 @@ def install(url: str, revision: str = "head", *, schema: str = "public") -> None
         connection.commit()
 
 
-def rows(connection: Connection, schema: str) -> dict[str, list[Any]]:
-    """Return the rows of every table that an old installation has, as Postgres writes them."""
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def rows(connection: Connection, schema: str) -> Rows:
+    """Return the rows of every table that an old installation has."""
     tables = sorted(table for names in before_plugins.TABLES.values() for table in names)
+    return {table: _rows_of(connection, f"{schema}.{table}") for table in tables}
+
+
+def without_new_columns(found: Rows, before: Rows) -> Rows:
+    """Return `found` without the columns that later revisions have added."""
     return {
-        table: list(connection.execute(text(f"SELECT CAST(t AS text) FROM {schema}.{table} AS t ORDER BY 1")).scalars())
-        for table in tables
+        table: [{name: each[name] for name in old} for each, old in zip(found[table], olds, strict=True)]
+        for table, olds in before.items()
     }
+
+
+def _rows_of(connection: Connection, table: str) -> list[dict[str, Any]]:
+    return list(connection.execute(text(f"SELECT to_jsonb(t) FROM {table} AS t ORDER BY 1")).scalars())
 
 
 def _fill(connection: Connection, schema: str) -> None:

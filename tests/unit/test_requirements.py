@@ -28,6 +28,8 @@ LOOKED_UP: Final = {
 }  # their programs are taken; importing them would change the system
 NEVER_IMPORTED: Final = {"tzdata"}  # data that zoneinfo reads
 
+NOT_OURS: Final = {"gristmill", "pytest"}  # pytest imports its plugin, and so is there
+
 # Modules that are used as parts of the distribution that requires them, and are not listed beside it.
 PART_OF: Final = {
     "amqp": "kombu",
@@ -52,6 +54,7 @@ ROOMS: Final = {
     "gristmill/services": "embedded",
     "gristmill/up": "embedded",
     "gristmill/demo": "embedded",
+    "gristmill/testing": "embedded",
     "gristmill/ports.py": "embedded",
     "gristmill/process.py": "embedded",
 }
@@ -87,7 +90,7 @@ def imported(path: Path) -> Iterator[str]:
 def missing_from(extra: str, modules: set[str]) -> set[str]:
     """The third-party modules among `modules` that the requirement files of an extra do not list."""
     listed = {canonical(requirement.name) for file in files_of(extra) for requirement in required_in(file)}
-    third_party = {module for module in modules if module != "gristmill" and distributions_of(module)}
+    third_party = {module for module in modules - NOT_OURS if distributions_of(module)}
     return {each for each in third_party if PART_OF.get(each) not in listed and not distributions_of(each) & listed}
 
 
@@ -108,8 +111,9 @@ def test_applications_import_only_what_the_base_brings() -> None:
     paths = {module_of(path): path for path in product()}
     plugins = [name for name in paths if name.startswith("gristmill.tasks.") and name.endswith(".plugin")]
     commands = [name for name in paths if name.startswith("gristmill.commands")]
+    pytest_plugin = "gristmill.testing.plugin"
     public = [f"gristmill.{module}" for module in PUBLIC.values()]
-    pending = [*BASE_MODULES, *public, *plugins, *commands]
+    pending = [*BASE_MODULES, pytest_plugin, *public, *plugins, *commands]
     reached: set[str] = set()
     modules: dict[str, set[str]] = {}
     while pending:
@@ -117,6 +121,7 @@ def test_applications_import_only_what_the_base_brings() -> None:
         if name in reached:
             continue
         reached.add(name)
+        pending += [above for above in (name.rpartition(".")[0],) if above in paths]
         found = set(imported_at_run_time(paths[name], set(paths)))
         pending += found & paths.keys()
         modules[name] = {module.partition(".")[0] for module in found - paths.keys()}

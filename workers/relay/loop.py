@@ -16,7 +16,8 @@ from gristmill.shared.base.outages import DATABASE_ERRORS
 from gristmill.shared.database.connect import Database, listening
 from gristmill.shared.jobs.insert import OUTBOX_CHANNEL
 from gristmill.shared.jobs.outbox import seconds_to_next, take_due
-from gristmill.shared.operating.queries_pause import hold, list_releasable, release
+from gristmill.shared.operating.queries_pause import hold, hold_undeclared, list_releasable, release
+from gristmill.shared.queues import QUEUES
 from gristmill.workers.broker_errors import BROKER_AWAY
 from gristmill.workers.celery.app import make_app
 from gristmill.workers.loop import Stop, repeat
@@ -66,7 +67,7 @@ class Relay:
         return 0
 
     def publish_due(self) -> int:
-        """Publish one batch of due hints and return their number; those of paused queues are held instead.
+        """Publish one batch of due hints and return their number; those of paused or undeclared queues are held.
 
         The rows are deleted in the transaction that waits for the confirms. A crash or a refusal gives them back, so a
         hint may be published twice and is never lost. A commit that is lost in a crash of the database server also
@@ -77,7 +78,11 @@ class Relay:
             due = take_due(session, limit=self._settings.relay_batch, without=self._backlog.resting)
             if held := [hint for hint in due if hint.paused]:
                 hold(session, held)
-            hints = bundle_hints([hint for hint in due if not hint.paused], deep=self._backlog.deep)
+            if undeclared := [hint for hint in due if hint.queue not in QUEUES and not hint.paused]:
+                hold_undeclared(session, undeclared)
+                log.warning("relay.queue_undeclared", queues=sorted({hint.queue for hint in undeclared}))
+            here = [hint for hint in due if not hint.paused and hint.queue in QUEUES]
+            hints = bundle_hints(here, deep=self._backlog.deep)
             if due:
                 crash_point("relay.before_publish")
                 self._publisher.publish(hints)
@@ -91,7 +96,8 @@ class Relay:
         """Put some batches of held hints of each resumed queue back into the outbox, and return their number."""
         with self._database.transaction() as session:
             limit = RELEASE_BATCHES * self._settings.relay_batch
-            return sum(release(session, queue, limit=limit) for queue in list_releasable(session))
+            declared = [queue for queue in list_releasable(session) if queue in QUEUES]
+            return sum(release(session, queue, limit=limit) for queue in declared)
 
     def close(self) -> None:
         """Report that the relay ends, and close its connections."""

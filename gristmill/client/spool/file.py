@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,27 +26,32 @@ class SpoolFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._of_parents: list[sqlite3.Connection] = []  # SQLite must not close in a fork what its parent uses
-        self._connect()
+        self.lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._is_closed = False
+        self._prepare()
+        _files.add(self)
+
+    def _prepare(self) -> None:
         with self.transaction() as database:
             (found,) = database.execute("PRAGMA user_version").fetchone()
             if found > FORMAT:
-                msg = f"The spool {path} has format {found}, and this version knows {FORMAT}: update this program"
+                msg = f"The spool {self.path} has format {found}, and this version knows {FORMAT}: update this program"
                 raise SpoolError(msg)
             if found == 0:
                 for statement in _statements(SCHEMA):
                     database.execute(statement)
                 database.execute(f"PRAGMA user_version = {FORMAT}")
 
-    def _connect(self) -> None:
-        self._process = os.getpid()
-        self._lock = threading.Lock()
-        with self._explained():
-            made = sqlite3.connect(self.path, timeout=BUSY, isolation_level=None, check_same_thread=False)
-            made.execute("PRAGMA journal_mode = WAL")
-            made.execute("PRAGMA synchronous = FULL")  # spooled jobs survive a power cut
-            made.execute("PRAGMA secure_delete = ON")  # what was accepted does not stay on the disk
-        self._connection = made
+    def _connect(self) -> sqlite3.Connection:
+        if self._is_closed:
+            msg = f"The spool {self.path} is closed with its client"
+            raise SpoolError(msg)
+        made = sqlite3.connect(self.path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+        made.execute("PRAGMA journal_mode = WAL")
+        made.execute("PRAGMA synchronous = FULL")  # spooled jobs survive a power cut
+        made.execute("PRAGMA secure_delete = ON")  # what was accepted does not stay on the disk
+        return made
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -68,10 +74,9 @@ class SpoolFile:
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
         """Yield the connection, to read."""
-        if self._process != os.getpid():
-            self._of_parents.append(self._connection)
-            self._connect()
-        with self._lock, self._explained():
+        with self.lock, self._explained():
+            if self._connection is None:
+                self._connection = self._connect()
             yield self._connection
 
     @contextmanager
@@ -84,11 +89,38 @@ class SpoolFile:
             msg = f"The spool {self.path} cannot be used ({error}); nothing was stored"
             raise kind(msg) from error
 
+    def disconnect(self) -> None:
+        """Close the connection, until it is used again; the caller holds the lock."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
     def close(self) -> None:
-        """Close the file."""
-        if self._process == os.getpid():
-            with self._lock:
-                self._connection.close()
+        """Close the file for good."""
+        with self.lock:
+            self._is_closed = True
+            self.disconnect()
+
+
+# SQLite must not be carried over a fork: the locks that it believes to hold would be those of the parent. So each file
+# is let go before a fork, between two of its transactions, and is opened again by whoever uses it next.
+_files: Final[weakref.WeakSet[SpoolFile]] = weakref.WeakSet()
+_held: Final[list[SpoolFile]] = []
+
+
+def _before_fork() -> None:
+    for file in list(_files):
+        file.lock.acquire()
+        file.disconnect()
+        _held.append(file)
+
+
+def _after_fork() -> None:
+    while _held:
+        _held.pop().lock.release()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 def _statements(script: str) -> Iterator[str]:

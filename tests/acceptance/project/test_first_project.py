@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,8 @@ from urllib.request import urlopen
 import pytest
 
 from bench.first_project import INSTALL, Reader, Step, lend_environment, read_steps, shell_environment, split_at_run
+from gristmill import __version__
+from tests.acceptance.project.built_wheel import build_wheel, write_constraints
 from tests.acceptance.ups import ROOT, START_SECONDS, folder_for
 from tests.eventually import eventually
 
@@ -64,18 +65,10 @@ def test_the_page_names_no_file_of_the_platform_and_is_read_in_three_minutes() -
 @pytest.mark.timeout(1_800)
 def test_every_step_of_the_page_works_on_a_machine_that_has_only_python(reader: Reader, tmp_path: Path) -> None:
     """The wheel is found in place of the published one, and every other package comes from the index."""
-    build = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--no-deps"]
-    source = tmp_path / "source"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(source)], check=True, timeout=60)
-    subprocess.run([*build, "--no-build-isolation", "--wheel-dir", str(tmp_path), str(source)], check=True, timeout=120)
-    (wheel,) = tmp_path.glob("*.whl")
-    pins = re.findall(
-        r"^(\w[^ \\\n]*==[^\\\n]*?) *\\?$", (ROOT / "requirements" / "runtime.txt").read_text(), re.MULTILINE
-    )
-    assert len(pins) > 30
-    constraints = tmp_path / "constraints.txt"
-    constraints.write_text("\n".join([*pins, f"gristmill @ {wheel.as_uri()}"]))
+    build_wheel(tmp_path)
+    constraints = write_constraints(tmp_path, f"gristmill=={__version__}")
+    links = f"{os.environ.get('PIP_FIND_LINKS', '')} {tmp_path}".strip()
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("GRISTMILL_", "PYTHON"))}
-    reader.env = ours | reader.env | {"PIP_CONSTRAINT": str(constraints), "HOME": ours["HOME"]}
+    reader.env = ours | reader.env | {"PIP_CONSTRAINT": str(constraints), "PIP_FIND_LINKS": links, "HOME": ours["HOME"]}
     follow_to_the_end(reader, installs=True)
     reader.follow(Step("pip install -e '.[dev]'\nruff check .\nmypy"))

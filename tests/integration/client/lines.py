@@ -20,6 +20,7 @@ class Line:
         self.url = f"http://{ports.LOOPBACK}:{self._server.getsockname()[1]}"
         self.spoilt = 0
         self.open = 0  # connections
+        self.opened = 0  # the same, with those that are closed
         self._kind = "lose"
         self._left = 0
         self._choosing = threading.Lock()
@@ -41,6 +42,7 @@ class Line:
         self._carried.append(near)
         with self._choosing:
             self.open += 1
+            self.opened += 1
         try:
             self._carry_both_ways(near)
         finally:

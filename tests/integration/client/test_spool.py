@@ -63,6 +63,17 @@ def test_jobs_are_kept_while_the_ingress_is_dead_and_sent_once_and_in_order(
     eventually(lambda: again.post(*ECHO).state == "queued")  # straight to the ingress
 
 
+def test_a_job_does_not_overtake_those_in_the_spool(
+    make: MakeClient, nowhere: str, stored: Stored, folder: Path
+) -> None:
+    make(nowhere, spool=by_hand(folder)).post("demo.echo", {"message": "1"})
+    client = make(spool=by_hand(folder))
+    assert client.post("demo.echo", {"message": "2"}).state == SPOOLED
+    assert client.spool.flush().sent == 2
+    assert client.post("demo.echo", {"message": "3"}).state == "queued"
+    assert stored.messages == ["1", "2", "3"]
+
+
 def test_a_spooled_job_gets_its_id_when_it_is_flushed_and_is_found_by_its_key(
     make: MakeClient, nowhere: str, stored: Stored, folder: Path
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.client import SpoolOptions
+from gristmill.client import SpoolError, SpoolOptions
 from tests.cluster import ROOT
 from tests.eventually import eventually
 from tests.integration.client.conftest import MakeClient, Stored
@@ -31,16 +31,35 @@ asyncio.run(main())
 FORK = """
 import os, sys
 from gristmill.client import Client
-client = Client(sys.argv[1], sys.argv[2], spool=sys.argv[3])
+client = Client(sys.argv[1], sys.argv[2])
 client.post("demo.echo", {"message": "before"})
 child = os.fork()
-name = "parent" if child else "child"
-for number in range(20):
-    job = client.post("demo.echo", {"message": f"{name} {number}"})
-    assert client.get(job.id).data["args"] == {"message": f"{name} {number}"}, "an answer of the other process"
+if child and os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+    sys.exit("the child failed")
+client.post("demo.echo", {"message": "parent" if child else "child"})
 client.close()
-if child:
-    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+FORK_IN_A_TRANSACTION = """
+import os, sys, threading, time
+from gristmill.client import Client
+client = Client(sys.argv[1], sys.argv[2], patience=0.5, spool=sys.argv[3])
+begun = threading.Event()
+
+def write():
+    with client.spool._twin._file.transaction():
+        begun.set()
+        time.sleep(0.5)  # the fork is wanted in the middle
+
+thread = threading.Thread(target=write)
+thread.start()
+begun.wait()
+child = os.fork()
+client.post("demo.echo", {"message": "parent" if child else "child"})
+if not child:
+    os._exit(0)
+thread.join()
+if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+    sys.exit("the child failed")
 """
 
 
@@ -114,4 +133,20 @@ def test_while_one_process_flushes_no_other_does(
 
 def test_a_fork_of_a_process_with_a_client_uses_connections_of_its_own(run: Run, line: Line, stored: Stored) -> None:
     assert run(FORK, line.url).wait(150) == 0
-    assert len(stored.ids) == 41
+    assert stored.messages == ["before", "child", "parent"]
+    assert line.opened == 2
+
+
+def test_a_fork_that_was_made_while_the_spool_was_written_can_use_it(
+    make: MakeClient, run: Run, nowhere: str, stored: Stored, folder: Path
+) -> None:
+    assert run(FORK_IN_A_TRANSACTION, nowhere).wait(60) == 0
+    assert make(spool=SpoolOptions(folder, flush_every=0)).spool.flush().sent == 2
+    assert sorted(stored.messages) == ["child", "parent"]
+
+
+def test_a_client_that_is_closed_says_so(make: MakeClient, nowhere: str, folder: Path) -> None:
+    client = make(nowhere, patience=0.5, spool=SpoolOptions(folder, flush_every=0))
+    client.close()
+    with pytest.raises(SpoolError, match="is closed with its client"):
+        client.spool.count()

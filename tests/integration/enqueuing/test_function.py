@@ -277,9 +277,9 @@ def test_a_role_without_the_grants_may_not_enqueue(application: Application) -> 
 
 
 HOSTILE: Final = """
-CREATE TEMP TABLE jobs (id uuid);
-CREATE TEMP TABLE outbox (job_id uuid);
-CREATE TEMP TABLE tasks AS SELECT 'demo.echo'::text AS name, 'stolen_queue'::text AS queue, false AS internal;
+CREATE TEMP TABLE pg_temp.jobs (id uuid);
+CREATE TEMP TABLE pg_temp.outbox (job_id uuid);
+CREATE TEMP TABLE pg_temp.tasks AS SELECT 'demo.echo'::text AS name, 'stolen_queue'::text AS queue, false AS internal;
 CREATE FUNCTION shop.statement_timestamp() RETURNS timestamptz LANGUAGE sql AS $$SELECT 'infinity'::timestamptz$$;
 CREATE FUNCTION shop.jsonb_typeof(jsonb) RETURNS text LANGUAGE sql AS $$SELECT 'object'$$;
 CREATE FUNCTION shop.pg_notify(text, text) RETURNS void LANGUAGE plpgsql AS $$BEGIN RAISE 'called'; END$$;

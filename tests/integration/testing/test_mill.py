@@ -13,8 +13,6 @@ from gristmill.testing import Mill, MillError
 from gristmill.testing.time_columns import NOT_MOVED, TIME_COLUMNS
 from tests import platform_tasks as tasks
 
-pytest_plugins = ["gristmill.testing.plugin"]
-
 
 def post(mill: Mill, task: str, options: JobOptions | None = None, **args: Any) -> UUID:
     with mill.session() as session:

@@ -75,3 +75,19 @@ def test_a_module_of_the_project_that_is_missing_is_no_missing_extra(tmp_path: P
     ended = BareEnvironment(tmp_path, "worker").run("-m", "gristmill", "relay", **SETTINGS)
     assert "No module named 'heavy_library'" in ended.stderr
     assert "needs the extra" not in ended.stderr
+
+
+def test_the_plugin_of_pytest_stands_in_nobodys_way_where_no_extra_is_installed(tmp_path: Path) -> None:
+    (tmp_path / "test_shop.py").write_text("from gristmill import enqueue\n\ndef test_it():\n    assert enqueue\n")
+    ended = BareEnvironment(tmp_path, "", "pytest").run("-m", "pytest", "-q", "test_shop.py")
+    assert "1 passed" in ended.stdout, ended.stdout + ended.stderr
+
+
+def test_a_platform_elsewhere_is_operated_without_an_extra_and_a_database_is_not(base: BareEnvironment) -> None:
+    address = {"GRISTMILL_URL": "http://127.0.0.1:1", "GRISTMILL_API_KEY": "0" * 40}
+    elsewhere = base.run("-m", "gristmill", "queues", "list", **address)
+    assert elsewhere.returncode == 1
+    assert "http://127.0.0.1:1" in elsewhere.stderr
+    assert "extra" not in elsewhere.stderr
+    here = base.run("-m", "gristmill", "queues", "list", **SETTINGS)
+    assert here.stderr == "Error: gristmill queues needs the extra platform: pip install 'gristmill[platform]'\n"

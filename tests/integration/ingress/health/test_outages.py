@@ -56,7 +56,7 @@ def test_a_schema_that_is_not_migrated_is_unready(settings: Settings, database: 
     from sqlalchemy import text
 
     with database.transaction() as session:
-        session.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+        session.execute(text("UPDATE gristmill.alembic_version SET version_num = '0000'"))
     answer = answered(client, "postgres", "migrations")
     assert answer.status_code == 503
     assert "gristmill db upgrade" in answer.get_json()["checks"]["migrations"]["cause"]

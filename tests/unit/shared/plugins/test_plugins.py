@@ -1,12 +1,16 @@
 """Plugins are found, narrowed and checked; what is wrong stops the process and names its source."""
 
+import dataclasses
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
+
+from gristmill import Plugin
 
 LOAD: Final = """
 from gristmill.shared.plugins.load import load_plugins
@@ -152,3 +156,14 @@ def test_a_project_in_a_src_folder_is_found(project: Path) -> None:
     (project / "src").mkdir()
     (project / "shop").rename(project / "src" / "shop")
     assert "shop" in load(project).stdout.splitlines()[0].split()
+
+
+def test_the_page_about_plugins_shows_what_can_be_written() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "plugins.md").read_text()
+    plugin, routes = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    made: dict[str, Any] = {"__name__": __name__}
+    exec(plugin, made)  # noqa: S102  our own page
+    exec(routes, made)  # noqa: S102  the same
+    assert made["plugin"].name == made["blueprint"].name == "shop"
+    options = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    assert options == {field.name for field in dataclasses.fields(Plugin)} - {"name"}

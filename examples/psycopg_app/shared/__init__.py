@@ -1,0 +1,1 @@
+"""Code that several parts of the bank use."""

@@ -1,0 +1,5 @@
+"""The tasks of the bank."""
+
+from tasks import balances, transfers
+
+__all__ = ["balances", "transfers"]
