@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gristmill.shared.errors import SettingsError
     from gristmill.shared.settings import Settings
     from gristmill.shared.task import Registry
 
@@ -16,18 +15,17 @@ def command_settings() -> "Settings":
     Raises:
         SettingsError: with everything that is missing or wrong, and the cure.
     """
-    from gristmill.shared.errors import SettingsError
-    from gristmill.shared.settings import load_settings
     from gristmill.up.environment import given_settings
     from gristmill.up.folder import DEFAULT, read_exports
 
     given = given_settings()
     if "GRISTMILL_DATABASE_URL" not in given:
         os.environ.update({**read_exports(DEFAULT / "settings"), **given})
-    try:
-        return load_settings(Path(".env"))
-    except SettingsError as error:
-        raise _without_database(error) from error
+    if not os.environ.get("GRISTMILL_DATABASE_URL") and "GRISTMILL_DATABASE_URL" not in given:
+        _refuse_elsewhere()
+    from gristmill.shared.settings import load_settings
+
+    return load_settings(Path(".env"))
 
 
 def load_registry() -> "Registry":
@@ -40,23 +38,23 @@ def load_registry() -> "Registry":
     return registry
 
 
-def _without_database(error: "SettingsError") -> "SettingsError":
-    """Return the error for a command that needs the server, where only the URL of an API is given."""
-    from gristmill.backends.target import choose_target
-    from gristmill.shared.errors import GristmillError
+def _refuse_elsewhere() -> None:
+    """Refuse a command that needs the server, where only the URL of an API is given.
 
-    if os.environ.get("GRISTMILL_DATABASE_URL"):
-        return error
+    Raises:
+        SettingsError: names the URL, and the commands that work by it.
+    """
+    from gristmill.backends.target import choose_target
+    from gristmill.shared.errors import GristmillError, SettingsError
+
     try:
         address = choose_target().address
-    except GristmillError:
-        return error
-    if address is None:
-        hint = "\nTo work on a platform elsewhere, set GRISTMILL_URL and GRISTMILL_API_KEY, or see `gristmill profile`"
-        return type(error)(f"{error.message}{hint}", error.details)
-    msg = (
-        f"This command works on the server, with the database's settings (GRISTMILL_DATABASE_URL and others); here is "
-        f"only {address.url} ({address.origin}). By the URL work jobs, dead-letters, queues, schedules, tasks, "
-        "producers and keys"
-    )
-    return type(error)(msg)
+    except GristmillError:  # half a target: what the command lacks is told instead
+        return
+    if address is not None:
+        msg = (
+            "This command works on the server, with the database's settings (GRISTMILL_DATABASE_URL and others); here "
+            f"is only {address.url} ({address.origin}). By the URL work jobs, dead-letters, queues, schedules, tasks, "
+            "producers and keys"
+        )
+        raise SettingsError(msg)

@@ -6,6 +6,7 @@ import pytest
 
 from gristmill.cli import _COMMANDS
 from gristmill.extras import EXTRAS
+from gristmill.ports import free_port
 from tests.bare_environment import BareEnvironment
 
 SETTINGS = {
@@ -52,6 +53,13 @@ def test_help_needs_no_extra(base: BareEnvironment, command: str) -> None:
     ended = base.run("-m", "gristmill", *command.split(), "--help")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("Usage: ")
+
+
+@pytest.mark.parametrize("command", ["jobs list", "keys list", "queues pause email_queue --reason x", "tasks list"])
+def test_a_platform_elsewhere_is_operated_without_an_extra(base: BareEnvironment, command: str) -> None:
+    far = {"GRISTMILL_URL": f"http://127.0.0.1:{free_port()}", "GRISTMILL_API_KEY": "gm_aaaaaaaaaaaa_x"}
+    ended = base.run("-m", "gristmill", *command.split(), **far)
+    assert (ended.returncode, "does not answer" in ended.stderr) == (1, True), ended.stderr
 
 
 @pytest.mark.parametrize("extra", IMPORTS)
