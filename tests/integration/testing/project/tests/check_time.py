@@ -75,6 +75,14 @@ def test_a_time_that_python_names_is_that_of_the_database(mill: Mill) -> None:
     assert drained(mill) == [job]
 
 
+def test_the_function_of_the_database_that_enqueues_has_the_same_time(mill: Mill) -> None:
+    mill.advance(days=3)
+    with mill.session() as session:
+        statement = "SELECT gristmill.enqueue('count.up', '{\"number\": 1}', delay => interval '1 hour')"
+        job = session.execute(text(statement.replace(":", "\\:"))).scalar_one()
+    assert timedelta(minutes=59) < mill.job(job).run_at - datetime.now(UTC) < timedelta(minutes=61)
+
+
 def test_rows_of_the_application_get_older(mill: Mill) -> None:
     mill.run("invoice.send", number="1", to="ada@example.com")
     mill.advance(days=13)
