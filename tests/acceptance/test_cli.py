@@ -113,6 +113,7 @@ def test_doctor_names_what_is_away_with_the_cure_and_looks_at_the_rest(gristmill
         "schema": "ok",
         "broker": "ok",
         "processes": "FAILED",
+        "plugins": "ok",
         "redis": "ok",
         "smtp": "FAILED",
     }
@@ -128,7 +129,7 @@ def test_doctor_never_shows_a_password(gristmill: Call) -> None:
         "GRISTMILL_REDIS_URL": f"redis://:hush@{away}/0",
     }
     answer = gristmill("doctor", "--wait", "0", **urls)
-    assert answer.stdout.count("FAILED") == 6
+    assert answer.stdout.count("FAILED") == 7
     assert "hush" not in answer.stdout + answer.stderr
 
 
