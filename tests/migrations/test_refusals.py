@@ -84,7 +84,7 @@ def test_a_table_that_no_revision_explains_is_refused_until_it_is_stamped(team_u
 
 def test_a_table_of_the_platforms_name_in_its_schema_is_refused(team_url: str) -> None:
     with psycopg2.connect(team_url) as connection, connection.cursor() as cursor:
-        cursor.execute("CREATE SCHEMA gristmill CREATE TABLE jobs (id int)")
+        cursor.execute("CREATE SCHEMA gristmill; CREATE TABLE gristmill.jobs (id int)")
     connection.close()
     with pytest.raises(MigrationError, match=r"table gristmill\.jobs of core exists"):
         migrations.upgrade(team_url)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+import tests.platform_tasks  # noqa: F401  fills the registry
 from gristmill.shared.database.clock import read_clock
 from gristmill.shared.database.connect import Database
 from gristmill.shared.jobs.models import Job
