@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-MEMORY: Final = Path("/dev/shm")  # noqa: S108  tempfile makes an unpredictable name in it
+MEMORY: Final = Path("/dev/shm")  # noqa: S108  # nosec B108  tempfile makes an unpredictable name in it
 ENOUGH: Final = 1 << 30  # bytes that are free: a server takes a fifth of it
 _PREFIX: Final = "gristmill-testing-"
 _NEW: Final = 60.0  # seconds: a folder this young may belong to a session that has not locked it yet
