@@ -191,7 +191,7 @@ def test_without_reload_and_with_fewer_plugins_it_runs_too() -> None:
             up.wait_until_ready()
             assert "A changed file is reloaded" not in up.output
             listed = up.command("tasks", "list", "--json", GRISTMILL_PLUGINS="shop")
-            assert {row["task"] for row in json.loads(listed.stdout)} == {"report.build", "webhook.deliver"}
+            assert {row["name"] for row in json.loads(listed.stdout)["items"]} == {"report.build", "webhook.deliver"}
             assert up.result_of(up.post("report.build")) == "old"
         finally:
             assert up.stop() == 0, up.output
