@@ -95,6 +95,7 @@ def test_a_project_writes_its_migrations_from_its_models_and_from_nobody_elses(t
     assert db(folder, team_url, "current")[0] == 0
 
 
+@pytest.mark.long
 def test_two_migrations_that_were_made_side_by_side_are_merged(team_url: str, folder: Path) -> None:
     names = [written(db(folder, team_url, "revision", "--empty", "-m", "begin")[1]).stem.split("_")[0]]
     for message in ("one side", "other side"):
@@ -110,6 +111,7 @@ def test_two_migrations_that_were_made_side_by_side_are_merged(team_url: str, fo
     assert db(folder, team_url, "current")[0] == 0
 
 
+@pytest.mark.long
 def test_the_printed_sql_applies_the_migrations_of_the_platform_and_of_the_project(
     team_url: str, folder: Path, database_url: str
 ) -> None:
@@ -155,6 +157,7 @@ def test_the_tables_of_a_plugin_that_is_left_out_stay_until_they_are_dropped(tea
     assert "demo_effects" in tables(team_url, "gristmill")
 
 
+@pytest.mark.long
 def test_the_tables_that_others_refer_to_are_not_dropped_before_these(team_url: str, tmp_path: Path) -> None:
     assert db(tmp_path, team_url, "upgrade")[0] == 0
     code, output = db(tmp_path, team_url, "drop", "accounts", "--yes", GRISTMILL_PLUGINS="mail,records")

@@ -149,6 +149,7 @@ def test_jobs_that_run_during_a_reload_end_once_and_those_after_it_run_the_new_c
     eventually(lambda: len(up.workers("report_queue")) == 1, within=60)
 
 
+@pytest.mark.long
 def test_a_mistake_in_a_saved_file_is_shown_and_stops_nothing(up: ProjectUp) -> None:
     up.write("shop/jobs.py", 'VERSION = "old"', "VERSION = = 1")
     eventually(lambda: up.said("^Not reloaded, and what ran before still runs: shop/jobs.py") == 1, within=60)
@@ -159,6 +160,7 @@ def test_a_mistake_in_a_saved_file_is_shown_and_stops_nothing(up: ProjectUp) -> 
     assert up.result_of(up.post("report.build")) == "mended"
 
 
+@pytest.mark.long
 def test_a_new_queue_gets_a_worker_and_one_that_is_gone_loses_it(up: ProjectUp) -> None:
     reload(up, "shop/mill.py", "]\n", ', Queue("parcel_queue", "parcel.*")]\n')
     assert len(up.workers("parcel_queue")) == 1
@@ -184,6 +186,7 @@ def test_a_reload_waits_while_two_former_ones_still_have_jobs_to_finish(up: Proj
     assert up.result_of(up.post("report.build")) == "fourth"
 
 
+@pytest.mark.long
 def test_without_reload_and_with_fewer_plugins_it_runs_too() -> None:
     with folder_for(None) as folder:
         up = start(folder, "--no-reload", "--no-flower", GRISTMILL_PLUGINS="shop")

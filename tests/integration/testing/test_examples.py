@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.documents import ROOT
 
 
+@pytest.mark.long
 def test_the_tests_of_the_flask_example_pass(tmp_path: Path) -> None:
     folder = tmp_path / "flask_app"
     shutil.copytree(ROOT / "examples" / "flask_app", folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
