@@ -19,6 +19,7 @@ from gristmill.shared.dead_letters.redrive import redrive_one
 from gristmill.shared.jobs import leases, moves, outbox
 from gristmill.shared.jobs.enqueue import JobOptions, accept, prepare_on, terms_of
 from gristmill.shared.jobs.failure import Failure
+from gristmill.shared.plugins.load import load_plugins
 from gristmill.shared.states import DeadReason
 from gristmill.shared.task import registry
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from gristmill.shared.database.connect import Database
     from gristmill.shared.jobs.terms import NewJob
+
+load_plugins()  # for the jobs that are written without HTTP
 
 LEASE: Final = 60.0
 WORKER: Final = "growth@nowhere"
