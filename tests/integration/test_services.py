@@ -2,7 +2,8 @@
 
 import os
 import smtplib
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from email.message import EmailMessage
 
 import httpx
@@ -137,6 +138,13 @@ def test_each_broker_is_empty_and_ours(broker_url: str) -> None:
         assert simple.get(timeout=30).payload == "grist"
 
 
+def statuses(processes: list[psutil.Process]) -> Iterator[str]:
+    """The states of those that run still: a node starts helpers that end by themselves."""
+    for each in processes:
+        with suppress(psutil.NoSuchProcess):
+            yield each.status()
+
+
 def test_a_paused_rabbitmq_stands_still_at_once_and_goes_on_where_it_was(
     rabbitmq_server: RabbitMQ, rabbitmq_url: str
 ) -> None:
@@ -146,7 +154,7 @@ def test_a_paused_rabbitmq_stands_still_at_once_and_goes_on_where_it_was(
     for _ in range(100):
         rabbitmq_server.pause()
         try:
-            assert {each.status() for each in everybody} == {psutil.STATUS_STOPPED}
+            assert set(statuses(everybody)) == {psutil.STATUS_STOPPED}
         finally:
             rabbitmq_server.resume()
     with kombu.Connection(rabbitmq_url) as connection:
