@@ -70,7 +70,6 @@ class Depth:
 
 _OPEN: Final = "resolution IS NULL"
 _HERE: Final = "queue = names.queue"
-_FROM: Final = f"FROM gristmill.jobs WHERE {_HERE}"
 
 
 def _limited(table: str, condition: str, order: str = "run_at") -> str:

@@ -69,7 +69,6 @@ class QueuePosition:
 
 # In the order of the index: otherwise the planner may expect to find enough rows early, and scan all of history.
 _WAITS_BEFORE: Final = "queue = :queue AND state = '{state}' AND (run_at, id) < (:run_at, :id)"
-_JOBS: Final = "FROM gristmill.jobs WHERE"
 _BEFORE: Final = [_WAITS_BEFORE.replace("{state}", state) for state in sorted(WAITING)]
 _DUE_BEFORE: Final = [
     f"(SELECT 1 FROM gristmill.jobs WHERE {condition} ORDER BY run_at LIMIT :most)" for condition in _BEFORE
