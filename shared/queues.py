@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import UserDict
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -70,7 +69,7 @@ class Queue:
         return prefix + word.replace(".", "_")
 
 
-class Queues(UserDict[str, Queue]):
+class Queues(dict[str, Queue]):
     """The queues of this process by name, in the order in which they were declared."""
 
     def __init__(self) -> None:

@@ -172,7 +172,7 @@ def names_of_foreign_bases(file: Path, node: ast.ClassDef) -> Iterator[str]:
     parts = file.relative_to(ROOT).with_suffix("").parts
     module = importlib.import_module(".".join(parts if parts[0] == "gristmill" else ("gristmill", *parts)))
     for base in getattr(module, node.name).__mro__:
-        if not base.__module__.startswith(("gristmill.", "builtins", "abc", "collections.abc", "typing")):
+        if not base.__module__.startswith(("gristmill.", "builtins", "abc", "typing")):
             source = inspect.getsource(base)
             yield from (name for name in own if re.search(rf"(self\.|def ){name}\b", source))
 
