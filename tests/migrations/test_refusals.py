@@ -1,4 +1,4 @@
-"""What cannot be migrated is refused before anything is applied, with a message that says what to do."""
+"""A migration that cannot be applied is refused before anything is applied, with a message that says what to do."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -22,7 +22,7 @@ class ConfirmBookingArgs(Schema):
 
 
 class ForgetBookingsArgs(Schema):
-    """How long bookings are kept."""
+    """The time for which bookings are kept."""
 
     days = fields.Integer(strict=True, load_default=30)
 

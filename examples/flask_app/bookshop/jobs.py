@@ -16,7 +16,7 @@ class ConfirmOrderArgs(Schema):
 
 
 class ReportOrdersArgs(Schema):
-    """Who gets the report."""
+    """The reader of the report."""
 
     to = fields.Email(required=True)
 

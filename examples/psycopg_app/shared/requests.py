@@ -5,7 +5,7 @@ from marshmallow.validate import Length, Range
 
 
 class TransferRequest(Schema):
-    """Who pays whom how much."""
+    """A payment: its sender, its receiver and its amount."""
 
     payer = fields.String(validate=Length(1, 100), required=True)
     payee = fields.String(validate=Length(1, 100), required=True)

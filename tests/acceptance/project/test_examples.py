@@ -53,7 +53,7 @@ EXAMPLES = [
 
 
 class Moment(NamedTuple):
-    """Where the transaction of a view is held.
+    """The moment at which the transaction of a view is held.
 
     Attributes:
         waits_in: a part of the statement that waits meanwhile.

@@ -30,7 +30,7 @@ SERVES: Final = "DATABASE_URL"  # the block that starts the web application name
 
 @dataclass(frozen=True)
 class Example:
-    """What differs between the applications.
+    """Differences between the applications.
 
     Attributes:
         refused: the body of a request whose view raises after it has enqueued.

@@ -1,4 +1,4 @@
-"""What stands in a spool is seen by its user alone, and secret arguments never stand in it."""
+"""A spool is seen by its user alone, and secret arguments never stand in it."""
 
 import os
 import stat

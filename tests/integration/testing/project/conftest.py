@@ -1,4 +1,4 @@
-"""What a project may say about its tests."""
+"""Settings and tables that a project gives to its tests."""
 
 from collections.abc import Callable
 from contextlib import closing

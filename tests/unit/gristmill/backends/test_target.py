@@ -1,4 +1,4 @@
-"""Which platform a command works on, and the file that keeps the keys."""
+"""The choice of the platform that a command works on, and the file that keeps the keys."""
 
 import json
 import os

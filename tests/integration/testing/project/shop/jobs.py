@@ -1,4 +1,4 @@
-"""What the shop does."""
+"""Tasks of the shop."""
 
 from datetime import UTC, datetime, timedelta
 from importlib import import_module

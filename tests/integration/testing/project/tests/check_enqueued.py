@@ -1,4 +1,4 @@
-"""What was enqueued, by whichever way."""
+"""Jobs are listed, by whichever way they were enqueued."""
 
 import os
 from datetime import timedelta
